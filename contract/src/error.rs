@@ -1,0 +1,126 @@
+//! Why a job cannot be answered: a code for programs and one sentence for people.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The closed set of reasons, as they stand in records and in dead-letter attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The body is not a JSON object, or an object in it names a key twice. Dead-lettered.
+    InvalidJson,
+    /// `request_id` is missing or not 1-128 visible ASCII characters. Dead-lettered.
+    InvalidRequestId,
+    /// A field that the contract does not have.
+    UnknownField,
+    /// None of `query`, `vector` and `product_id`; or `query` alone on a catalog that names no embedding model.
+    MissingField,
+    /// More than one of `query`, `vector` and `product_id`.
+    ConflictingFields,
+    /// A field of the wrong type or outside its range.
+    OutOfRange,
+    /// A category that the catalog does not have.
+    UnknownCategory,
+    /// A product that the catalog does not have.
+    UnknownProduct,
+    /// A vector of another length than the catalog's.
+    DimensionMismatch,
+    /// A vector that is no list of finite 32-bit floats, or is all zero.
+    InvalidVector,
+    /// The answer could hold more matches than a record may.
+    ResultTooLarge,
+    /// Picked up after `not_after`.
+    Expired,
+    /// The `request_id` already belongs to another job. Dead-lettered.
+    RequestIdConflict,
+    /// Transient faults used up every attempt. Dead-lettered.
+    AttemptsExhausted,
+}
+
+impl ErrorCode {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidRequestId => "invalid_request_id",
+            Self::UnknownField => "unknown_field",
+            Self::MissingField => "missing_field",
+            Self::ConflictingFields => "conflicting_fields",
+            Self::OutOfRange => "out_of_range",
+            Self::UnknownCategory => "unknown_category",
+            Self::UnknownProduct => "unknown_product",
+            Self::DimensionMismatch => "dimension_mismatch",
+            Self::InvalidVector => "invalid_vector",
+            Self::ResultTooLarge => "result_too_large",
+            Self::Expired => "expired",
+            Self::RequestIdConflict => "request_id_conflict",
+            Self::AttemptsExhausted => "attempts_exhausted",
+        }
+    }
+
+    /// Whether the same job could succeed on another catalog, so that its record may be replaced.
+    pub fn retryable(self) -> bool {
+        matches!(self, Self::UnknownCategory | Self::UnknownProduct | Self::DimensionMismatch)
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for ErrorCode {
+    type Err = serde_json::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        serde_json::from_value(serde_json::Value::from(name))
+    }
+}
+
+/// A job's fault: what the producer has to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct JobError {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people: names the field, its value and what is allowed.
+    pub message: String,
+}
+
+impl JobError {
+    /// An error of `code` that says `message`.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_on_the_wire_is_the_same_for_serde_and_as_str() {
+        for code in [
+            ErrorCode::InvalidJson,
+            ErrorCode::InvalidRequestId,
+            ErrorCode::UnknownField,
+            ErrorCode::MissingField,
+            ErrorCode::ConflictingFields,
+            ErrorCode::OutOfRange,
+            ErrorCode::UnknownCategory,
+            ErrorCode::UnknownProduct,
+            ErrorCode::DimensionMismatch,
+            ErrorCode::InvalidVector,
+            ErrorCode::ResultTooLarge,
+            ErrorCode::Expired,
+            ErrorCode::RequestIdConflict,
+            ErrorCode::AttemptsExhausted,
+        ] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert_eq!(code.as_str().parse::<ErrorCode>().unwrap(), code);
+        }
+    }
+}

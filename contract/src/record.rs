@@ -1,0 +1,130 @@
+//! The result record: one for each `request_id`, as readers see it in JSON.
+//!
+//! In DynamoDB the same attributes stand as an item; a spilled record has `results_uri` instead of `results`.
+//! Scores are 32-bit floats written as the shortest decimal that reads back to the same bits.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorCode, JobError};
+
+/// The answer to one job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "nearline result record")]
+pub struct ResultRecord {
+    /// The job's `request_id`.
+    pub request_id: String,
+    /// Version of this format: 1.
+    pub format_version: u32,
+    /// Whether the job was answered.
+    pub status: Status,
+    /// Groups in the catalog's category order, each with its matches, best first. Present when the status is
+    /// `SUCCEEDED`, except in an item whose results were spilled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<Group>>,
+    /// Where the results stand if they are too large for an item: `s3://BUCKET/results/<sha256>.json`, whose content is
+    /// the JSON array of groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results_uri: Option<String>,
+    /// Why the job was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RecordError>,
+    /// First 16 hex digits of the SHA-256 of the catalog that answered.
+    pub catalog_version: String,
+    /// Embedding model of that catalog; absent if it names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_id: Option<String>,
+    /// Hex SHA-256 of the RFC 8785 canonical form of the job as received.
+    pub job_sha256: String,
+    /// ISO 8601, UTC.
+    pub created_at: String,
+    /// Seconds since the epoch after which the record no longer counts.
+    pub expires_at: i64,
+    /// The job's metadata.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Whether the embedding model cut the query's end off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub query_truncated: bool,
+}
+
+/// Whether a job was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// With results.
+    Succeeded,
+    /// With an error.
+    Rejected,
+}
+
+impl Status {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "SUCCEEDED",
+            Self::Rejected => "REJECTED",
+        }
+    }
+}
+
+/// The matches of one category, or of all together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Absent with `group_by: none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Best first; ties in catalog order. May be empty.
+    pub matches: Vec<Match>,
+}
+
+/// One product that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Match {
+    /// Its id in the catalog.
+    pub product_id: String,
+    /// Cosine of the query's vector and the product's.
+    pub score: f32,
+    /// Its category; only with `group_by: none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Its title, if the job asked for it and the catalog has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// Why a job was rejected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordError {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// Whether another catalog could answer the same job.
+    pub retryable: bool,
+}
+
+impl From<JobError> for RecordError {
+    fn from(error: JobError) -> Self {
+        Self { code: error.code, retryable: error.code.retryable(), message: error.message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_written_short_and_read_back_to_the_same_bits() {
+        for bits in [0x3f4c_cccd_u32, 0x3f80_0001, 0x0000_0001, 0x3e99_999a, 0xbf7f_ffff] {
+            let score = f32::from_bits(bits);
+            let found = Match { product_id: "p".into(), score, category: None, title: None };
+            let text = serde_json::to_string(&found).unwrap();
+            assert_eq!(serde_json::from_str::<Match>(&text).unwrap().score.to_bits(), bits, "{text}");
+        }
+        let text = serde_json::to_string(&Match { product_id: "p".into(), score: 0.8, category: None, title: None });
+        assert_eq!(text.unwrap(), r#"{"product_id":"p","score":0.8}"#);
+    }
+}
