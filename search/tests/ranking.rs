@@ -1,0 +1,315 @@
+//! Every ranking equals the naive oracle's, to the bit, on any number of threads and in any batch.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod oracle;
+
+use std::sync::LazyLock;
+
+use ndarray::{Array2, ArrayView1};
+use nearline_search::{Grouping, Index, Query, Ranking};
+use oracle::{Answer, Question};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+static POOLS: LazyLock<[ThreadPool; 3]> =
+    LazyLock::new(|| [1, 2, 5].map(|threads| ThreadPoolBuilder::new().num_threads(threads).build().unwrap()));
+
+/// A catalog in plain types.
+#[derive(Debug, Clone)]
+struct Catalog {
+    rows: Vec<Vec<f32>>,
+    categories: Vec<u32>,
+}
+
+impl Catalog {
+    fn index(&self) -> Index {
+        let rows = Array2::from_shape_vec((self.rows.len(), self.rows[0].len()), self.rows.concat()).unwrap();
+        Index::build(rows, self.categories.clone()).unwrap()
+    }
+}
+
+fn query(question: &Question) -> Query<'_> {
+    Query {
+        vector: ArrayView1::from(&question.vector),
+        top_k: question.top_k,
+        grouping: if question.by_category { Grouping::ByCategory } else { Grouping::Overall },
+        categories: question.categories.as_deref(),
+        min_score: question.min_score,
+        exclude: &question.exclude,
+    }
+}
+
+fn plain(ranking: &Ranking) -> Answer {
+    let groups = ranking.groups.iter();
+    groups.map(|group| (group.category, group.matches.iter().map(|m| (m.row, m.score.to_bits())).collect())).collect()
+}
+
+/// Asks all questions as one batch in each pool, and each question alone, and compares with the oracle.
+fn check(catalog: &Catalog, questions: &[Question]) {
+    let index = catalog.index();
+    let expected: Vec<Answer> =
+        questions.iter().map(|question| oracle::answer(&catalog.rows, &catalog.categories, question)).collect();
+    let queries: Vec<Query<'_>> = questions.iter().map(query).collect();
+    for pool in &*POOLS {
+        let threads = pool.current_num_threads();
+        let together = pool.install(|| index.search(&queries)).unwrap();
+        assert_eq!(together.iter().map(plain).collect::<Vec<_>>(), expected, "one batch, {threads} threads");
+        for (position, (query, expected)) in queries.iter().zip(&expected).enumerate() {
+            let alone = pool.install(|| index.search(&[*query])).unwrap();
+            assert_eq!(alone.len(), 1);
+            assert_eq!(&plain(&alone[0]), expected, "query {position} alone, {threads} threads");
+        }
+        for (ranking, question) in together.iter().zip(questions) {
+            let in_reach = |of: &&u32| question.categories.as_ref().is_none_or(|wanted| wanted.contains(of));
+            let in_reach = catalog.categories.iter().filter(in_reach).count() as u64;
+            let matches: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
+            assert!((matches as u64..=in_reach).contains(&ranking.rescored), "rescored {} rows", ranking.rescored);
+        }
+    }
+}
+
+/// Category numbers from 0 by first appearance, from labels of any kind.
+fn numbered(labels: &[u16]) -> Vec<u32> {
+    let mut seen = Vec::new();
+    let numbers = labels.iter().map(|label| {
+        seen.iter().position(|known| known == label).unwrap_or_else(|| {
+            seen.push(*label);
+            seen.len() - 1
+        })
+    });
+    numbers.map(|number| u32::try_from(number).unwrap()).collect()
+}
+
+/// Components that are ordinary, close to overflow, close to underflow, denormal, exact or zero.
+fn component() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        4 => -1.0_f32..1.0,
+        2 => (-3_i8..=3).prop_map(f32::from),
+        1 => prop_oneof![Just(f32::MAX), Just(-f32::MAX), 1e37_f32..3e38, -3e38_f32..-1e37],
+        1 => prop_oneof![1e-38_f32..1e-36, -1e-36_f32..-1e-38],
+        1 => (1_u32..1 << 23, any::<bool>()).prop_map(|(bits, minus)| f32::from_bits(bits | u32::from(minus) << 31)),
+        1 => prop_oneof![Just(0.0), Just(-0.0)],
+    ]
+}
+
+/// Vectors of one kind of component, of all kinds mixed, with a single component, or with all of them equal.
+fn vector(dimension: usize) -> impl Strategy<Value = Vec<f32>> {
+    prop_oneof![
+        4 => vec(-1.0_f32..1.0, dimension),
+        3 => vec((-2_i8..=2).prop_map(f32::from), dimension),
+        2 => vec(component(), dimension),
+        1 => (component(), any::<sample::Index>()).prop_map(move |(value, at)| {
+            let mut one_hot = vec![0.0; dimension];
+            one_hot[at.index(dimension)] = value;
+            one_hot
+        }),
+        1 => component().prop_map(move |value| vec![value; dimension]),
+        1 => vec(prop_oneof![1e37_f32..3e38, -3e38_f32..-1e37], dimension),
+        1 => vec(prop_oneof![1e-45_f32..1e-38, -1e-38_f32..-1e-45], dimension),
+    ]
+    .prop_map(|mut vector| {
+        if vector.iter().all(|&value| value == 0.0) {
+            vector[0] = 1.0;
+        }
+        vector
+    })
+}
+
+/// Catalogs whose rows repeat a few distinct vectors, so that ties are common.
+fn catalog(dimension: usize, rows: std::ops::Range<usize>) -> impl Strategy<Value = Catalog> {
+    let distinct = vec(vector(dimension), 1..60);
+    let labels = prop_oneof![Just(1_u16), 1_u16..8, 1_u16..500];
+    (distinct, labels, vec(any::<(sample::Index, u16)>(), rows)).prop_map(|(distinct, labels, rows)| Catalog {
+        categories: numbered(&rows.iter().map(|(_, label)| label % labels).collect::<Vec<_>>()),
+        rows: rows.iter().map(|(of, _)| of.get(&distinct).clone()).collect(),
+    })
+}
+
+/// A question before it knows its catalog.
+fn question(catalog: &Catalog) -> impl Strategy<Value = Question> + use<> {
+    let rows = catalog.rows.clone();
+    let (row_count, category_count) =
+        (u32::try_from(rows.len()).unwrap(), catalog.categories.iter().max().unwrap() + 1);
+    let row_of = sample::select(rows.clone());
+    (
+        prop_oneof![3 => vector(rows[0].len()), 1 => row_of.clone()],
+        prop_oneof![1_usize..12, 1_usize..=1_000, Just(1_000)],
+        any::<bool>(),
+        prop::option::of(vec(0..category_count, 0..6)),
+        // A minimum that some row reaches exactly is inclusive, so it is drawn from the rows' own scores.
+        prop_oneof![2 => Just(None), 1 => (-1.1_f32..1.1).prop_map(|min| Some(Err(min))), 2 => row_of.prop_map(|row| Some(Ok(row)))],
+        prop_oneof![Just(vec![]).boxed(), vec(0..row_count + 5, 0..40).boxed(), Just(vec![u32::MAX, 0, 0]).boxed()],
+    )
+        .prop_map(|(vector, top_k, by_category, categories, min_score, exclude)| {
+            let min_score = min_score.map(|min| min.map_or_else(|min| min, |row| oracle::score(&vector, &row)));
+            Question { vector, top_k, by_category, categories, min_score, exclude }
+        })
+}
+
+fn catalog_and_questions(
+    dimensions: std::ops::Range<usize>,
+    rows: std::ops::Range<usize>,
+) -> impl Strategy<Value = (Catalog, Vec<Question>)> {
+    dimensions
+        .prop_flat_map(move |dimension| catalog(dimension, rows.clone()))
+        .prop_flat_map(|catalog| (vec(question(&catalog), 0..6), Just(catalog)))
+        .prop_map(|(questions, catalog)| (catalog, questions))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn rankings_equal_the_oracle((catalog, questions) in catalog_and_questions(1..70, 1..120)) {
+        check(&catalog, &questions);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::with_cases(24) })]
+    #[test]
+    fn rankings_of_catalogs_that_threads_share_equal_the_oracle(
+        (catalog, questions) in catalog_and_questions(50..140, 800..3_000),
+    ) {
+        check(&catalog, &questions);
+    }
+}
+
+/// Numbers without a pattern, the same in every run.
+fn noise(seed: u64) -> impl FnMut() -> f32 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+fn plain_question(vector: Vec<f32>, top_k: usize, by_category: bool) -> Question {
+    Question { vector, top_k, by_category, categories: None, min_score: None, exclude: vec![] }
+}
+
+#[test]
+fn a_ranking_worked_out_by_hand() {
+    let catalog = Catalog {
+        rows: vec![vec![3.0, 4.0], vec![-4.0, 3.0], vec![4.0, 3.0], vec![0.0, -2.0], vec![6.0, 8.0]],
+        categories: vec![0, 1, 0, 1, 2],
+    };
+    let expected = [
+        (Some(0), vec![(0, 1.0_f32.to_bits()), (2, 0.96_f32.to_bits())]),
+        (Some(1), vec![(1, 0.0_f32.to_bits()), (3, (-0.8_f32).to_bits())]),
+        (Some(2), vec![(4, 1.0_f32.to_bits())]),
+    ];
+    let by_category = plain_question(vec![3.0, 4.0], 2, true);
+    assert_eq!(oracle::answer(&catalog.rows, &catalog.categories, &by_category), expected);
+    let overall = Question { min_score: Some(0.96), exclude: vec![0], ..plain_question(vec![3.0, 4.0], 3, false) };
+    let expected = [(None, vec![(4, 1.0_f32.to_bits()), (2, 0.96_f32.to_bits())])];
+    assert_eq!(oracle::answer(&catalog.rows, &catalog.categories, &overall), expected);
+    check(&catalog, &[by_category, overall]);
+}
+
+#[test]
+fn the_order_of_summation_decides_rankings() {
+    // A one that meets 2^60 is lost. Summed one after the other, the rows' products with the query give 1 and 0; in
+    // lanes 0 and 7: the other row wins.
+    let big = f32::from_bits((127 + 60) << 23);
+    let catalog = Catalog {
+        rows: vec![
+            vec![big, -big, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            vec![big, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -big],
+        ],
+        categories: vec![0, 0],
+    };
+    let sequential = |row: &[f32]| row.iter().map(|&value| f64::from(value)).sum::<f64>();
+    assert_eq!([0, 1].map(|row| sequential(&catalog.rows[row]).to_bits()), [1.0, 0.0].map(f64::to_bits));
+
+    let length = (2.0 * f64::from(big) * f64::from(big)).sqrt();
+    let winner = ((7.0 / (3.0 * length)) as f32).to_bits();
+    let question = plain_question(vec![1.0; 9], 2, false);
+    let rankings = catalog.index().search(&[query(&question)]).unwrap();
+    assert_eq!(plain(&rankings[0]), [(None, vec![(1, winner), (0, 0.0_f32.to_bits())])]);
+    check(&catalog, &[question]);
+}
+
+#[test]
+fn ties_by_the_thousand_go_to_the_earlier_rows() {
+    let rows = 6_000_u32;
+    let catalog = Catalog {
+        rows: (0..rows).map(|row| if row % 3 == 0 { vec![1.0; 40] } else { vec![2.0; 40] }).collect(),
+        categories: (0..rows).map(|row| row % 2).collect(),
+    };
+    for top_k in [1, 10, 1_000] {
+        let exclude = vec![4, 2, 2, 0];
+        let question = Question { exclude, ..plain_question(vec![0.5; 40], top_k, true) };
+        check(&catalog, &[question.clone(), Question { by_category: false, min_score: Some(1.0), ..question }]);
+    }
+}
+
+#[test]
+fn thousands_of_tiny_categories_each_have_their_group() {
+    let mut noise = noise(1);
+    let mut vectors = |count| (0..count).map(|_| (0..12).map(|_| noise()).collect()).collect::<Vec<Vec<f32>>>();
+    let catalog = Catalog { rows: vectors(12_000), categories: (0..12_000).map(|row| row % 5_000).collect() };
+    let questions: Vec<Question> = vectors(2).into_iter().map(|vector| plain_question(vector, 1_000, true)).collect();
+    check(&catalog, &questions);
+}
+
+#[test]
+fn text_embedding_sizes_with_many_matches_equal_the_oracle() {
+    let mut noise = noise(2);
+    let mut vectors = |count| (0..count).map(|_| (0..384).map(|_| noise()).collect()).collect::<Vec<Vec<f32>>>();
+    let labels: Vec<u16> = (0..3_000).map(|row| row % 7 * (row % 2)).collect();
+    let catalog = Catalog { rows: vectors(3_000), categories: numbered(&labels) };
+    let forms = [(1_000, true), (1_000, false), (10, true), (10, false)];
+    let questions: Vec<Question> = vectors(forms.len())
+        .into_iter()
+        .zip(forms)
+        .map(|(vector, (top_k, by_category))| plain_question(vector, top_k, by_category))
+        .collect();
+    check(&catalog, &questions);
+}
+
+#[test]
+fn strided_and_reversed_views_are_searched_as_they_read() {
+    let catalog = Catalog {
+        rows: vec![vec![1.0, 2.0, 3.0], vec![3.0, -1.0, 0.5], vec![0.0, 0.0, 1.0]],
+        categories: vec![0, 1, 0],
+    };
+    let plain_question = plain_question(vec![0.5, 1.0, -2.0], 3, true);
+    let expected = oracle::answer(&catalog.rows, &catalog.categories, &plain_question);
+
+    let column_major = Array2::from_shape_fn((3, 3), |(column, row)| catalog.rows[row][column]).reversed_axes();
+    assert!(!column_major.is_standard_layout());
+    let index = Index::build(column_major, catalog.categories.clone()).unwrap();
+    assert_eq!(index.row(1).to_vec(), catalog.rows[1]);
+
+    let spread = [-2.0, 9.0, 1.0, 9.0, 0.5];
+    let reversed = ArrayView1::from(&spread).slice_move(ndarray::s![..;-2]);
+    let rankings = index.search(&[Query { vector: reversed, ..query(&plain_question) }]).unwrap();
+    assert_eq!(plain(&rankings[0]), expected);
+}
+
+#[test]
+fn an_empty_batch_has_no_rankings() {
+    let catalog = Catalog { rows: vec![vec![1.0]], categories: vec![0] };
+    assert_eq!(catalog.index().search(&[]).unwrap(), []);
+}
+
+#[test]
+fn groups_without_matches_are_there_and_empty() {
+    let catalog = Catalog { rows: vec![vec![1.0], vec![1.0], vec![-1.0]], categories: vec![0, 1, 2] };
+    let none_left = Question {
+        categories: Some(vec![2, 0, 2]),
+        min_score: Some(0.5),
+        exclude: vec![0],
+        ..plain_question(vec![1.0], 5, true)
+    };
+    let overall = Question { by_category: false, ..none_left.clone() };
+    let index = catalog.index();
+    let rankings = index.search(&[query(&none_left), query(&overall)]).unwrap();
+    assert_eq!(plain(&rankings[0]), [(Some(0), vec![]), (Some(2), vec![])]);
+    assert_eq!(plain(&rankings[1]), [(None, vec![])]);
+}
