@@ -1,4 +1,4 @@
-//! The published schemas are those of the types. `UPDATE_SCHEMAS=1` writes them anew.
+//! The published schemas are those of the types. `UPDATE_DOCS=1` writes them anew.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ fn published_schemas_match_the_types() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas");
     for (name, schema) in nearline_contract::schema::schemas() {
         let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join(name), &generated).unwrap();
         }
         let published = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        assert!(published == generated, "docs/schemas/{name} is stale: run `make schemas`");
+        assert!(published == generated, "docs/schemas/{name} is stale: run `make docs`");
     }
 }

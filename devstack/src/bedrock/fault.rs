@@ -1,0 +1,119 @@
+//! The faults that the stand-in plays: certain ones that a test switches on, and random ones at a rate.
+
+use axum::http::StatusCode;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::Refusal;
+
+/// What every request meets while the fault is set, instead of an embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// 403 `AccessDeniedException`: permanent until permissions change.
+    AccessDenied,
+    /// HTTP 200 whose answer has no vector.
+    NoVector,
+    /// HTTP 200 whose vectors have one number less than asked for.
+    WrongLength,
+    /// 429 `ThrottlingException`.
+    Throttle,
+    /// 500 `InternalServerException`.
+    InternalError,
+    /// Never answers; ends when the client gives up or the server stops.
+    Hang,
+}
+
+/// Draws the random faults, in the same order for the same seed.
+#[derive(Debug)]
+pub(super) struct Dice {
+    throttle_rate: f64,
+    error_rate: f64,
+    random: StdRng,
+}
+
+impl Dice {
+    pub(super) fn new(throttle_rate: f64, error_rate: f64, seed: u64) -> Self {
+        Self { throttle_rate, error_rate, random: StdRng::seed_from_u64(seed) }
+    }
+
+    /// What the next request meets, if anything.
+    pub(super) fn roll(&mut self) -> Option<Refusal> {
+        // Always two draws, so that the errors stay the same when only the throttling rate changes.
+        let (throttled, failed) = (self.random.random::<f64>(), self.random.random::<f64>());
+        if throttled < self.throttle_rate {
+            return Some(throttling());
+        }
+        if failed >= self.error_rate {
+            return None;
+        }
+        Some(match (failed / self.error_rate * 3.0) as u8 {
+            0 => internal_error(),
+            1 => Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                "Bedrock is unable to process your request.",
+            ),
+            _ => Refusal::new(
+                StatusCode::FAILED_DEPENDENCY,
+                "ModelErrorException",
+                "The system encountered an unexpected error during processing. Try your request again.",
+            ),
+        })
+    }
+}
+
+pub(super) fn throttling() -> Refusal {
+    Refusal::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "ThrottlingException",
+        "Too many requests, please wait before trying again.",
+    )
+}
+
+pub(super) fn internal_error() -> Refusal {
+    Refusal::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "InternalServerException",
+        "The system encountered an unexpected error during processing. Try your request again.",
+    )
+}
+
+pub(super) fn access_denied() -> Refusal {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "AccessDeniedException",
+        "You don't have access to the model with the specified model ID.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn faults_come_at_their_rates_and_the_same_for_the_same_seed() {
+        let draw = |seed| {
+            let mut dice = Dice::new(0.2, 0.3, seed);
+            let mut counts = BTreeMap::new();
+            for _ in 0..10_000 {
+                *counts.entry(dice.roll().map_or("ok", |refusal| refusal.error_type)).or_insert(0) += 1;
+            }
+            counts
+        };
+        let counts = draw(7);
+        assert_eq!(counts, draw(7));
+        assert!((1_900..2_100).contains(&counts["ThrottlingException"]), "{counts:?}");
+        for error in ["InternalServerException", "ServiceUnavailableException", "ModelErrorException"] {
+            assert!((700..900).contains(&counts[error]), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn without_rates_nothing_fails() {
+        let mut dice = Dice::new(0.0, 0.0, 1);
+        assert!((0..1000).all(|_| dice.roll().is_none()));
+    }
+}

@@ -1,0 +1,121 @@
+//! `devstack up`: the whole stack, described by an environment file while it runs.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use devstack::DevstackError;
+use devstack::bedrock::BedrockOptions;
+use devstack::stack::{Stack, StackOptions};
+
+use super::{Stop, write_atomically};
+
+/// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
+///
+/// The environment file appears once everything is ready and goes when it ends. It has a NAME=value a line:
+/// `set -a; . F; set +a` and then start a worker. The first start on a machine installs MiniStack into
+/// $DEVSTACK_HOME, or else nearline-devstack in the user's cache folder.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Where to write the settings of everything that was started
+    #[arg(long, value_name = "F")]
+    env_file: PathBuf,
+    /// FIFO queues instead of standard ones
+    #[arg(long)]
+    fifo: bool,
+    /// The queue's visibility timeout; at least the function timeout
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=43_200))]
+    visibility_timeout_seconds: u64,
+    /// How long each embedding takes, in milliseconds
+    #[arg(long, value_name = "M", default_value_t = 0)]
+    bedrock_latency_ms: u64,
+    /// The share of embedding requests to throttle, 0 to 1
+    #[arg(long, value_name = "R", default_value_t = 0.0)]
+    bedrock_throttle_rate: f64,
+    /// The share of the others to fail with a transient error, 0 to 1
+    #[arg(long, value_name = "E", default_value_t = 0.0)]
+    bedrock_error_rate: f64,
+    /// What the random faults follow from
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
+    let mut stop = Stop::listen()?;
+    let file = arguments.env_file;
+    remove(&file)?;
+    let options = StackOptions {
+        bedrock: BedrockOptions {
+            port: 0,
+            latency: Duration::from_millis(arguments.bedrock_latency_ms),
+            throttle_rate: arguments.bedrock_throttle_rate,
+            error_rate: arguments.bedrock_error_rate,
+            seed: arguments.seed,
+        },
+        fifo: arguments.fifo,
+        visibility_timeout: Duration::from_secs(arguments.visibility_timeout_seconds),
+        ..StackOptions::default()
+    };
+    let mut stack = tokio::select! {
+        stack = Stack::start(options) => stack?,
+        // What has already started ends by being dropped.
+        () = stop.asked() => return Ok(()),
+    };
+    write_atomically(&file, environment_file(&stack.env())?.as_bytes())?;
+    eprintln!("devstack: SQS, DynamoDB and S3 at {}", stack.ministack().endpoint());
+    eprintln!("devstack: Bedrock embeddings at {}", stack.bedrock().endpoint());
+    // Absolute: a shell looks for a bare name on the PATH.
+    let shown = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
+    eprintln!("devstack: to use them: set -a; . {}; set +a", shown.display());
+    eprintln!("devstack: running until SIGTERM or Ctrl-C");
+    let ended = tokio::select! {
+        () = stop.asked() => Ok(()),
+        error = stack.ended() => Err(error),
+    };
+    let removed = remove(&file);
+    stack.stop().await;
+    ended.and(removed)
+}
+
+/// `NAME=value` lines that a shell and a plain line parser read alike, which holds for values without special
+/// characters only.
+fn environment_file(variables: &[(String, String)]) -> Result<String, DevstackError> {
+    let mut content = String::new();
+    for (name, value) in variables {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+        if !value.chars().all(plain) {
+            return Err(DevstackError::Option(format!(
+                "{name} has a value that a shell would not read as it is: {value}"
+            )));
+        }
+        let _ = writeln!(content, "{name}={value}");
+    }
+    Ok(content)
+}
+
+/// Also before starting: nobody may take what an earlier, killed run left behind for ours.
+fn remove(file: &std::path::Path) -> Result<(), DevstackError> {
+    match std::fs::remove_file(file) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(DevstackError::File { action: "remove", path: file.into(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_has_a_line_for_each_setting() {
+        let variables = [("A".into(), "http://127.0.0.1:1/x_y".into()), ("B".into(), "s3://b/p".into())];
+        assert_eq!(environment_file(&variables).unwrap(), "A=http://127.0.0.1:1/x_y\nB=s3://b/p\n");
+    }
+
+    #[test]
+    fn a_value_that_a_shell_would_change_is_refused() {
+        assert!(environment_file(&[("A".into(), "a b".into())]).is_err());
+        assert!(environment_file(&[("A".into(), "$HOME".into())]).is_err());
+    }
+}

@@ -1,0 +1,8 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    nearline::cli::run().await
+}

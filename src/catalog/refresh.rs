@@ -1,0 +1,43 @@
+//! Watches a location for a newly published catalog.
+//!
+//! Workers live for weeks. A new catalog is loaded whole beside the old one and handed over; one that is broken or
+//! does not match the guard is logged, and the old one keeps serving.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::store::CatalogStore;
+use super::{Catalog, CatalogError};
+use crate::config::CatalogLocation;
+
+/// Looks every `period` until `stop`; calls `replace` with each new catalog. `replace` may refuse it.
+pub async fn watch(
+    store: CatalogStore,
+    location: CatalogLocation,
+    mut version: String,
+    period: Duration,
+    stop: CancellationToken,
+    replace: impl Fn(Catalog) -> Result<(), CatalogError>,
+) {
+    while stop.run_until_cancelled(tokio::time::sleep(period)).await.is_some() {
+        let newer = match store.current_version(&location).await {
+            Ok(current) if current == version => continue,
+            Ok(_) => store.load(&location).await,
+            Err(error) => Err(error),
+        };
+        let outcome = newer.and_then(|catalog| {
+            let found = catalog.version().to_owned();
+            replace(catalog).map(|()| found)
+        });
+        match outcome {
+            Ok(found) => {
+                tracing::info!(from = version, to = found, "the catalog was replaced");
+                version = found;
+            }
+            Err(error) => {
+                tracing::error!(%error, serving = version, "the new catalog is not used, the old one serves on")
+            }
+        }
+    }
+}

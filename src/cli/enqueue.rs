@@ -1,0 +1,179 @@
+//! `nearline enqueue`: lines of a file to the queue, as they are.
+//!
+//! A line that will be refused is sent all the same, since the record or the dead letter is its answer; what is wrong
+//! with it is said here, where the producer sees it first. `--check` sends nothing unless every line is well.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use clap::Args;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use nearline_contract::hash::hex;
+use nearline_contract::{Refusal, receive};
+use sha2::{Digest, Sha256};
+
+use super::CliError;
+use super::progress::Progress;
+use crate::aws;
+use crate::config::Reader;
+use crate::intake::settle::is_fifo;
+
+/// Most messages in one call.
+const BATCH_MAX: usize = 10;
+/// Most bytes of a message, and of all messages of a call.
+const BYTES_MAX: usize = 1 << 20;
+/// Calls in flight at once.
+const CALLS_IN_FLIGHT: usize = 8;
+/// Times a message is sent that SQS refused for a reason of its own.
+const ATTEMPTS: u32 = 5;
+/// Refused lines that are named; the rest is counted.
+const REFUSED_SHOWN_MAX: usize = 5;
+
+#[derive(Args)]
+pub(super) struct EnqueueArgs {
+    /// Jobs, one JSON object a line; `-`: standard input
+    #[arg(long, default_value = "-")]
+    file: PathBuf,
+    /// Send nothing if a line will be refused
+    #[arg(long)]
+    check: bool,
+}
+
+/// A line of the file, and its number.
+struct Line {
+    number: usize,
+    text: String,
+}
+
+pub(super) async fn run(args: EnqueueArgs) -> Result<(), CliError> {
+    let queue_url = Reader::from_process().enqueue()?;
+    let lines = read(&args)?;
+    if lines.is_empty() {
+        return Err(CliError::Other(format!("{} has no jobs", args.file.display())));
+    }
+    report_refused(&lines, args.check)?;
+    let sqs = Client::new(&aws::sdk_config().await);
+    let (total, progress) = (lines.len(), Progress::new("sending", lines.len()));
+    let mut sent = 0;
+    let mut calls =
+        stream::iter(batches(lines)).map(|batch| send(&sqs, &queue_url, batch)).buffer_unordered(CALLS_IN_FLIGHT);
+    while let Some(count) = calls.try_next().await? {
+        sent += count;
+        progress.set(sent);
+    }
+    progress.finish();
+    eprintln!("{total} jobs sent to {queue_url}");
+    Ok(())
+}
+
+fn read(args: &EnqueueArgs) -> Result<Vec<Line>, CliError> {
+    let what = args.file.display().to_string();
+    let source: Box<dyn Read> = if args.file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(&args.file).map_err(CliError::io(&what))?)
+    };
+    let mut lines = Vec::new();
+    for (index, text) in BufReader::new(source).lines().enumerate() {
+        let (number, text) = (index + 1, text.map_err(CliError::io(&what))?);
+        if text.len() > BYTES_MAX {
+            return Err(CliError::Other(format!("{what}, line {number}: {} bytes, a message has 1 MiB", text.len())));
+        }
+        if !text.trim().is_empty() {
+            lines.push(Line { number, text });
+        }
+    }
+    Ok(lines)
+}
+
+fn report_refused(lines: &[Line], check: bool) -> Result<(), CliError> {
+    let refusal = |line: &Line| match receive(&line.text) {
+        Err(error) => Some((line.number, format!("will be dead-lettered: {error}"))),
+        Ok(received) => match received.job {
+            Err(Refusal::Invalid(error)) => Some((line.number, format!("will be rejected: {error}"))),
+            Err(Refusal::NewerVersion(_)) | Ok(_) => None,
+        },
+    };
+    let refused: Vec<(usize, String)> = lines.iter().filter_map(refusal).collect();
+    for (number, reason) in refused.iter().take(REFUSED_SHOWN_MAX) {
+        eprintln!("line {number} {reason}");
+    }
+    if refused.len() > REFUSED_SHOWN_MAX {
+        eprintln!("and {} more lines", refused.len() - REFUSED_SHOWN_MAX);
+    }
+    match refused.first() {
+        Some((number, reason)) if check => {
+            let count = refused.len();
+            Err(CliError::Other(format!(
+                "nothing was sent: {count} lines are refused, the first: line {number} {reason}"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lines in order, as many together as one call takes.
+fn batches(lines: Vec<Line>) -> Vec<Vec<Line>> {
+    let mut batches: Vec<Vec<Line>> = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH_MAX && bytes + line.text.len() <= BYTES_MAX => {
+                bytes += line.text.len();
+                batch.push(line);
+            }
+            _ => {
+                bytes = line.text.len();
+                batches.push(vec![line]);
+            }
+        }
+    }
+    batches
+}
+
+async fn send(sqs: &Client, queue_url: &str, mut batch: Vec<Line>) -> Result<usize, CliError> {
+    let count = batch.len();
+    let mut pause = Duration::from_millis(100);
+    for attempt in 1.. {
+        let entries = batch.iter().map(|line| entry(line, is_fifo(queue_url)));
+        let call = sqs.send_message_batch().queue_url(queue_url).set_entries(Some(entries.collect())).send();
+        let answer =
+            call.await.map_err(|error| aws::classify(&error).context(&format!("SQS SendMessageBatch {queue_url}")))?;
+        let Some(first) = answer.failed.first() else { break };
+        if first.sender_fault() || attempt == ATTEMPTS {
+            let reason = first.message().unwrap_or(first.code());
+            return Err(CliError::Other(format!("line {} was not sent: {reason}", first.id())));
+        }
+        batch.retain(|line| answer.failed.iter().any(|failed| failed.id() == line.number.to_string()));
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(count)
+}
+
+fn entry(line: &Line, fifo: bool) -> SendMessageBatchRequestEntry {
+    let mut entry = SendMessageBatchRequestEntry::builder().id(line.number.to_string()).message_body(&line.text);
+    if fifo {
+        // Order matters only among messages of one request id.
+        let group = receive(&line.text).map_or_else(|_| format!("line-{}", line.number), |job| job.request_id);
+        entry = entry.message_group_id(group).message_deduplication_id(hex(&Sha256::digest(&line.text)));
+    }
+    entry.build().expect("id and body are set")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_hold_ten_lines_or_one_mebibyte() {
+        let line = |number: usize, bytes: usize| Line { number, text: "x".repeat(bytes) };
+        let sizes = |lines: Vec<Line>| batches(lines).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes((0..25).map(|number| line(number, 10)).collect()), [10, 10, 5]);
+        assert_eq!(sizes((0..3).map(|number| line(number, BYTES_MAX / 2)).collect()), [2, 1]);
+        assert_eq!(sizes(vec![line(0, BYTES_MAX), line(1, 1)]), [1, 1]);
+    }
+}

@@ -1,0 +1,121 @@
+//! The command line: one file for each command.
+//!
+//! Data goes to stdout, people read stderr. Exit 0: done; 1: failed, with one line on stderr; 2: wrong usage.
+
+mod catalog;
+mod doctor;
+mod enqueue;
+mod progress;
+mod result;
+mod search;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::aws;
+use crate::catalog::CatalogError;
+use crate::config::{self, ConfigError, Reader};
+use crate::embed::ModelError;
+use crate::fault::Fault;
+use crate::intake::{IntakeError, poller};
+use crate::telemetry;
+
+/// Search jobs from SQS, ranked results in DynamoDB: exact vector search over a catalog in memory.
+#[derive(Parser)]
+#[command(name = "nearline", version, after_long_help = config::help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Poll the queue and answer jobs until SIGTERM or Ctrl-C, then finish what is in flight
+    Worker(WorkerArgs),
+    /// Build, publish, roll back and inspect catalogs
+    #[command(subcommand)]
+    Catalog(catalog::Command),
+    /// Search a catalog file here and now, without queue or table
+    Search(search::SearchArgs),
+    /// Put jobs on the queue
+    Enqueue(enqueue::EnqueueArgs),
+    /// Read records
+    #[command(subcommand)]
+    Result(result::Command),
+    /// Check every setting, permission and resource, and say how to mend what is wrong
+    Doctor(doctor::DoctorArgs),
+}
+
+#[derive(Args)]
+struct WorkerArgs {
+    /// Batches in flight at once, of up to 10 messages each
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: u16,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CliError {
+    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// Runs the command of this process's arguments.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::init(&Reader::from_process().log());
+    let done = match cli.command {
+        Command::Worker(args) => worker(args).await,
+        Command::Catalog(command) => catalog::run(command).await,
+        Command::Search(args) => search::run(args).await,
+        Command::Enqueue(args) => enqueue::run(args).await,
+        Command::Result(command) => result::run(command).await,
+        Command::Doctor(args) => doctor::run(args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nearline: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn worker(args: WorkerArgs) -> Result<(), CliError> {
+    let settings = Reader::from_process().worker()?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::io("SIGTERM"))?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("draining: what is in flight is finished, nothing new is taken");
+        stopping.cancel();
+    });
+    poller::run(&aws::sdk_config().await, settings, usize::from(args.concurrency), stop).await?;
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! A record as a DynamoDB item, and back.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use nearline_contract::limits::RECORD_FORMAT_VERSION;
+use nearline_contract::{Group, Match, RecordError, ResultRecord, Status};
+
+/// An item, or a map inside it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// Largest item that keeps its results: an item may have 400 KB, and the rest leaves room for later attributes.
+pub(super) const INLINE_MAX_BYTES: usize = 350 * 1024;
+
+pub(super) fn from_record(record: &ResultRecord) -> Item {
+    let mut item = Item::new();
+    let mut put = |name: &str, value| item.insert(name.to_owned(), value);
+    put("request_id", text(&record.request_id));
+    put("format_version", number(record.format_version));
+    put("status", text(record.status.as_str()));
+    put("catalog_version", text(&record.catalog_version));
+    put("job_sha256", text(&record.job_sha256));
+    put("created_at", text(&record.created_at));
+    put("expires_at", number(record.expires_at));
+    if let Some(results) = &record.results {
+        put("results", AttributeValue::L(results.iter().map(group).collect()));
+    }
+    if let Some(uri) = &record.results_uri {
+        put("results_uri", text(uri));
+    }
+    if let Some(error) = &record.error {
+        let error = [
+            ("code".to_owned(), text(error.code.as_str())),
+            ("message".to_owned(), text(&error.message)),
+            ("retryable".to_owned(), AttributeValue::Bool(error.retryable)),
+        ];
+        put("error", AttributeValue::M(error.into()));
+    }
+    if let Some(model_id) = &record.model_id {
+        put("model_id", text(model_id));
+    }
+    if !record.metadata.is_empty() {
+        let metadata = record.metadata.iter().map(|(key, value)| (key.clone(), text(value)));
+        put("metadata", AttributeValue::M(metadata.collect()));
+    }
+    if record.query_truncated {
+        put("query_truncated", AttributeValue::Bool(true));
+    }
+    item
+}
+
+fn group(group: &Group) -> AttributeValue {
+    let mut map = Item::from([("matches".to_owned(), AttributeValue::L(group.matches.iter().map(found).collect()))]);
+    if let Some(category) = &group.category {
+        map.insert("category".into(), text(category));
+    }
+    AttributeValue::M(map)
+}
+
+fn found(found: &Match) -> AttributeValue {
+    // `{}` of an f32 is the shortest decimal that reads back to the same bits, and never has an exponent.
+    let mut map =
+        Item::from([("product_id".to_owned(), text(&found.product_id)), ("score".to_owned(), number(found.score))]);
+    if let Some(category) = &found.category {
+        map.insert("category".into(), text(category));
+    }
+    if let Some(title) = &found.title {
+        map.insert("title".into(), text(title));
+    }
+    AttributeValue::M(map)
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// Size of an item by the rules of DynamoDB's documentation: names and values in UTF-8 bytes, 3 bytes for a list or
+/// map and 1 for each of its elements, about half a byte for a digit.
+pub(super) fn bytes(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+        AttributeValue::M(map) => 3 + map.len() + bytes(map),
+        AttributeValue::L(list) => 3 + list.len() + list.iter().map(value_bytes).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// The record of an item; the error says which attribute is not as it should be.
+pub(super) fn to_record(item: &Item) -> Result<ResultRecord, String> {
+    let format_version = number_of(item, "format_version")?;
+    if format_version > RECORD_FORMAT_VERSION {
+        return Err(format!("format_version is {format_version}, this release reads {RECORD_FORMAT_VERSION}"));
+    }
+    Ok(ResultRecord {
+        request_id: text_of(item, "request_id")?,
+        format_version,
+        status: match text_of(item, "status")?.as_str() {
+            "SUCCEEDED" => Status::Succeeded,
+            "REJECTED" => Status::Rejected,
+            other => return Err(format!("status is `{other}`")),
+        },
+        results: list_of(item, "results")?.map(|groups| groups.iter().map(to_group).collect()).transpose()?,
+        results_uri: optional_text(item, "results_uri"),
+        error: match item.get("error") {
+            Some(AttributeValue::M(error)) => Some(RecordError {
+                code: text_of(error, "code")?.parse().map_err(|_| "error.code is unknown".to_owned())?,
+                message: text_of(error, "message")?,
+                retryable: flag(error, "retryable"),
+            }),
+            _ => None,
+        },
+        catalog_version: text_of(item, "catalog_version")?,
+        model_id: optional_text(item, "model_id"),
+        job_sha256: text_of(item, "job_sha256")?,
+        created_at: text_of(item, "created_at")?,
+        expires_at: number_of(item, "expires_at")?,
+        metadata: match item.get("metadata") {
+            Some(AttributeValue::M(metadata)) => {
+                let entry = |(key, value): (&String, &AttributeValue)| Some((key.clone(), value.as_s().ok()?.clone()));
+                metadata.iter().filter_map(entry).collect()
+            }
+            _ => BTreeMap::new(),
+        },
+        query_truncated: flag(item, "query_truncated"),
+    })
+}
+
+fn to_group(value: &AttributeValue) -> Result<Group, String> {
+    let map = value.as_m().map_err(|_| "a group is not a map".to_owned())?;
+    let matches = list_of(map, "matches")?.ok_or("a group has no matches")?;
+    Ok(Group {
+        category: optional_text(map, "category"),
+        matches: matches.iter().map(to_match).collect::<Result<_, _>>()?,
+    })
+}
+
+fn to_match(value: &AttributeValue) -> Result<Match, String> {
+    let map = value.as_m().map_err(|_| "a match is not a map".to_owned())?;
+    Ok(Match {
+        product_id: text_of(map, "product_id")?,
+        score: number_of(map, "score")?,
+        category: optional_text(map, "category"),
+        title: optional_text(map, "title"),
+    })
+}
+
+pub(super) fn optional_text(item: &Item, name: &str) -> Option<String> {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned()
+}
+
+fn text_of(item: &Item, name: &str) -> Result<String, String> {
+    optional_text(item, name).ok_or_else(|| format!("{name} is not a string"))
+}
+
+pub(super) fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, String> {
+    let number = item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
+    number.ok_or_else(|| format!("{name} is not a number"))
+}
+
+pub(super) fn flag(item: &Item, name: &str) -> bool {
+    item.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or_default()
+}
+
+fn list_of<'a>(item: &'a Item, name: &str) -> Result<Option<&'a Vec<AttributeValue>>, String> {
+    item.get(name).map(|value| value.as_l().map_err(|_| format!("{name} is not a list"))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use nearline_contract::{ErrorCode, JobError};
+
+    use super::*;
+
+    fn record() -> ResultRecord {
+        ResultRecord {
+            request_id: "r".into(),
+            format_version: 1,
+            status: Status::Succeeded,
+            results: Some(vec![
+                Group {
+                    category: Some("tea".into()),
+                    matches: vec![Match {
+                        product_id: "p".into(),
+                        score: 1e-7,
+                        category: None,
+                        title: Some("Assam".into()),
+                    }],
+                },
+                Group { category: Some("mugs".into()), matches: vec![] },
+            ]),
+            results_uri: None,
+            error: None,
+            catalog_version: "0123456789abcdef".into(),
+            model_id: Some("m".into()),
+            job_sha256: "00".into(),
+            created_at: "2026-11-23T12:00:00Z".into(),
+            expires_at: 1_800_000_000,
+            metadata: [("tenant".to_owned(), "a".to_owned())].into(),
+            query_truncated: true,
+        }
+    }
+
+    #[test]
+    fn a_record_survives_the_way_to_an_item_and_back() {
+        assert_eq!(to_record(&from_record(&record())).unwrap(), record());
+        let error = RecordError::from(JobError::new(ErrorCode::UnknownCategory, "unknown category `x`"));
+        let rejected =
+            ResultRecord { status: Status::Rejected, results: None, error: Some(error), model_id: None, ..record() };
+        assert_eq!(to_record(&from_record(&rejected)).unwrap(), rejected);
+    }
+
+    #[test]
+    fn scores_are_short_decimals_without_exponent() {
+        let item = from_record(&record());
+        let matches = item["results"].as_l().unwrap()[0].as_m().unwrap()["matches"].as_l().unwrap();
+        assert_eq!(matches[0].as_m().unwrap()["score"].as_n().unwrap(), "0.0000001");
+    }
+
+    #[test]
+    fn what_is_absent_has_no_attribute() {
+        let plain = ResultRecord { metadata: BTreeMap::new(), query_truncated: false, model_id: None, ..record() };
+        let item = from_record(&plain);
+        for name in ["metadata", "query_truncated", "model_id", "error", "results_uri"] {
+            assert!(!item.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn size_follows_the_documented_rules() {
+        let item = Item::from([
+            ("ab".to_owned(), AttributeValue::S("xyz".into())),
+            ("l".to_owned(), AttributeValue::L(vec![AttributeValue::N("1234".into()), AttributeValue::Bool(true)])),
+        ]);
+        assert_eq!(bytes(&item), (2 + 3) + (1 + 3 + 2 + 4 + 1));
+    }
+
+    #[test]
+    fn an_item_that_is_no_record_names_the_attribute() {
+        let mut item = from_record(&record());
+        item.remove("job_sha256");
+        assert_eq!(to_record(&item).unwrap_err(), "job_sha256 is not a string");
+        item.insert("format_version".into(), AttributeValue::N("2".into()));
+        assert!(to_record(&item).unwrap_err().contains("format_version is 2"));
+    }
+}

@@ -1,0 +1,122 @@
+//! One catalog with what it takes to search it: the embedder of its model, and the scan that all jobs share.
+
+use std::sync::Arc;
+
+use nearline_contract::{ErrorCode, Group, JobError, SearchJob, Target};
+use nearline_search::{Query, Ranking};
+use rayon::ThreadPool;
+use time::OffsetDateTime;
+
+use super::filter::{Filter, check_expiry, groups, known_vector};
+use crate::catalog::Catalog;
+use crate::coalesce::Coalescer;
+use crate::embed::{Bedrock, Embedder, Model, Purpose};
+use crate::fault::Fault;
+
+/// Most jobs in one scan: beyond this the queries no longer fit the cache beside the rows.
+const SCAN_QUERIES_MAX: usize = 64;
+
+/// Answers jobs from one catalog.
+#[derive(Debug)]
+pub struct Engine {
+    catalog: Arc<Catalog>,
+    /// Or why texts cannot be embedded for this catalog.
+    embedder: Result<Embedder, String>,
+    scans: Coalescer<Scan, Result<Ranking, Fault>>,
+}
+
+/// A job's results.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Groups with their matches.
+    pub results: Vec<Group>,
+    /// Whether the embedding model saw only the start of the text.
+    pub query_truncated: bool,
+}
+
+/// Why a job has no results.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The job is at fault: its record says so.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A service is at fault: the message stays on the queue.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A query that waits for a scan.
+#[derive(Debug)]
+struct Scan {
+    vector: Vec<f32>,
+    filter: Filter,
+}
+
+impl Engine {
+    /// Starts the tasks that embed and scan; they end when the engine is dropped. Must be called on a Tokio runtime.
+    pub fn start(catalog: Catalog, bedrock: &Bedrock, pool: Arc<ThreadPool>) -> Self {
+        let catalog = Arc::new(catalog);
+        let embedder = match catalog.model_id() {
+            None => Err("the catalog names no embedding model (nearline.model_id)".to_owned()),
+            Some(id) => match Model::new(id, catalog.dimension()) {
+                Ok(model) => Ok(Embedder::start(bedrock.clone(), model, catalog.dimension(), Purpose::Query)),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        if let Err(reason) = &embedder {
+            tracing::warn!(reason, "only vector and product_id jobs can be answered");
+        }
+        let scanned = Arc::clone(&catalog);
+        // One scan at a time: it has the whole pool, and those who come meanwhile share the next one.
+        let scans = Coalescer::start(1, SCAN_QUERIES_MAX, move |batch| {
+            let (catalog, pool) = (Arc::clone(&scanned), Arc::clone(&pool));
+            async move { scan(catalog, pool, batch).await }
+        });
+        Self { catalog, embedder, scans }
+    }
+
+    /// The catalog that is searched.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Answers a job. What can be refused is refused before an embedding is paid for.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn answer(&self, job: &SearchJob) -> Result<Answer, Refused> {
+        check_expiry(job, OffsetDateTime::now_utc())?;
+        let filter = Filter::resolve(&self.catalog, job)?;
+        let (vector, query_truncated) = match (known_vector(&self.catalog, &job.target)?, &job.target) {
+            (Some(vector), _) => (vector, false),
+            (None, Target::Query(text)) => self.embed(text).await?,
+            (None, target) => unreachable!("{target:?} has a vector"),
+        };
+        let scanned = self.scans.call(Scan { vector, filter }).await;
+        let ranking = scanned.map_err(|dropped| Fault::Retry(format!("search: {dropped}")))??;
+        Ok(Answer { results: groups(&self.catalog, &ranking, job.return_title)?, query_truncated })
+    }
+
+    async fn embed(&self, text: &str) -> Result<(Vec<f32>, bool), Refused> {
+        let embedder = self.embedder.as_ref().map_err(|reason| {
+            let message = format!("{reason}, so that a text cannot be searched: send vector or product_id");
+            JobError::new(ErrorCode::MissingField, message)
+        })?;
+        let embedding = embedder.embed(text).await?;
+        Ok((embedding.vector.clone(), embedding.truncated))
+    }
+}
+
+async fn scan(catalog: Arc<Catalog>, pool: Arc<ThreadPool>, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {
+    let count = batch.len();
+    let scanned = tokio::task::spawn_blocking(move || {
+        let queries: Vec<Query<'_>> = batch.iter().map(|scan| scan.filter.query(&scan.vector)).collect();
+        pool.install(|| catalog.index().search(&queries))
+    });
+    match scanned.await {
+        Ok(Ok(rankings)) => rankings.into_iter().map(Ok).collect(),
+        // Every query was checked on its way here, so either is a bug; the jobs come back and are counted.
+        Ok(Err(error)) => vec![Err(Fault::Retry(format!("search: {error}"))); count],
+        Err(panic) => vec![Err(Fault::Retry(format!("search: {panic}"))); count],
+    }
+}

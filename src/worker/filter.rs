@@ -1,0 +1,127 @@
+//! A job in terms of one catalog: names become rows and category numbers, and rankings become named matches.
+
+use ndarray::ArrayView1;
+use nearline_contract::limits::RECORD_MATCHES_MAX;
+use nearline_contract::{ErrorCode, Group, GroupBy, JobError, Match, SearchJob, Target};
+use nearline_search::{Grouping, Query, Ranking};
+use time::OffsetDateTime;
+
+use super::iso8601;
+use crate::catalog::Catalog;
+
+/// What a job asks of the rows, but for its vector.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    top_k: usize,
+    grouping: Grouping,
+    categories: Option<Vec<u32>>,
+    min_score: Option<f32>,
+    exclude: Vec<u32>,
+}
+
+impl Filter {
+    /// Resolves the names of a job.
+    ///
+    /// # Errors
+    /// The catalog has no such category or product.
+    pub fn resolve(catalog: &Catalog, job: &SearchJob) -> Result<Self, JobError> {
+        let number = |name: &String| {
+            catalog.category(name).ok_or_else(|| {
+                JobError::new(ErrorCode::UnknownCategory, format!("the catalog has no category `{name}`"))
+            })
+        };
+        let mut exclude: Vec<u32> = job.exclude.iter().filter_map(|id| catalog.row(id)).collect();
+        if let Target::ProductId(id) = &job.target {
+            exclude.push(product_row(catalog, id)?);
+        }
+        Ok(Self {
+            top_k: usize::from(job.top_k),
+            grouping: match job.group_by {
+                GroupBy::Category => Grouping::ByCategory,
+                GroupBy::None => Grouping::Overall,
+            },
+            categories: job.categories.as_ref().map(|names| names.iter().map(number).collect()).transpose()?,
+            min_score: job.min_score,
+            exclude,
+        })
+    }
+
+    /// The query for a vector.
+    pub fn query<'a>(&'a self, vector: &'a [f32]) -> Query<'a> {
+        Query {
+            vector: ArrayView1::from(vector),
+            top_k: self.top_k,
+            grouping: self.grouping,
+            categories: self.categories.as_deref(),
+            min_score: self.min_score,
+            exclude: &self.exclude,
+        }
+    }
+}
+
+/// Refuses a job that is picked up after its `not_after`.
+///
+/// # Errors
+/// [`ErrorCode::Expired`], with both times.
+pub fn check_expiry(job: &SearchJob, now: OffsetDateTime) -> Result<(), JobError> {
+    match job.not_after {
+        Some(not_after) if now > not_after => {
+            let message = format!("picked up at {}, after not_after {}", iso8601(now), iso8601(not_after));
+            Err(JobError::new(ErrorCode::Expired, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The vector that a job brings or names; `None` for a text, which has to be embedded.
+///
+/// # Errors
+/// A vector of another length than the catalog's, or a product that it does not have.
+pub fn known_vector(catalog: &Catalog, target: &Target) -> Result<Option<Vec<f32>>, JobError> {
+    match target {
+        Target::Query(_) => Ok(None),
+        Target::Vector(vector) if vector.len() != catalog.dimension() => {
+            let message = format!("vector has {} numbers, the catalog {}", vector.len(), catalog.dimension());
+            Err(JobError::new(ErrorCode::DimensionMismatch, message))
+        }
+        Target::Vector(vector) => Ok(Some(vector.clone())),
+        Target::ProductId(id) => Ok(Some(catalog.index().row(product_row(catalog, id)?).to_vec())),
+    }
+}
+
+fn product_row(catalog: &Catalog, id: &str) -> Result<u32, JobError> {
+    let unknown = || JobError::new(ErrorCode::UnknownProduct, format!("the catalog has no product `{id}`"));
+    catalog.row(id).ok_or_else(unknown)
+}
+
+/// A ranking with names, as it stands in a record.
+///
+/// # Errors
+/// More matches than a record may hold.
+pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Result<Vec<Group>, JobError> {
+    let count: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
+    if count > RECORD_MATCHES_MAX {
+        let message = format!(
+            "the result has {count} matches, a record holds at most {RECORD_MATCHES_MAX}: \
+             lower top_k, name fewer categories or raise min_score"
+        );
+        return Err(JobError::new(ErrorCode::ResultTooLarge, message));
+    }
+    let group = |group: &nearline_search::Group| Group {
+        category: group.category.map(|category| catalog.category_name(category).to_owned()),
+        matches: group
+            .matches
+            .iter()
+            .map(|found| Match {
+                product_id: catalog.product_id(found.row).to_owned(),
+                score: found.score,
+                category: match group.category {
+                    Some(_) => None,
+                    None => Some(catalog.category_name(catalog.index().category_of(found.row)).to_owned()),
+                },
+                title: catalog.title(found.row).filter(|_| return_title).map(str::to_owned),
+            })
+            .collect(),
+    };
+    Ok(ranking.groups.iter().map(group).collect())
+}

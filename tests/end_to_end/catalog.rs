@@ -1,0 +1,178 @@
+//! Catalogs: built, published, guarded, replaced while serving.
+
+use std::path::Path;
+
+use nearline::catalog::{Rows, artifact, store};
+use nearline_contract::{ErrorCode, Status};
+
+use crate::world::{DIMENSION, MODEL, World, example_rows, until, write_artifact};
+
+fn stderr(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_was_throttled_goes_on_where_it_was_and_builds_the_same_bytes() {
+    let world = World::start().await;
+    let csv = world.path("products.csv");
+    let source = "product_id,category,text,title\na,tea,assam tea,Assam\nb,tea,green tea,\nc,mugs,a red mug,Mug\n";
+    std::fs::write(&csv, source).unwrap();
+    let output = world.path("products.arrow");
+    let build = ["catalog", "build", "--input", csv.to_str().unwrap(), "--output", output.to_str().unwrap()];
+    let built = world.nearline(&build).await;
+    assert!(built.status.success(), "{built:?}");
+    assert_eq!(world.stack.bedrock().stats().texts, 3);
+    let bytes = std::fs::read(&output).unwrap();
+    assert!(!world.path("products.arrow.partial").exists());
+
+    // A longer source: what fails for good leaves what was paid for, and the old output as it was.
+    std::fs::write(&csv, format!("{source}d,mugs,a blue mug,Blue Mug\n")).unwrap();
+    world.stack.bedrock().set_fault(Some(devstack::bedrock::Fault::AccessDenied));
+    let failed = world.nearline(&build).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to go on"),
+        "{failed:?}"
+    );
+    assert_eq!(std::fs::read(&output).unwrap(), bytes);
+    world.stack.bedrock().set_fault(None);
+    assert!(world.nearline(&build).await.status.success());
+    let loaded = store::load_file(&output).await.unwrap();
+    assert_eq!((loaded.rows(), loaded.dimension(), loaded.model_id()), (4, DIMENSION, Some(MODEL)));
+    assert_eq!(loaded.title(1), None);
+
+    std::fs::write(&csv, source).unwrap();
+    assert!(world.nearline(&build).await.status.success());
+    assert_eq!(std::fs::read(&output).unwrap(), bytes, "the same source gives the same version");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_sources_and_artifacts_are_refused_with_row_and_column() {
+    let world = World::start().await;
+    let csv = world.path("bad.csv");
+    std::fs::write(&csv, "product_id,category,text\na,tea,x\na,tea,y\n").unwrap();
+    let output = world.path("bad.arrow");
+    let build = ["catalog", "build", "--input", csv.to_str().unwrap(), "--output", output.to_str().unwrap()];
+    let failed = world.nearline(&build).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).contains("row 1, column product_id: `a` stands in row 0 already"), "{failed:?}");
+    assert!(!output.exists());
+
+    let mut rows = example_rows(3);
+    rows.vectors[DIMENSION + 7] = f32::NAN;
+    let path = world.path("nan.arrow");
+    write_artifact(&path, &rows, MODEL);
+    let failed = world.nearline(&["catalog", "publish", path.to_str().unwrap(), "--to", &world.prefix()]).await;
+    assert!(stderr(&failed).contains("column embedding: ") && stderr(&failed).contains("row 1"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_does_not_start_without_the_catalog_it_was_promised() {
+    let mut world = World::start().await;
+    let failed = world.nearline(&["worker"]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        stderr(&failed).contains("no catalog is published at s3://nearline/nearline: run `nearline catalog publish"),
+        "{failed:?}"
+    );
+
+    let version = world.publish(&example_rows(20)).await;
+    world.set("NEARLINE_EMBEDDING_MODEL", "amazon.titan-embed-text-v2:0");
+    let failed = world.nearline(&["worker"]).await;
+    assert!(
+        stderr(&failed).contains("NEARLINE_EMBEDDING_MODEL is `amazon.titan-embed-text-v2:0`, but the catalog has"),
+        "{failed:?}"
+    );
+
+    world.set("NEARLINE_EMBEDDING_MODEL", "");
+    let s3 = aws_sdk_s3::Client::new(&world.stack.sdk_config());
+    let key = format!("nearline/catalogs/{version}.arrow");
+    s3.put_object().bucket("nearline").key(&key).body(b"rotten".to_vec().into()).send().await.unwrap();
+    let failed = world.nearline(&["worker"]).await;
+    assert!(stderr(&failed).contains("does not match its pointer: its SHA-256 is"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_catalog_is_taken_up_a_broken_one_is_not_and_rejections_that_it_mends_are_replaced() {
+    let mut world = World::start().await;
+    world.set("NEARLINE_CATALOG_REFRESH_SECONDS", "1");
+    let first = world.publish(&example_rows(20)).await;
+    let lambda = world.lambda().await;
+    let id_of_row_30 = example_rows(40).product_ids[30].clone();
+    let job = format!(r#"{{"request_id":"r","product_id":"{id_of_row_30}"}}"#);
+    world.send(&[&job]).await;
+    let rejected = world.record("r").await;
+    assert_eq!(rejected.error.unwrap().code, ErrorCode::UnknownProduct);
+    world.send(&[&job]).await;
+    world.drained().await;
+    assert_eq!(world.record("r").await.created_at, rejected.created_at, "the same catalog would answer the same");
+
+    // A pointer to nothing: the old catalog serves on.
+    let s3 = aws_sdk_s3::Client::new(&world.stack.sdk_config());
+    let pointer = s3.get_object().bucket("nearline").key("nearline/current.json").send().await.unwrap();
+    let pointer = String::from_utf8(pointer.body.collect().await.unwrap().to_vec()).unwrap();
+    let broken = pointer.replace(&first, "0123456789abcdef");
+    s3.put_object()
+        .bucket("nearline")
+        .key("nearline/current.json")
+        .body(broken.into_bytes().into())
+        .send()
+        .await
+        .unwrap();
+    until("the error in the log", || async {
+        let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap_or_default();
+        log.contains("the old one serves on").then_some(())
+    })
+    .await;
+
+    let second = world.publish(&example_rows(40)).await;
+    assert_ne!(first, second);
+    // Sent again and again: until the swap it is a replay.
+    until("the record of the new catalog", || async {
+        world.send(&[&job]).await;
+        world.drained().await;
+        (world.record("r").await.status == Status::Succeeded).then_some(())
+    })
+    .await;
+    assert_eq!(world.record("r").await.catalog_version, second);
+
+    let back = world.nearline(&["catalog", "rollback", &first, "--to", &world.prefix()]).await;
+    assert!(back.status.success(), "{back:?}");
+    let inspected = world.nearline(&["catalog", "inspect", "--json", &world.prefix()]).await;
+    let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!((&inspected["version"], &inspected["rows"]), (&first.into(), &20.into()));
+    lambda.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_model_only_vectors_and_products_are_answered() {
+    let world = World::start().await;
+    let rows = example_rows(20);
+    world.publish(&rows).await;
+    let path = world.path("no-model.arrow");
+    write_artifact(&path, &rows, "");
+    let file = path.to_str().unwrap();
+    assert!(world.nearline(&["catalog", "publish", file, "--to", &world.prefix()]).await.status.success());
+    let lambda = world.lambda().await;
+    let similar = format!(r#"{{"request_id":"p","product_id":"{}"}}"#, rows.product_ids[3]);
+    world.send(&[&similar, r#"{"request_id":"t","query":"mug"}"#]).await;
+    let record = world.record("p").await;
+    assert_eq!((record.status, record.model_id), (Status::Succeeded, None));
+    assert_eq!(world.record("t").await.error.unwrap().code, ErrorCode::MissingField);
+    lambda.stop().await;
+}
+
+/// The files in tests/data were written by pyarrow and polars; tests/data/make.py says how.
+#[tokio::test]
+async fn what_pyarrow_and_polars_write_is_read_row_for_row() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    for name in ["pyarrow.arrow", "pyarrow-lz4-dictionary.arrow", "pyarrow-zstd-large.arrow", "polars.arrow"] {
+        let read = artifact::read(std::fs::File::open(folder.join(name)).unwrap()).unwrap();
+        let Rows { product_ids, categories, titles, vectors, dimension } = read.rows;
+        let found = serde_json::json!({"product_id": product_ids, "category": categories, "title": titles,
+            "embedding": vectors.chunks(dimension).collect::<Vec<_>>()});
+        assert_eq!(found, expected, "{name}");
+    }
+}
