@@ -76,6 +76,9 @@ pub enum DevstackError {
         /// The service's answer, with its causes.
         message: String,
     },
+    /// The demo did not end as it should.
+    #[error("{0}")]
+    Demo(String),
     /// An option's value, or two together, are not allowed: wrong usage.
     #[error("{0}")]
     Option(String),

@@ -16,9 +16,10 @@ use processes::{ended, is_running};
 
 const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_bootstrap.py");
 
-fn devstack(arguments: &[&str]) -> Command {
+/// What a killed devstack cannot remove, and what a failed one keeps for reading, goes with `folder`.
+fn devstack(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_devstack"));
-    command.args(arguments).stderr(Stdio::piped()).kill_on_drop(true);
+    command.args(arguments).env("TMPDIR", folder).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
@@ -67,7 +68,7 @@ async fn up_describes_itself_in_a_file_and_takes_all_back_at_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stack.env");
     std::fs::write(&file, "left by a killed run").unwrap();
-    let mut up = devstack(&["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
+    let mut up = devstack(folder.path(), &["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
     while std::fs::read_to_string(&file).is_ok_and(|content| content.starts_with("left")) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -97,11 +98,11 @@ async fn up_describes_itself_in_a_file_and_takes_all_back_at_sigterm() {
 async fn nothing_outlives_a_killed_devstack() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stack.env");
-    let mut up = devstack(&["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
+    let mut up = devstack(folder.path(), &["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
     let settings = settings(&appears(&file, &mut up).await);
     let stats_file = folder.path().join("stats.json");
     let arguments = ["lambda", "--bootstrap", FAKE, "--concurrency", "2", "--stats-file", stats_file.to_str().unwrap()];
-    let mut lambda = devstack(&arguments).envs(&settings).spawn().unwrap();
+    let mut lambda = devstack(folder.path(), &arguments).envs(&settings).spawn().unwrap();
     let stats: serde_json::Value = serde_json::from_str(&appears(&stats_file, &mut lambda).await).unwrap();
     let bootstrap = u32::try_from(stats["bootstrap_pid"].as_u64().unwrap()).unwrap();
 
@@ -123,7 +124,7 @@ async fn nothing_outlives_a_killed_devstack() {
 async fn up_ends_with_a_reason_if_ministack_does() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stack.env");
-    let mut up = devstack(&["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
+    let mut up = devstack(folder.path(), &["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
     appears(&file, &mut up).await;
     let is_ministack = |process: &u32| {
         std::fs::read_to_string(format!("/proc/{process}/cmdline")).is_ok_and(|command| command.contains("ministack"))
@@ -140,11 +141,11 @@ async fn up_ends_with_a_reason_if_ministack_does() {
 async fn lambda_works_a_queue_off_and_sums_up() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stack.env");
-    let mut up = devstack(&["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
+    let mut up = devstack(folder.path(), &["up", "--env-file", file.to_str().unwrap()]).spawn().unwrap();
     let settings = settings(&appears(&file, &mut up).await);
     let stats_file = folder.path().join("stats.json");
     let arguments = ["lambda", "--bootstrap", FAKE, "--concurrency", "3", "--stats-file", stats_file.to_str().unwrap()];
-    let mut lambda = devstack(&arguments).envs(&settings).spawn().unwrap();
+    let mut lambda = devstack(folder.path(), &arguments).envs(&settings).spawn().unwrap();
     appears(&stats_file, &mut lambda).await;
     signal(&lambda, Signal::INT);
     let (code, said) = end(lambda).await;
@@ -158,13 +159,15 @@ async fn lambda_works_a_queue_off_and_sums_up() {
 
 #[tokio::test]
 async fn wrong_usage_is_2_and_failure_is_1_with_a_reason() {
-    let (code, said) = end(devstack(&["up"]).spawn().unwrap()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = end(devstack(folder.path(), &["up"]).spawn().unwrap()).await;
     assert_eq!(code, Some(2), "{said}");
-    let (code, said) = end(devstack(&["bedrock", "--port", "0", "--error-rate", "2"]).spawn().unwrap()).await;
+    let (code, said) =
+        end(devstack(folder.path(), &["bedrock", "--port", "0", "--error-rate", "2"]).spawn().unwrap()).await;
     assert_eq!((code, said.as_str()), (Some(2), "devstack: error rate must be 0 to 1, was 2\n"));
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let (code, said) = end(devstack(&["bedrock", "--port", &port]).spawn().unwrap()).await;
+    let (code, said) = end(devstack(folder.path(), &["bedrock", "--port", &port]).spawn().unwrap()).await;
     assert_eq!(code, Some(1));
     assert!(
         said.starts_with(&format!("devstack: cannot listen on 127.0.0.1:{port}: Address already in use")),

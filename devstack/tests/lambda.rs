@@ -284,6 +284,18 @@ async fn a_dead_process_fails_its_invocations_and_is_replaced() {
 }
 
 #[tokio::test]
+async fn stopping_lets_batches_finish_but_not_for_ever() {
+    let queue = Queue::start(false, 60).await;
+    let harness = LambdaHarness::start(LambdaOptions { batch_size: 1, ..queue.options() }).await.unwrap();
+    queue.send(&[json!({"sleep": 1}), json!({"sleep": 50})], None).await;
+    until(&harness, |stats| stats.in_flight == 2).await;
+    let stats = harness.stop().await;
+    assert_eq!((stats.messages_deleted, stats.messages_failed, stats.batches_failed), (1, 1, 1));
+    assert_eq!((stats.in_flight, stats.bootstrap_pid), (0, None));
+    assert_eq!(queue.depth().await, (0, 1));
+}
+
+#[tokio::test]
 async fn a_function_that_does_not_come_back_is_given_up() {
     let queue = Queue::start(false, 60).await;
     let folder = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ pub async fn watch(
                 version = found;
             }
             Err(error) => {
-                tracing::error!(%error, serving = version, "the new catalog is not used, the old one serves on")
+                tracing::error!(%error, serving = version, "the new catalog is not used, the old one serves on");
             }
         }
     }

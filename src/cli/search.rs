@@ -313,7 +313,7 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
         None if args.json => drop(lines),
         None if args.text.is_some() => lines.for_each(|line| print_for_people(&line)),
         None => {
-            write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?
+            write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
         }
     }
     if args.json {

@@ -4,12 +4,14 @@
 //! is worked on its visibility is kept alive, so that the queue's timeout needs not cover a slow model.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName};
 use futures_util::future::join_all;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +26,7 @@ use crate::worker::{Outcome, Worker, tally};
 const LONG_POLL_SECONDS: i32 = 20;
 /// Longest time for one batch.
 const BATCH_TIMEOUT: Duration = Duration::from_mins(5);
-/// Pause after a fault that a person has to mend, before one batch is let through as a probe. Doubles with each.
+/// Pause after a fault that a person has to mend, before one message is let through as a probe. Doubles with each.
 const FIRST_PROBE_PAUSE: Duration = Duration::from_secs(5);
 /// Longest pause between probes.
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_mins(2);
@@ -37,6 +39,53 @@ struct Poller {
     worker: Arc<Worker>,
     settler: Settler,
     stop: CancellationToken,
+    breaker: Breaker,
+}
+
+/// Stops receiving after a fault that a person has to mend, but for one probe at a time.
+struct Breaker {
+    broken: AtomicBool,
+    /// Pause before the next probe; held by the loop that probes.
+    pause: Mutex<Duration>,
+}
+
+/// Leave to receive.
+enum Pass<'a> {
+    /// A full batch.
+    Batch,
+    /// One message, to see whether the fault was mended.
+    Probe(MutexGuard<'a, Duration>),
+}
+
+impl Breaker {
+    fn new() -> Self {
+        Self { broken: AtomicBool::new(false), pause: Mutex::new(FIRST_PROBE_PAUSE) }
+    }
+
+    async fn pass(&self) -> Pass<'_> {
+        if !self.broken.load(Ordering::Acquire) {
+            return Pass::Batch;
+        }
+        let pause = self.pause.lock().await;
+        if !self.broken.load(Ordering::Acquire) {
+            return Pass::Batch;
+        }
+        tokio::time::sleep(*pause).await;
+        Pass::Probe(pause)
+    }
+
+    fn report(&self, pass: Pass<'_>, permanent: bool) {
+        if permanent && !self.broken.swap(true, Ordering::AcqRel) {
+            tracing::error!("receiving stops until a probe succeeds");
+        }
+        if let Pass::Probe(mut pause) = pass {
+            *pause = if permanent { (*pause * 2).min(LONGEST_PROBE_PAUSE) } else { FIRST_PROBE_PAUSE };
+            if !permanent {
+                self.broken.store(false, Ordering::Release);
+                tracing::info!("a probe succeeded: receiving goes on");
+            }
+        }
+    }
 }
 
 /// Polls and processes with `loops` batches in flight until `stop`, then finishes what it has.
@@ -58,7 +107,8 @@ pub async fn run(
         settings.dead_letter_queue_url.clone(),
         settings.max_attempts,
     );
-    let poller = Poller { sqs, queue_url: settings.queue_url, visibility, worker, settler, stop };
+    let poller =
+        Poller { sqs, queue_url: settings.queue_url, visibility, worker, settler, stop, breaker: Breaker::new() };
     tracing::info!(queue = poller.queue_url, loops, "polling");
     join_all((0..loops).map(|_| poller.poll())).await;
     tracing::info!("drained");
@@ -77,9 +127,8 @@ async fn visibility_timeout(sqs: &Client, queue_url: &str) -> Result<Duration, F
 
 impl Poller {
     async fn poll(&self) {
-        let mut pause = Duration::ZERO;
         // A receive that is dropped here may have taken messages: they come back when their visibility ends.
-        while let Some(received) = self.stop.run_until_cancelled(self.receive_after(pause)).await {
+        while let Some((pass, received)) = self.stop.run_until_cancelled(self.receive()).await {
             let permanent = match received {
                 Ok(messages) if messages.is_empty() => continue,
                 Ok(messages) => self.handle(messages).await,
@@ -88,21 +137,23 @@ impl Poller {
                     true
                 }
             };
-            pause = match (permanent, pause) {
-                (false, _) => Duration::ZERO,
-                (true, Duration::ZERO) => FIRST_PROBE_PAUSE,
-                (true, pause) => (pause * 2).min(LONGEST_PROBE_PAUSE),
-            };
+            self.breaker.report(pass, permanent);
         }
     }
 
-    async fn receive_after(&self, pause: Duration) -> Result<Vec<Envelope>, Fault> {
-        tokio::time::sleep(pause).await;
+    async fn receive(&self) -> (Pass<'_>, Result<Vec<Envelope>, Fault>) {
+        let pass = self.breaker.pass().await;
+        let most = if matches!(pass, Pass::Probe(_)) { 1 } else { BATCH_MAX };
+        let received = self.receive_up_to(most).await;
+        (pass, received)
+    }
+
+    async fn receive_up_to(&self, most: usize) -> Result<Vec<Envelope>, Fault> {
         let receive = self
             .sqs
             .receive_message()
             .queue_url(&self.queue_url)
-            .max_number_of_messages(i32::try_from(BATCH_MAX).unwrap_or(i32::MAX))
+            .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
             .wait_time_seconds(LONG_POLL_SECONDS)
             .visibility_timeout(i32::try_from(self.visibility.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
@@ -179,5 +230,28 @@ fn envelope(message: Message) -> Envelope {
         message_id: message.message_id.unwrap_or_default(),
         receipt_handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broken_poller_probes_one_at_a_time_ever_slower_until_one_succeeds() {
+        let breaker = Breaker::new();
+        let pass = breaker.pass().await;
+        assert!(matches!(pass, Pass::Batch));
+        breaker.report(pass, true);
+        let start = Instant::now();
+        let probe = breaker.pass().await;
+        assert!(matches!(probe, Pass::Probe(_)) && start.elapsed() == FIRST_PROBE_PAUSE);
+        assert!(tokio::time::timeout(LONGEST_PROBE_PAUSE, breaker.pass()).await.is_err(), "a second loop waits");
+        breaker.report(probe, true);
+        let start = Instant::now();
+        let probe = breaker.pass().await;
+        assert_eq!(start.elapsed(), FIRST_PROBE_PAUSE * 2);
+        breaker.report(probe, false);
+        assert!(matches!(breaker.pass().await, Pass::Batch));
     }
 }

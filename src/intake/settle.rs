@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use nearline_contract::{ErrorCode, JobError};
 
 use crate::aws;
@@ -16,6 +16,8 @@ use crate::worker::Outcome;
 
 /// Most entries in one batch call of SQS.
 pub(super) const BATCH_MAX: usize = 10;
+/// Most calls in flight for one batch, which may have 10,000 messages.
+pub(super) const CALLS_IN_FLIGHT: usize = 16;
 /// Wait after the first failed attempt; doubles with each.
 const FIRST_BACKOFF_SECONDS: u32 = 2;
 /// Longest wait, also after a fault that a person has to mend.
@@ -62,8 +64,9 @@ impl Settler {
 
     /// Carries the outcomes of a batch out; the verdicts are in its order.
     pub async fn settle(&self, envelopes: &[Envelope], outcomes: Vec<Outcome>) -> Vec<Verdict> {
-        let settled = envelopes.iter().zip(outcomes).map(|(envelope, outcome)| self.settle_one(envelope, outcome));
-        let mut backoffs = join_all(settled).await;
+        let settled: Vec<_> =
+            envelopes.iter().zip(outcomes).map(|(envelope, outcome)| self.settle_one(envelope, outcome)).collect();
+        let mut backoffs: Vec<Option<u32>> = stream::iter(settled).buffered(CALLS_IN_FLIGHT).collect().await;
         if is_fifo(&self.queue_url) {
             hold_back_followers(envelopes, &mut backoffs);
         }
@@ -135,18 +138,22 @@ impl Settler {
 
 /// Sets for how many seconds messages stay invisible from now.
 pub(super) async fn change_visibility(sqs: &Client, queue_url: &str, messages: &[(&Envelope, u32)]) {
-    let calls = messages.chunks(BATCH_MAX).map(|chunk| {
-        let entries = chunk.iter().enumerate().map(|(id, (envelope, seconds))| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(id.to_string())
-                .receipt_handle(&envelope.receipt_handle)
-                .visibility_timeout(i32::try_from(*seconds).unwrap_or(i32::MAX))
-                .build()
-                .expect("id and receipt handle are set")
-        });
-        sqs.change_message_visibility_batch().queue_url(queue_url).set_entries(Some(entries.collect())).send()
-    });
-    for answer in join_all(calls).await {
+    let calls: Vec<_> = messages
+        .chunks(BATCH_MAX)
+        .map(|chunk| {
+            let entries = chunk.iter().enumerate().map(|(id, (envelope, seconds))| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(id.to_string())
+                    .receipt_handle(&envelope.receipt_handle)
+                    .visibility_timeout(i32::try_from(*seconds).unwrap_or(i32::MAX))
+                    .build()
+                    .expect("id and receipt handle are set")
+            });
+            sqs.change_message_visibility_batch().queue_url(queue_url).set_entries(Some(entries.collect())).send()
+        })
+        .collect();
+    let mut answers = stream::iter(calls).buffer_unordered(CALLS_IN_FLIGHT);
+    while let Some(answer) = answers.next().await {
         match answer {
             Ok(answer) => {
                 for failed in answer.failed {

@@ -1,6 +1,5 @@
 //! The calls to DynamoDB: one look-up for a batch, the conditional put, the read.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -14,7 +13,7 @@ use crate::aws;
 use crate::fault::Fault;
 
 /// Most keys in one BatchGetItem.
-const BATCH_GET_MAX: usize = 100;
+pub(super) const BATCH_GET_MAX: usize = 100;
 /// Calls for keys that were left unprocessed, each after a longer pause.
 const BATCH_GET_ATTEMPTS: u32 = 5;
 /// Pause before asking for unprocessed keys again; doubles.
@@ -24,23 +23,23 @@ const BATCH_GET_PAUSE: Duration = Duration::from_millis(50);
 const CONDITION: &str = "attribute_not_exists(request_id) OR expires_at < :now \
                          OR (#error.#retryable = :true AND job_sha256 = :job_sha256)";
 
+/// What the table holds for at most [`BATCH_GET_MAX`] distinct ids.
 pub(super) async fn look_up(
     client: &Client,
     table: &str,
     request_ids: &[&str],
     now: i64,
-) -> Result<HashMap<String, Prior>, Fault> {
-    let chunks = request_ids.chunks(BATCH_GET_MAX).map(|chunk| look_up_chunk(client, table, chunk));
-    let mut priors = HashMap::with_capacity(request_ids.len());
-    for item in futures_util::future::try_join_all(chunks).await?.into_iter().flatten() {
+) -> Result<Vec<(String, Prior)>, Fault> {
+    let mut priors = Vec::with_capacity(request_ids.len());
+    for item in get_batch(client, table, request_ids).await? {
         let expired = item::number_of::<i64>(&item, "expires_at").is_ok_and(|expires_at| expires_at < now);
         let Some(request_id) = item::optional_text(&item, "request_id").filter(|_| !expired) else { continue };
-        priors.insert(request_id, prior(&item));
+        priors.push((request_id, prior(&item)));
     }
     Ok(priors)
 }
 
-async fn look_up_chunk(client: &Client, table: &str, request_ids: &[&str]) -> Result<Vec<Item>, Fault> {
+async fn get_batch(client: &Client, table: &str, request_ids: &[&str]) -> Result<Vec<Item>, Fault> {
     let invalid = |error: aws_sdk_dynamodb::error::BuildError| Fault::Permanent(error.to_string());
     let keys = request_ids.iter().map(|id| key(id));
     let mut asked = KeysAndAttributes::builder()

@@ -8,14 +8,20 @@ mod item;
 mod spill;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use futures_util::future::try_join_all;
 use nearline_contract::{ErrorCode, JobError, ResultRecord};
 use time::OffsetDateTime;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::config::ResultSettings;
 use crate::fault::Fault;
+
+/// Most calls to DynamoDB and S3 in flight: batches may have 10,000 messages, a Lambda process 1,024 open files.
+const CALLS_IN_FLIGHT_MAX: usize = 128;
 
 /// What a table holds for a `request_id`, as far as deciding needs it. Expired records are never seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +64,7 @@ pub struct ResultStore {
     table: String,
     bucket: Option<String>,
     ttl: Duration,
+    calls: Arc<Semaphore>,
 }
 
 impl ResultStore {
@@ -69,6 +76,7 @@ impl ResultStore {
             table: settings.table,
             bucket: settings.bucket,
             ttl: settings.ttl,
+            calls: Arc::new(Semaphore::new(CALLS_IN_FLIGHT_MAX)),
         }
     }
 
@@ -83,7 +91,12 @@ impl ResultStore {
     /// # Errors
     /// [`Fault`] of DynamoDB.
     pub async fn look_up(&self, request_ids: &[&str]) -> Result<HashMap<String, Prior>, Fault> {
-        dynamodb::look_up(&self.dynamodb, &self.table, request_ids, OffsetDateTime::now_utc().unix_timestamp()).await
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let chunks = request_ids.chunks(dynamodb::BATCH_GET_MAX).map(|chunk| async move {
+            let _permit = self.permit().await;
+            dynamodb::look_up(&self.dynamodb, &self.table, chunk, now).await
+        });
+        Ok(try_join_all(chunks).await?.into_iter().flatten().collect())
     }
 
     /// Writes a record unless its id is taken; one that another catalog could mend gives way to the same job.
@@ -91,6 +104,7 @@ impl ResultStore {
     /// # Errors
     /// [`WriteError`]; nothing is half-written then.
     pub async fn write(&self, record: &ResultRecord) -> Result<Written, WriteError> {
+        let _permit = self.permit().await;
         let mut item = item::from_record(record);
         if item::bytes(&item) > item::INLINE_MAX_BYTES {
             let Some(bucket) = &self.bucket else {
@@ -112,10 +126,15 @@ impl ResultStore {
     /// # Errors
     /// [`Fault`] of a service, or of an item that is no record.
     pub async fn get(&self, request_id: &str) -> Result<Option<ResultRecord>, Fault> {
+        let _permit = self.permit().await;
         let Some(mut record) = dynamodb::get(&self.dynamodb, &self.table, request_id).await? else { return Ok(None) };
         if let Some(uri) = &record.results_uri {
             record.results = Some(spill::get(&self.s3, uri).await?);
         }
         Ok(Some(record))
+    }
+
+    async fn permit(&self) -> SemaphorePermit<'_> {
+        self.calls.acquire().await.expect("the semaphore is never closed")
     }
 }

@@ -1,6 +1,7 @@
 //! One file a subcommand: its arguments, and a `run` that returns after SIGTERM or SIGINT.
 
 pub(crate) mod bedrock;
+pub(crate) mod demo;
 pub(crate) mod lambda;
 pub(crate) mod up;
 

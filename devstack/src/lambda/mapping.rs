@@ -128,13 +128,11 @@ impl Mapping {
         &self.shared.counters
     }
 
-    /// Receives nothing more, and waits at most `drain` for the batches that are being worked on.
-    pub(super) async fn stop(&self, drain: Duration) {
+    /// Receives nothing more, and waits at most `drain` for the batches that are being worked on; whether all ended.
+    pub(super) async fn stop(&self, drain: Duration) -> bool {
         self.shutdown.cancel();
         self.tasks.close();
-        if tokio::time::timeout(drain, self.tasks.wait()).await.is_err() {
-            tracing::warn!(batches = self.tasks.len(), "stopping with batches in flight; their messages come again");
-        }
+        tokio::time::timeout(drain, self.tasks.wait()).await.is_ok()
     }
 }
 

@@ -35,8 +35,9 @@ use crate::server::Server;
 const PAYLOAD_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 /// The name for direct invocations.
 pub const FUNCTION_NAME: &str = "nearline";
-/// How long stopping waits for the batches in flight.
+/// How long stopping waits for the batches in flight, and, when the process is gone, for what is left of them.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -300,11 +301,14 @@ impl LambdaHarness {
     /// Takes no more messages, lets the batches in flight finish (10 s at most), ends the process with SIGTERM and,
     /// 2 s later, SIGKILL. The final counts.
     pub async fn stop(mut self) -> LambdaStats {
-        self.mapping.stop(DRAIN_TIMEOUT).await;
-        let stats = self.stats();
+        if !self.mapping.stop(DRAIN_TIMEOUT).await {
+            tracing::warn!("stopping with batches in flight; their messages come again");
+        }
         self.shutdown.cancel();
         let _ = (&mut self.environment).await;
-        stats
+        // What was still in flight has failed by now, and is to be counted as such.
+        self.mapping.stop(SETTLE_TIMEOUT).await;
+        self.stats()
     }
 }
 
