@@ -5,8 +5,9 @@
 help:      ## list the verbs
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
 
-demo: build  ## run the example jobs through the whole path on local stand-ins and account for each
-	target/release/devstack demo
+demo:  ## run the example jobs through the whole path on local stand-ins and account for each
+	cargo build --workspace --locked
+	target/debug/devstack demo
 
 up: build  ## start the local stand-ins and leave them running; settings in .devstack/env
 	@mkdir -p .devstack

@@ -46,10 +46,9 @@ pub async fn sdk_config() -> SdkConfig {
 }
 
 /// What an SDK error means for the one who made the call.
-pub fn classify<E, R>(error: &SdkError<E, R>) -> Fault
+pub fn classify<E>(error: &SdkError<E>) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: HasStatus + std::fmt::Debug,
 {
     let cause = describe(error);
     match error {
@@ -57,7 +56,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_user() => Fault::Permanent(cause),
         SdkError::ServiceError(service) => {
             let transient = service.err().code().is_some_and(|code| TRANSIENT_CODES.contains(&code));
-            match service.raw().status() {
+            match service.raw().status().as_u16() {
                 408 | 424 | 429 | 500.. => Fault::Retry(cause),
                 _ if transient => Fault::Retry(cause),
                 _ => Fault::Permanent(cause),
@@ -68,30 +67,21 @@ where
     }
 }
 
-/// Status of a raw answer.
-pub trait HasStatus {
-    /// HTTP status code.
-    fn status(&self) -> u16;
-}
-
-impl HasStatus for aws_sdk_sqs::config::http::HttpResponse {
-    fn status(&self) -> u16 {
-        self.status().as_u16()
-    }
-}
-
 /// Code and message of a service error, or the chain of causes of any other.
-fn describe<E, R>(error: &SdkError<E, R>) -> String
+fn describe<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
-    if let Some(service) = error.as_service_error()
-        && let Some(code) = service.code()
-    {
-        return match service.message() {
-            Some(message) => format!("{code}: {message}"),
-            None => code.to_owned(),
+    if let SdkError::ServiceError(service) = error {
+        return match (service.err().code(), service.err().message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            // The answer to a HEAD has no body to say more.
+            (None, _) => match service.raw().status().as_u16() {
+                403 => "HTTP status 403: access denied".to_owned(),
+                301 => "HTTP status 301: it is in another region".to_owned(),
+                status => format!("HTTP status {status}"),
+            },
         };
     }
     let mut text = error.to_string();
@@ -102,4 +92,10 @@ where
         source = cause.source();
     }
     text
+}
+
+/// Whether a queue is FIFO. The service's own rule: its name ends so, in lower case.
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "not a file")]
+pub fn is_fifo(queue_url: &str) -> bool {
+    queue_url.ends_with(".fifo")
 }

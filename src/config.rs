@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::telemetry::check_filter;
+
 /// One setting, as people need to know it.
 pub struct Setting {
     /// Environment variable.
@@ -352,8 +354,13 @@ impl Reader {
     }
 
     /// The log filter.
-    pub fn log(&self) -> String {
-        self.raw(&LOG).unwrap_or_default().to_owned()
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn log(&self) -> Result<&str, ConfigError> {
+        let filter = self.raw(&LOG).unwrap_or_default();
+        let fault = || ConfigError(vec![format!("{} must be {}, was `{filter}`", LOG.name, LOG.range)]);
+        if check_filter(filter) { Ok(filter) } else { Err(fault()) }
     }
 
     fn results(&mut self) -> ResultSettings {
@@ -506,7 +513,7 @@ mod tests {
         let variables = [("NEARLINE_QUEUE_URL", "q"), ("NEARLINE_RESULTS_TABLE", "t"), ("NEARLINE_CATALOG", "c.arrow")];
         let settings = reader(&variables).worker().unwrap();
         assert_eq!(settings.max_attempts, 20);
-        assert_eq!(settings.results.ttl, Duration::from_secs(604_800));
+        assert_eq!(settings.results.ttl, Duration::from_hours(7 * 24));
         assert_eq!(settings.guard, CatalogGuard::default(), "a default must not guard");
         assert_eq!(settings.catalog, CatalogLocation::File("c.arrow".into()));
         let build = reader(&[]).build().unwrap();

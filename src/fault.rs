@@ -3,7 +3,7 @@
 //! Every call to a service ends in a [`Fault`]; nothing further up looks at status codes again.
 
 /// A failure of something nearline depends on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Fault {
     /// Throttling, timeouts, 5xx: the message is left on the queue and comes back after a back-off.
     #[error("{0}")]

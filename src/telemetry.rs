@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-/// Sets the process's logging up; `filter` is `NEARLINE_LOG`. A filter that cannot be read falls back to `info`.
+/// Sets the process's logging up; `filter` is what [`check_filter`] let pass.
 pub fn init(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::new(filter);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call (tests, several commands in one process) keeps the first setting.
     let _ = if std::io::stderr().is_terminal() {
@@ -18,6 +18,14 @@ pub fn init(filter: &str) {
     } else {
         logs.json().flatten_event(true).with_current_span(false).with_span_list(false).with_ansi(false).try_init()
     };
+}
+
+/// Whether a filter can be read. A bare word that is no level would be taken for the name of a module and silence all
+/// others.
+pub fn check_filter(filter: &str) -> bool {
+    let bare_word = filter.chars().all(|c| c.is_ascii_alphanumeric());
+    let readable = EnvFilter::try_new(filter).is_ok();
+    readable && (!bare_word || filter.parse::<tracing::level_filters::LevelFilter>().is_ok())
 }
 
 /// What became of a batch: one log line when it is done.
@@ -56,5 +64,20 @@ impl BatchEvent {
             duration_ms,
             "batch"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_or_names_modules() {
+        for filter in ["info", "off", "nearline=debug", "warn,nearline::embed=trace"] {
+            assert!(check_filter(filter), "{filter}");
+        }
+        for filter in ["verbose", "nearline=loud"] {
+            assert!(!check_filter(filter), "{filter}");
+        }
     }
 }

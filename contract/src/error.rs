@@ -29,7 +29,7 @@ pub enum ErrorCode {
     DimensionMismatch,
     /// A vector that is no list of finite 32-bit floats, or is all zero.
     InvalidVector,
-    /// The answer could hold more matches than a record may.
+    /// The answer would hold more matches than a record may.
     ResultTooLarge,
     /// Picked up after `not_after`.
     Expired,
@@ -77,6 +77,17 @@ impl std::str::FromStr for ErrorCode {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         serde_json::from_value(serde_json::Value::from(name))
+    }
+}
+
+/// Longest piece of a job that a message quotes, in characters: messages go into records and message attributes.
+const QUOTE_MAX_CHARS: usize = 64;
+
+/// The start of a text that came with a job, for messages.
+pub fn clip(text: &str) -> String {
+    match text.char_indices().nth(QUOTE_MAX_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::error::{ErrorCode, JobError};
+use crate::error::{ErrorCode, JobError, clip};
 use crate::job::{Column, GroupBy, Target};
 use crate::limits::{METADATA_MAX_BYTES, QUERY_MAX_CHARS, TOP_K_MAX};
 
@@ -27,9 +27,6 @@ const NAMES: [&str; 13] = [
     "not_after",
     "version",
 ];
-
-/// Longest value that a message quotes, in characters.
-const QUOTE_MAX_CHARS: usize = 64;
 
 /// A JSON object that is to be a job.
 pub(crate) struct Fields<'a> {
@@ -259,13 +256,5 @@ fn quote(value: &Value) -> String {
         Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
         Value::String(text) => format!("\"{}\"", clip(text)),
         other => other.to_string(),
-    }
-}
-
-/// At most [`QUOTE_MAX_CHARS`] characters of a text.
-fn clip(text: &str) -> String {
-    match text.char_indices().nth(QUOTE_MAX_CHARS) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -9,6 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
+use crate::error::clip;
+
 /// Parses JSON as [`Value`], refusing objects (at any depth) that name a key twice.
 ///
 /// # Errors
@@ -90,7 +92,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         let mut object = Map::new();
         while let Some((key, Unique(value))) = access.next_entry::<String, Unique>()? {
             if object.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("key `{key}` appears twice")));
+                return Err(A::Error::custom(format_args!("key `{}` appears twice", clip(&key))));
             }
             object.insert(key, value);
         }

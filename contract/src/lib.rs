@@ -11,6 +11,6 @@ pub mod limits;
 pub mod record;
 pub mod schema;
 
-pub use error::{ErrorCode, JobError};
+pub use error::{ErrorCode, JobError, clip};
 pub use job::{GroupBy, JobMessage, ReceivedJob, Refusal, SearchJob, Target, receive};
 pub use record::{Group, Match, RecordError, ResultRecord, Status};

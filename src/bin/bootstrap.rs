@@ -8,7 +8,6 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "nearline stops");
-            eprintln!("bootstrap: {error}");
             ExitCode::FAILURE
         }
     }

@@ -123,7 +123,7 @@ pub fn add_model<R: Read + Seek, W: Write>(source: R, sink: W, model_id: &str) -
     let schema = reader.schema();
     let mut metadata = schema.metadata().clone();
     match metadata.get(MODEL_ID) {
-        Some(named) if named != model_id => {
+        Some(named) if !named.is_empty() && named != model_id => {
             return Err(CatalogError::Invalid(format!("its {MODEL_ID} is `{named}` already, not `{model_id}`")));
         }
         _ => drop(metadata.insert(MODEL_ID.to_owned(), model_id.to_owned())),

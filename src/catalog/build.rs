@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
+use super::names::Names;
 use super::{CatalogError, Rows, artifact};
 use crate::embed::{Embedder, Model};
 use crate::fault::Fault;
@@ -101,6 +102,10 @@ pub async fn build(
     output: &Path,
     progress: impl Fn(usize),
 ) -> Result<(), CatalogError> {
+    let ids = Names::unique(products.iter().map(|product| product.product_id.as_str()));
+    if let Err((row, first)) = ids {
+        return Err(CatalogError::repeated(&products[row].product_id, row, first));
+    }
     let given = products.iter().map(|product| product.embedding.clone()).collect::<Vec<_>>();
     if let Some(row) = given.iter().position(|vector| vector.as_ref().is_some_and(|vector| vector.len() != dimension)) {
         let length = given[row].as_ref().map_or(0, Vec::len);
@@ -119,7 +124,13 @@ pub async fn build(
     let missing: Vec<usize> = (0..vectors.len()).filter(|&row| vectors[row].is_none()).collect();
     let texts = &products;
     let mut embedded = stream::iter(missing)
-        .map(|row| async move { embed_patiently(embedder, &texts[row].text).await.map(|vector| (row, vector)) })
+        .map(|row| async move {
+            let Product { product_id, text, .. } = &texts[row];
+            let vector = embed_patiently(embedder, text).await;
+            vector
+                .map(|vector| (row, vector))
+                .map_err(|fault| fault.context(&format!("row {row}, product `{product_id}`")))
+        })
         .buffer_unordered(TEXTS_IN_FLIGHT);
     while let Some((row, vector)) = embedded.try_next().await? {
         journal.put(&products[row].text, &vector)?;
@@ -139,7 +150,7 @@ pub async fn build(
     journal.remove()
 }
 
-/// Writes and reads back: what cannot be loaded must not replace what can.
+/// Writes beside the output first, and checks: what cannot be loaded must not replace what can.
 fn write(rows: Rows, model_id: &str, output: &Path) -> Result<(), CatalogError> {
     let file_error = |source| CatalogError::File { path: output.to_owned(), source };
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

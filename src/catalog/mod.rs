@@ -15,7 +15,7 @@ use ndarray::Array2;
 use nearline_search::{Index, IndexError};
 
 use crate::config::CatalogGuard;
-use crate::embed::base_id;
+use crate::embed::{ModelError, base_id};
 use crate::fault::Fault;
 use names::{Column, Names};
 
@@ -60,8 +60,8 @@ pub enum CatalogError {
     /// The content breaks the artifact's contract; the message names row and column.
     #[error("the catalog is not valid: {0}")]
     Invalid(String),
-    /// The content is not what its pointer promises.
-    #[error("{what} does not match its pointer: {fault}")]
+    /// An object is not what its pointer or name promises.
+    #[error("{what} is not what it should be: {fault}")]
     Corrupt {
         /// The object.
         what: String,
@@ -81,9 +81,18 @@ pub enum CatalogError {
         /// The catalog's.
         found: String,
     },
+    /// The model that it names cannot be called.
+    #[error("the catalog's {0} (a catalog without {model} serves vector and product_id jobs)", model = artifact::MODEL_ID)]
+    Model(#[from] ModelError),
     /// A service failed.
     #[error(transparent)]
     Service(#[from] Fault),
+}
+
+impl CatalogError {
+    fn repeated(product_id: &str, row: usize, first: u32) -> Self {
+        Self::Invalid(format!("row {row}, column product_id: `{product_id}` stands in row {first} already"))
+    }
 }
 
 impl Catalog {
@@ -94,10 +103,8 @@ impl Catalog {
     pub fn new(rows: Rows, version: String, model_id: Option<String>) -> Result<Self, CatalogError> {
         let invalid = |message: String| CatalogError::Invalid(message);
         let count = rows.product_ids.len();
-        let products = Names::unique(rows.product_ids.iter().map(String::as_str)).map_err(|(row, first)| {
-            let id = &rows.product_ids[row];
-            invalid(format!("row {row}, column product_id: `{id}` stands in row {first} already"))
-        })?;
+        let products = Names::unique(rows.product_ids.iter().map(String::as_str))
+            .map_err(|(row, first)| CatalogError::repeated(&rows.product_ids[row], row, first))?;
         let (categories, category_of_row) = Names::numbered(rows.categories.iter().map(String::as_str));
         let titles = rows
             .titles

@@ -11,7 +11,8 @@ use super::store::CatalogStore;
 use super::{Catalog, CatalogError};
 use crate::config::CatalogLocation;
 
-/// Looks every `period` until `stop`; calls `replace` with each new catalog. `replace` may refuse it.
+/// Looks every `period` until `stop`; calls `replace` with each new catalog, which it may refuse. A version that was
+/// refused or is broken is not read again until another one is published.
 pub async fn watch(
     store: CatalogStore,
     location: CatalogLocation,
@@ -20,23 +21,29 @@ pub async fn watch(
     stop: CancellationToken,
     replace: impl Fn(Catalog) -> Result<(), CatalogError>,
 ) {
+    let mut refused = None;
     while stop.run_until_cancelled(tokio::time::sleep(period)).await.is_some() {
         let newer = match store.current_version(&location).await {
-            Ok(current) if current == version => continue,
-            Ok(_) => store.load(&location).await,
-            Err(error) => Err(error),
+            Ok(current) if current == version || Some(&current) == refused.as_ref() => continue,
+            Ok(current) => current,
+            Err(error) => {
+                tracing::error!(%error, serving = version, "cannot tell whether there is a new catalog");
+                continue;
+            }
         };
-        let outcome = newer.and_then(|catalog| {
+        let replaced = store.load(&location).await.and_then(|catalog| {
             let found = catalog.version().to_owned();
             replace(catalog).map(|()| found)
         });
-        match outcome {
+        match replaced {
             Ok(found) => {
                 tracing::info!(from = version, to = found, "the catalog was replaced");
                 version = found;
             }
             Err(error) => {
-                tracing::error!(%error, serving = version, "the new catalog is not used, the old one serves on");
+                tracing::error!(%error, newer, serving = version, "the new catalog is not used, the old one serves on");
+                // What a service's passing fault kept from being read is tried again.
+                refused = (!matches!(error, CatalogError::Service(_))).then_some(newer);
             }
         }
     }

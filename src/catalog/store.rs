@@ -8,6 +8,7 @@ use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{Catalog, CatalogError, artifact};
 use crate::aws;
 use crate::config::{CatalogLocation, S3Prefix};
+use crate::embed::Model;
 use nearline_contract::hash::hex;
 
 /// Name of the pointer below the prefix.
@@ -143,6 +145,9 @@ impl CatalogStore {
     pub async fn publish(&self, path: &Path, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
         let sha256 = file_sha256(path).await?;
         let catalog = load_file(path).await?;
+        if let Some(model_id) = catalog.model_id() {
+            Model::new(model_id, catalog.dimension())?;
+        }
         let key = prefix.key(&format!("catalogs/{}.arrow", catalog.version()));
         let file_error = |source| CatalogError::File { path: path.to_owned(), source };
         let bytes = std::fs::metadata(path).map_err(file_error)?.len();
@@ -150,7 +155,14 @@ impl CatalogStore {
             let body = ByteStream::from_path(path).await.map_err(|error| file_error(std::io::Error::other(error)))?;
             let put = self.s3.put_object().bucket(&prefix.bucket).key(&key).body(body);
             let doing = format!("S3 PutObject s3://{}/{key}", prefix.bucket);
-            put.send().await.map_err(|error| aws::classify(&error).context(&doing))?;
+            // The SDK counts the upload into the read timeout, and a catalog takes longer than an answer may.
+            let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
+            let patient = aws_sdk_s3::config::Builder::default().timeout_config(timeouts);
+            put.customize()
+                .config_override(patient)
+                .send()
+                .await
+                .map_err(|error| aws::classify(&error).context(&doing))?;
         }
         let pointer = Pointer::new(&catalog, key, sha256, bytes);
         self.point(prefix, &pointer).await?;
@@ -245,6 +257,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, CatalogError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        // A malformed file can make the Arrow reader panic: that must not end the one who watches for new catalogs.
+        Err(error) => Err(CatalogError::Invalid(format!("reading it failed: {error}"))),
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::CliError;
 use super::progress::Progress;
+use super::{CliError, json, print};
 use crate::aws;
 use crate::catalog::store::{CatalogStore, Pointer, load_file};
 use crate::catalog::{Catalog, CatalogError, artifact, build};
@@ -64,8 +64,7 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
         Command::Publish { file, to, model } => publish(&file, &to, model.as_deref()).await,
         Command::Rollback { version, to } => {
             let pointer = store().await.rollback(&to, &version).await?;
-            announce(&to, &pointer);
-            Ok(())
+            announce(&to, &pointer)
         }
         Command::Inspect { catalog, json } => inspect(&catalog, json).await,
     }
@@ -97,8 +96,7 @@ async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>) -> Result<(), 
     let named = model.map(|model| with_model(file, model)).transpose()?;
     let file = named.as_ref().map_or(file, |named| named.path());
     let pointer = store().await.publish(file, to).await?;
-    announce(to, &pointer);
-    Ok(())
+    announce(to, &pointer)
 }
 
 /// A copy of a catalog that names its model.
@@ -111,9 +109,9 @@ fn with_model(path: &Path, model: &str) -> Result<tempfile::NamedTempFile, CliEr
     Ok(copy)
 }
 
-fn announce(to: &S3Prefix, pointer: &Pointer) {
+fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
     eprintln!("{to} now serves version {}: {} products", pointer.version, pointer.rows);
-    println!("{}", pointer.version);
+    print(&pointer.version)
 }
 
 /// What `inspect --json` prints.
@@ -147,24 +145,23 @@ impl<'a> Inspection<'a> {
     }
 }
 
-async fn inspect(location: &CatalogLocation, json: bool) -> Result<(), CliError> {
+async fn inspect(location: &CatalogLocation, as_json: bool) -> Result<(), CliError> {
     let catalog = match location {
         CatalogLocation::File(path) => load_file(path).await?,
         location @ CatalogLocation::S3(_) => store().await.load(location).await?,
     };
     let inspection = Inspection::new(&catalog);
-    if json {
-        println!("{}", serde_json::to_string(&inspection).map_err(|error| CliError::Other(error.to_string()))?);
-        return Ok(());
+    if as_json {
+        return print(&json(&inspection)?);
     }
-    println!("version     {}", inspection.version);
-    println!("products    {}", inspection.rows);
-    println!("dimension   {}", inspection.dimension);
-    println!("model       {}", inspection.model_id.unwrap_or("none: vector and product_id jobs only"));
-    println!("memory      {:.1} MiB", inspection.memory_bytes as f64 / f64::from(1 << 20));
-    println!("categories  {}", inspection.categories.len());
-    for category in &inspection.categories {
-        println!("  {:>9}  {}", category.rows, category.name);
-    }
-    Ok(())
+    let mut lines = vec![
+        format!("version     {}", inspection.version),
+        format!("products    {}", inspection.rows),
+        format!("dimension   {}", inspection.dimension),
+        format!("model       {}", inspection.model_id.unwrap_or("none: vector and product_id jobs only")),
+        format!("memory      {:.1} MiB", inspection.memory_bytes as f64 / f64::from(1 << 20)),
+        format!("categories  {}", inspection.categories.len()),
+    ];
+    lines.extend(inspection.categories.iter().map(|category| format!("  {:>9}  {}", category.rows, category.name)));
+    print(&lines.join("\n"))
 }

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
 use serde::Serialize;
 
-use super::CliError;
+use super::{CliError, json, print};
 use crate::aws;
 use crate::catalog::Catalog;
 use crate::catalog::store::CatalogStore;
@@ -41,6 +41,12 @@ impl Check {
         Self { name, ok: false, found: found.into(), advice: Some(advice.into()) }
     }
 
+    fn to_text(&self) -> String {
+        let mark = if self.ok { "ok  " } else { "FAIL" };
+        let advice = self.advice.as_ref().map_or(String::new(), |advice| format!("\n      {:<18} -> {advice}", ""));
+        format!("{mark}  {:<18} {}{advice}", self.name, self.found)
+    }
+
     fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
@@ -56,21 +62,13 @@ pub(super) async fn run(args: DoctorArgs) -> Result<(), CliError> {
         }
     };
     if args.json {
-        println!("{}", serde_json::to_string(&checks).map_err(|error| CliError::Other(error.to_string()))?);
+        print(&json(&checks)?)?;
     } else {
-        checks.iter().for_each(print);
+        print(&checks.iter().map(Check::to_text).collect::<Vec<_>>().join("\n"))?;
     }
     match checks.iter().filter(|check| !check.ok).count() {
         0 => Ok(()),
         failed => Err(CliError::Other(format!("{failed} of {} checks failed", checks.len()))),
-    }
-}
-
-fn print(check: &Check) {
-    let mark = if check.ok { "ok  " } else { "FAIL" };
-    println!("{mark}  {:<18} {}", check.name, check.found);
-    if let Some(advice) = &check.advice {
-        println!("      {:<18} -> {advice}", "");
     }
 }
 
@@ -179,8 +177,8 @@ async fn bucket_check(config: &SdkConfig, bucket: &str) -> Check {
     match aws_sdk_s3::Client::new(config).head_bucket().bucket(bucket).send().await {
         Ok(_) => Check::ok("results bucket", bucket),
         Err(error) => {
-            let advice =
-                "check its name and region, and grant s3:ListBucket (the worker needs s3:PutObject on results/*)";
+            let advice = "check its name and region, and grant s3:ListBucket (the worker needs s3:PutObject on results/*, and \
+                          readers s3:GetObject)";
             Check::failed("results bucket", format!("{bucket}: {}", aws::classify(&error)), advice)
         }
     }

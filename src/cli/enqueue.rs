@@ -11,15 +11,12 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use nearline_contract::hash::hex;
 use nearline_contract::{Refusal, receive};
-use sha2::{Digest, Sha256};
 
 use super::CliError;
 use super::progress::Progress;
-use crate::aws;
+use crate::aws::{self, is_fifo};
 use crate::config::Reader;
-use crate::intake::settle::is_fifo;
 
 /// Most messages in one call.
 const BATCH_MAX: usize = 10;
@@ -58,8 +55,11 @@ pub(super) async fn run(args: EnqueueArgs) -> Result<(), CliError> {
     let sqs = Client::new(&aws::sdk_config().await);
     let (total, progress) = (lines.len(), Progress::new("sending", lines.len()));
     let mut sent = 0;
+    // A FIFO queue keeps the order in which it is sent to, so one call at a time.
+    let calls_in_flight = if is_fifo(&queue_url) { 1 } else { CALLS_IN_FLIGHT };
+    let run = fastrand::u64(..);
     let mut calls =
-        stream::iter(batches(lines)).map(|batch| send(&sqs, &queue_url, batch)).buffer_unordered(CALLS_IN_FLIGHT);
+        stream::iter(batches(lines)).map(|batch| send(&sqs, &queue_url, run, batch)).buffer_unordered(calls_in_flight);
     while let Some(count) = calls.try_next().await? {
         sent += count;
         progress.set(sent);
@@ -134,11 +134,11 @@ fn batches(lines: Vec<Line>) -> Vec<Vec<Line>> {
     batches
 }
 
-async fn send(sqs: &Client, queue_url: &str, mut batch: Vec<Line>) -> Result<usize, CliError> {
+async fn send(sqs: &Client, queue_url: &str, run: u64, mut batch: Vec<Line>) -> Result<usize, CliError> {
     let count = batch.len();
     let mut pause = Duration::from_millis(100);
     for attempt in 1.. {
-        let entries = batch.iter().map(|line| entry(line, is_fifo(queue_url)));
+        let entries = batch.iter().map(|line| entry(line, is_fifo(queue_url).then_some(run)));
         let call = sqs.send_message_batch().queue_url(queue_url).set_entries(Some(entries.collect())).send();
         let answer =
             call.await.map_err(|error| aws::classify(&error).context(&format!("SQS SendMessageBatch {queue_url}")))?;
@@ -154,12 +154,13 @@ async fn send(sqs: &Client, queue_url: &str, mut batch: Vec<Line>) -> Result<usi
     Ok(count)
 }
 
-fn entry(line: &Line, fifo: bool) -> SendMessageBatchRequestEntry {
+/// `run`: of a FIFO queue, so that only a call that is repeated is taken for a duplicate.
+fn entry(line: &Line, run: Option<u64>) -> SendMessageBatchRequestEntry {
     let mut entry = SendMessageBatchRequestEntry::builder().id(line.number.to_string()).message_body(&line.text);
-    if fifo {
+    if let Some(run) = run {
         // Order matters only among messages of one request id.
         let group = receive(&line.text).map_or_else(|_| format!("line-{}", line.number), |job| job.request_id);
-        entry = entry.message_group_id(group).message_deduplication_id(hex(&Sha256::digest(&line.text)));
+        entry = entry.message_group_id(group).message_deduplication_id(format!("{run:016x}-{}", line.number));
     }
     entry.build().expect("id and body are set")
 }

@@ -9,9 +9,11 @@ mod progress;
 mod result;
 mod search;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -85,22 +87,37 @@ impl CliError {
 /// Runs the command of this process's arguments.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(&Reader::from_process().log());
-    let done = match cli.command {
+    match dispatch(cli.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(CliError::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nearline: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), CliError> {
+    telemetry::init(Reader::from_process().log()?);
+    match command {
         Command::Worker(args) => worker(args).await,
         Command::Catalog(command) => catalog::run(command).await,
         Command::Search(args) => search::run(args).await,
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Result(command) => result::run(command).await,
         Command::Doctor(args) => doctor::run(args).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("nearline: {error}");
-            ExitCode::FAILURE
-        }
     }
+}
+
+/// Writes lines of data.
+fn print(text: &str) -> Result<(), CliError> {
+    writeln!(std::io::stdout().lock(), "{text}").map_err(CliError::io("standard output"))
+}
+
+/// Data as one line of JSON.
+fn json(data: &impl Serialize) -> Result<String, CliError> {
+    serde_json::to_string(data).map_err(|error| CliError::Other(error.to_string()))
 }
 
 async fn worker(args: WorkerArgs) -> Result<(), CliError> {
@@ -113,8 +130,11 @@ async fn worker(args: WorkerArgs) -> Result<(), CliError> {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-        tracing::info!("draining: what is in flight is finished, nothing new is taken");
+        tracing::info!("draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)");
         stopping.cancel();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
     });
     poller::run(&aws::sdk_config().await, settings, usize::from(args.concurrency), stop).await?;
     Ok(())

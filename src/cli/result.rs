@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use nearline_contract::ResultRecord;
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
-use super::CliError;
+use super::{CliError, json, print};
 use crate::aws;
 use crate::config::Reader;
 use crate::fault::Fault;
@@ -31,8 +31,8 @@ pub(super) enum Command {
         #[command(flatten)]
         ids: Ids,
         /// Longest wait, in seconds
-        #[arg(long, default_value_t = 60)]
-        timeout: u64,
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+        timeout: u32,
     },
 }
 
@@ -49,47 +49,49 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
     let store = &store;
     let (ids, deadline) = match command {
         Command::Get(ids) => (ids, None),
-        Command::Wait { ids, timeout } => (ids, Some(Instant::now() + Duration::from_secs(timeout))),
+        Command::Wait { ids, timeout } => (ids, Some(Instant::now() + Duration::from_secs(timeout.into()))),
     };
     let mut records = stream::iter(ids.ids)
         .map(|id| async move {
-            let found = match deadline {
-                None => store.get(&id).await?,
-                Some(deadline) => match timeout_at(deadline, wait(store, &id)).await {
-                    Ok(found) => Some(found?),
-                    Err(_) => None,
-                },
-            };
-            found.ok_or_else(|| CliError::Other(format!("there is no record for `{id}`")))
+            match deadline {
+                None => store.get(&id).await?.ok_or_else(|| missing(&id)),
+                Some(deadline) => wait(store, &id, deadline).await,
+            }
         })
         .buffered(READS_IN_FLIGHT);
     while let Some(record) = records.try_next().await? {
-        print(&record)?;
+        print_record(&record)?;
     }
     Ok(())
 }
 
 /// The record, once there is one that counts.
-async fn wait(store: &ResultStore, id: &str) -> Result<ResultRecord, Fault> {
+async fn wait(store: &ResultStore, id: &str, deadline: Instant) -> Result<ResultRecord, CliError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        match store.get(id).await {
+        let found = match store.get(id).await {
             Ok(Some(record)) if record.expires_at >= now => return Ok(record),
-            Ok(_) | Err(Fault::Retry(_)) => {}
-            Err(permanent) => return Err(permanent),
+            Ok(_) => missing(id),
+            Err(fault @ Fault::Retry(_)) => fault.into(),
+            Err(permanent) => return Err(permanent.into()),
+        };
+        if Instant::now() + pause > deadline {
+            return Err(found);
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-fn print(record: &ResultRecord) -> Result<(), CliError> {
-    let text = if std::io::stdout().is_terminal() {
-        serde_json::to_string_pretty(record)
-    } else {
-        serde_json::to_string(record)
-    };
-    println!("{}", text.map_err(|error| CliError::Other(error.to_string()))?);
-    Ok(())
+fn missing(id: &str) -> CliError {
+    CliError::Other(format!("there is no record for `{id}`"))
+}
+
+fn print_record(record: &ResultRecord) -> Result<(), CliError> {
+    if std::io::stdout().is_terminal() {
+        let text = serde_json::to_string_pretty(record);
+        return print(&text.map_err(|error| CliError::Other(error.to_string()))?);
+    }
+    print(&json(record)?)
 }

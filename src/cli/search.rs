@@ -21,14 +21,14 @@ use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::CliError;
+use super::{CliError, json, print};
 use crate::aws;
 use crate::catalog::Catalog;
 use crate::catalog::store::load_file;
 use crate::config::Reader;
 use crate::embed::{Bedrock, Embedder, Model, Purpose};
 use crate::fault::Fault;
-use crate::worker::{Filter, check_expiry, groups, known_vector};
+use crate::worker::{Filter, check_expiry, groups, known_vector, no_model};
 
 /// Texts that wait for the embedder at once.
 const TEXTS_IN_FLIGHT: usize = 1_024;
@@ -295,15 +295,13 @@ async fn prepare_one(
         (Some(vector), ..) => vector,
         (None, Target::Query(text), Some(embedder)) => embedder.embed(text).await?.vector.clone(),
         (None, ..) => {
-            let message = "the catalog names no embedding model (nearline.model_id): send vector or product_id";
-            return Ok(Err(JobError::new(ErrorCode::MissingField, message)));
+            return Ok(Err(no_model()));
         }
     };
     Ok(Ok(Prepared { filter, vector, return_title: job.return_title }))
 }
 
 fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figures<'_>) -> Result<(), CliError> {
-    let json = |error: serde_json::Error| CliError::Other(error.to_string());
     match &args.output {
         Some(path) => {
             let what = path.display().to_string();
@@ -311,13 +309,13 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
             write_lines(BufWriter::new(file), lines).map_err(CliError::io(&what))?;
         }
         None if args.json => drop(lines),
-        None if args.text.is_some() => lines.for_each(|line| print_for_people(&line)),
+        None if args.text.is_some() => print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?,
         None => {
             write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string(figures).map_err(json)?);
+        print(&json(figures)?)?;
     } else {
         eprintln!(
             "{} queries over {} x {} in {:.3} ms: {:.0} queries/s ({}, {} threads, batch {})",
@@ -342,18 +340,18 @@ fn write_lines(mut sink: impl Write, lines: impl Iterator<Item = Line>) -> std::
     sink.flush()
 }
 
-fn print_for_people(line: &Line) {
+fn for_people(line: &Line) -> String {
+    let mut text = Vec::new();
     if let Some(error) = &line.error {
-        println!("{}: {}", error.code, error.message);
+        text.push(format!("{}: {}", error.code, error.message));
     }
     for group in line.results.iter().flatten() {
-        if let Some(category) = &group.category {
-            println!("{category}");
-        }
+        text.extend(group.category.clone());
         for found in &group.matches {
             let title = found.title.as_deref().unwrap_or_default();
             let category = found.category.as_deref().unwrap_or_default();
-            println!("  {:.4}  {:<24} {title}  {category}", found.score, found.product_id);
+            text.push(format!("  {:.4}  {:<24} {title}  {category}", found.score, found.product_id));
         }
     }
+    text.join("\n")
 }

@@ -17,6 +17,15 @@ use crate::fault::Fault;
 /// Longest wait for one attempt: an embedding takes tens of milliseconds, a cold model seconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum InvokeError {
+    /// The service failed.
+    Fault(Fault),
+    /// The model does not take this input, or is not called as it should be.
+    Refused(String),
+}
+
 /// A client of Bedrock's runtime, with its limits; clones share them.
 #[derive(Debug, Clone)]
 pub struct Bedrock {
@@ -40,10 +49,7 @@ impl Bedrock {
     }
 
     /// One call of a model with a JSON body.
-    ///
-    /// # Errors
-    /// [`Fault`] of the service, naming the model.
-    pub async fn invoke(&self, model_id: &str, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn invoke(&self, model_id: &str, body: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
         if let Some(pacer) = &self.pacer {
             pacer.wait().await;
         }
@@ -51,7 +57,13 @@ impl Bedrock {
         let call = call.content_type("application/json").accept("application/json");
         match call.send().await {
             Ok(answer) => Ok(answer.body.into_inner()),
-            Err(error) => Err(aws::classify(&error).context(&format!("Bedrock InvokeModel {model_id}"))),
+            Err(error) => {
+                let fault = aws::classify(&error).context(&format!("Bedrock InvokeModel {model_id}"));
+                match error.as_service_error() {
+                    Some(refusal) if refusal.is_validation_exception() => Err(InvokeError::Refused(fault.to_string())),
+                    _ => Err(InvokeError::Fault(fault)),
+                }
+            }
         }
     }
 }

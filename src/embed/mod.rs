@@ -10,12 +10,14 @@ mod nova;
 mod titan;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use bedrock::Bedrock;
+pub use self::bedrock::Bedrock;
 use serde_json::Value;
 
 use crate::coalesce::Coalescer;
 use crate::fault::Fault;
+use bedrock::InvokeError;
 use cache::Cache;
 
 /// What a text is embedded for: models place documents and queries differently.
@@ -146,6 +148,14 @@ impl Family {
         }
     }
 
+    /// A shorter text to try when the model refused this one; `None`: it is not for its length.
+    fn shorter(self, text: &str) -> Option<&str> {
+        match self {
+            Self::Titan => titan::shorter(text),
+            Self::Nova | Self::CohereV3 | Self::CohereV4 => None,
+        }
+    }
+
     fn request(self, texts: &[&str], purpose: Purpose, dimension: usize) -> Value {
         match self {
             Self::Nova => nova::request(texts[0], purpose, dimension),
@@ -174,7 +184,7 @@ pub struct Embedder {
 impl Embedder {
     /// Starts the tasks that call Bedrock: as many as calls may be in flight. They end when the embedder is dropped.
     pub fn start(bedrock: Bedrock, model: Model, dimension: usize, purpose: Purpose) -> Self {
-        let call = Arc::new(Call { bedrock, model, dimension, purpose });
+        let call = Arc::new(Call { bedrock, model, dimension, purpose, answered: AtomicBool::new(false) });
         let (runners, cap) = (call.bedrock.max_concurrency(), call.model.family.texts_max());
         let calls = Coalescer::start(runners, cap, move |texts| {
             let call = Arc::clone(&call);
@@ -196,33 +206,69 @@ impl Embedder {
     }
 }
 
-/// One call to Bedrock, for the texts that wait.
+/// Calls to Bedrock, for the texts that wait.
 struct Call {
     bedrock: Bedrock,
     model: Model,
     dimension: usize,
     purpose: Purpose,
+    /// Whether the model has answered: from then on a refusal is about the text, not about how it is called.
+    answered: AtomicBool,
 }
 
 impl Call {
     async fn embed(&self, texts: Vec<String>) -> Vec<Result<Embedding, Fault>> {
-        match self.try_embed(&texts).await {
+        if let [text] = &texts[..] {
+            return vec![self.embed_alone(text).await];
+        }
+        let inputs: Vec<&str> = texts.iter().map(String::as_str).collect();
+        match self.try_embed(&inputs).await {
             Ok(embeddings) => embeddings.into_iter().map(|embedding| self.check(embedding)).collect(),
-            Err(fault) => vec![Err(fault); texts.len()],
+            Err(InvokeError::Fault(fault)) => vec![Err(fault); texts.len()],
+            // A text that the model refuses must not fail those that share its call.
+            Err(InvokeError::Refused(_)) => {
+                let mut embeddings = Vec::with_capacity(texts.len());
+                for text in inputs {
+                    embeddings.push(self.embed_alone(text).await);
+                }
+                embeddings
+            }
         }
     }
 
-    async fn try_embed(&self, texts: &[String]) -> Result<Vec<Embedding>, Fault> {
+    /// One text, cut shorter while a model refuses it that does not cut by itself.
+    async fn embed_alone(&self, mut text: &str) -> Result<Embedding, Fault> {
+        let mut shortened = false;
+        loop {
+            match self.try_embed(&[text]).await {
+                Ok(mut embeddings) => {
+                    let mut embedding = embeddings.pop().expect("as many vectors as texts");
+                    embedding.truncated |= shortened;
+                    return self.check(embedding);
+                }
+                Err(InvokeError::Fault(fault)) => return Err(fault),
+                Err(InvokeError::Refused(cause)) => match self.model.family.shorter(text) {
+                    Some(shorter) => (text, shortened) = (shorter, true),
+                    None if self.answered.load(Ordering::Relaxed) => return Err(Fault::Retry(cause)),
+                    None => return Err(Fault::Permanent(cause)),
+                },
+            }
+        }
+    }
+
+    /// As many embeddings as texts, not checked yet.
+    async fn try_embed(&self, texts: &[&str]) -> Result<Vec<Embedding>, InvokeError> {
         let family = self.model.family;
-        let cut: Vec<(&str, bool)> = texts.iter().map(|text| cut(text, family.chars_max())).collect();
-        let inputs: Vec<&str> = cut.iter().map(|&(text, _)| text).collect();
+        let (inputs, was_cut): (Vec<&str>, Vec<bool>) = texts.iter().map(|text| cut(text, family.chars_max())).unzip();
         let request = family.request(&inputs, self.purpose, self.dimension);
         let answer = self.bedrock.invoke(&self.model.id, request.to_string().into_bytes()).await?;
-        let mut embeddings = family.response(&answer).map_err(|error| self.no_vector(&error.to_string()))?;
+        let no_vector = |what: &str| InvokeError::Fault(self.no_vector(what));
+        let mut embeddings = family.response(&answer).map_err(|error| no_vector(&error.to_string()))?;
         if embeddings.len() != texts.len() {
-            return Err(self.no_vector(&format!("{} vectors for {} texts", embeddings.len(), texts.len())));
+            return Err(no_vector(&format!("{} vectors for {} texts", embeddings.len(), texts.len())));
         }
-        for (embedding, (_, was_cut)) in embeddings.iter_mut().zip(cut) {
+        self.answered.store(true, Ordering::Relaxed);
+        for (embedding, was_cut) in embeddings.iter_mut().zip(was_cut) {
             embedding.truncated |= was_cut;
         }
         Ok(embeddings)

@@ -6,11 +6,19 @@ use serde_json::{Value, json};
 use super::Embedding;
 
 pub(super) const DIMENSIONS: &[usize] = &[256, 512, 1024];
-/// Longest text; its limit of 8,192 tokens may come earlier and is an error of the service.
+/// Longest text.
 pub(super) const CHARS_MAX: usize = 50_000;
+/// No text this short has the 8,192 tokens that are too many.
+const CHARS_BELOW_TOKEN_LIMIT: usize = 1_024;
 
 pub(super) fn request(text: &str, dimension: usize) -> Value {
     json!({"inputText": text, "dimensions": dimension, "normalize": true})
+}
+
+/// The first half of a text that may have too many tokens: Titan refuses it instead of cutting it.
+pub(super) fn shorter(text: &str) -> Option<&str> {
+    let chars = text.chars().count();
+    (chars > CHARS_BELOW_TOKEN_LIMIT).then(|| super::cut(text, chars / 2).0)
 }
 
 #[derive(Deserialize)]

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
 use nearline_contract::ResultRecord;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::settle::{Envelope, Settler, Verdict};
@@ -23,6 +23,8 @@ use crate::worker::{Outcome, Worker, tally};
 
 /// Kept back from an invocation's time for settling what is not finished, at most a quarter of what is left.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
+/// Kept back for the answer's way to Lambda, at most a tenth of what is left.
+const ANSWER_TIME: Duration = Duration::from_millis(250);
 
 /// Serves invocations until Lambda ends the process.
 ///
@@ -30,7 +32,8 @@ const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// [`IntakeError`] of the start, or when no task is left that asks for invocations.
 pub async fn run() -> Result<(), IntakeError> {
     let reader = Reader::from_process();
-    telemetry::init(&reader.log());
+    telemetry::init(reader.log().unwrap_or("info"));
+    reader.log()?;
     let settings = reader.worker()?;
     let config = aws::sdk_config().await;
     let stop = CancellationToken::new();
@@ -67,28 +70,10 @@ enum Answer {
 }
 
 async fn handle(worker: &Worker, settler: &Settler, payload: &str, context: &Context) -> Result<Answer, Diagnostic> {
-    let deadline = deadline(context);
-    match serde_json::from_str::<Batch>(payload) {
-        Ok(batch) => {
-            let failures = handle_batch(worker, settler, batch.into(), context, deadline).await;
-            Ok(Answer::Batch(failures))
-        }
-        Err(_) => handle_direct(worker, payload, deadline).await.map(|record| Answer::Record(Box::new(record))),
-    }
-}
-
-/// An SQS event: a bare job has no `Records`.
-#[derive(Deserialize)]
-struct Batch {
-    #[serde(rename = "Records")]
-    records: Vec<SqsMessage>,
-}
-
-impl From<Batch> for SqsEvent {
-    fn from(batch: Batch) -> Self {
-        let mut event = Self::default();
-        event.records = batch.records;
-        event
+    let end = end(context);
+    match serde_json::from_str::<SqsEvent>(payload) {
+        Ok(event) => Ok(Answer::Batch(handle_batch(worker, settler, event, context, end).await)),
+        Err(_) => handle_direct(worker, payload, end).await.map(|record| Answer::Record(Box::new(record))),
     }
 }
 
@@ -97,14 +82,14 @@ async fn handle_batch(
     settler: &Settler,
     event: SqsEvent,
     context: &Context,
-    deadline: Instant,
+    end: Instant,
 ) -> SqsBatchResponse {
     let started = Instant::now();
     let envelopes: Vec<Envelope> = event.records.into_iter().map(envelope).collect();
     let bodies: Vec<&str> = envelopes.iter().map(|envelope| envelope.body.as_str()).collect();
-    let outcomes = worker.process(&bodies, deadline).await;
+    let outcomes = worker.process(&bodies, end - SETTLE_TIME.min((end - started) / 4)).await;
     let event = tally(&outcomes);
-    let verdicts = settler.settle(&envelopes, outcomes).await;
+    let verdicts = settler.settle(&envelopes, outcomes, end).await;
     event.emit(&context.request_id, started.elapsed());
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = envelopes
@@ -120,18 +105,19 @@ async fn handle_batch(
     response
 }
 
-/// A bare job: its record, or a function error when there is none.
-async fn handle_direct(worker: &Worker, job: &str, deadline: Instant) -> Result<ResultRecord, Diagnostic> {
-    let outcome = worker.process(&[job], deadline).await.pop();
+/// A bare job: its record as it stands in the table, or a function error when there is none.
+async fn handle_direct(worker: &Worker, job: &str, end: Instant) -> Result<ResultRecord, Diagnostic> {
     let failed = |error_type: &str, error_message: String| Diagnostic { error_type: error_type.into(), error_message };
-    match outcome {
+    match worker.process(&[job], end).await.pop() {
         Some(Outcome::DeadLetter(error)) => Err(failed(error.code.as_str(), error.message)),
         Some(Outcome::Failed(fault)) => Err(failed("unavailable", fault.to_string())),
         None => Err(failed("unavailable", "the job had no outcome".into())),
         Some(Outcome::Succeeded | Outcome::Rejected(_) | Outcome::Replayed) => {
             let request_id = nearline_contract::receive(job).map(|job| job.request_id);
             let request_id = request_id.map_err(|error| failed(error.code.as_str(), error.message))?;
-            let record = worker.results().get(&request_id).await;
+            // Spilled results stay in S3: they can be larger than what an invocation may answer.
+            let record = timeout_at(end, worker.results().get_unresolved(&request_id)).await;
+            let record = record.map_err(|_| failed("unavailable", "no time was left to read the record".into()))?;
             let record = record.map_err(|fault| failed("unavailable", fault.to_string()))?;
             record.ok_or_else(|| failed("unavailable", format!("the record `{request_id}` is gone again")))
         }
@@ -149,9 +135,9 @@ fn envelope(message: SqsMessage) -> Envelope {
     }
 }
 
-/// When processing has to end, so that there is time to settle.
-fn deadline(context: &Context) -> Instant {
+/// When the answer has to be on its way.
+fn end(context: &Context) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let left = Duration::from_millis(context.deadline).saturating_sub(now);
-    Instant::now() + left.saturating_sub(SETTLE_TIME.min(left / 4))
+    Instant::now() + left.saturating_sub(ANSWER_TIME.min(left / 10))
 }

@@ -68,13 +68,17 @@ pub async fn start(
         "the catalog is loaded"
     );
     let version = catalog.version().to_owned();
-    let engine = Engine::start(catalog, &bedrock, Arc::clone(&pool));
+    let start_engine = {
+        let model_id = settings.guard.model_id.clone();
+        move |catalog: Catalog| Engine::start(catalog, model_id.as_deref(), &bedrock, Arc::clone(&pool))
+    };
+    let engine = start_engine(catalog).map_err(CatalogError::from)?;
     let worker = Arc::new(Worker::new(engine, ResultStore::new(config, settings.results.clone())));
     if let Some(period) = settings.catalog_refresh {
         let (serving, guard) = (Arc::clone(&worker), settings.guard.clone());
         let replace = move |catalog: Catalog| {
             catalog.check(&guard)?;
-            serving.replace_engine(Engine::start(catalog, &bedrock, Arc::clone(&pool)));
+            serving.replace_engine(start_engine(catalog)?);
             Ok(())
         };
         tokio::spawn(refresh::watch(store, settings.catalog.clone(), version, period, stop.clone(), replace));

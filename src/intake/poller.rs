@@ -9,23 +9,29 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::settle::{BATCH_MAX, Envelope, Settler, Verdict, change_visibility};
+use super::settle::{BATCH_MAX, Envelope, Settler, Verdict};
 use super::{IntakeError, start};
 use crate::aws;
 use crate::config::WorkerSettings;
 use crate::fault::Fault;
 use crate::worker::{Outcome, Worker, tally};
 
-/// How long a receive waits for messages: the longest that SQS offers.
-const LONG_POLL_SECONDS: i32 = 20;
+/// How long a receive waits for messages. SQS offers 20 s; this is also what a drain may have to wait.
+const LONG_POLL_SECONDS: i32 = 10;
 /// Longest time for one batch.
 const BATCH_TIMEOUT: Duration = Duration::from_mins(5);
+/// Longest time for settling a batch.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a receive that failed; doubles with each.
+const FIRST_RECEIVE_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause between receives that fail.
+const LONGEST_RECEIVE_PAUSE: Duration = Duration::from_secs(30);
 /// Pause after a fault that a person has to mend, before one message is let through as a probe. Doubles with each.
 const FIRST_PROBE_PAUSE: Duration = Duration::from_secs(5);
 /// Longest pause between probes.
@@ -74,13 +80,18 @@ impl Breaker {
         Pass::Probe(pause)
     }
 
-    fn report(&self, pass: Pass<'_>, permanent: bool) {
+    fn report(&self, pass: Pass<'_>, outcomes: &[Outcome]) {
+        let permanent = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(Fault::Permanent(_))));
+        let answered = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Succeeded | Outcome::Rejected(_)));
         if permanent && !self.broken.swap(true, Ordering::AcqRel) {
             tracing::error!("receiving stops until a probe succeeds");
         }
+        // A probe that neither met the fault nor wrote a record has shown nothing.
         if let Pass::Probe(mut pause) = pass {
-            *pause = if permanent { (*pause * 2).min(LONGEST_PROBE_PAUSE) } else { FIRST_PROBE_PAUSE };
-            if !permanent {
+            if permanent {
+                *pause = (*pause * 2).min(LONGEST_PROBE_PAUSE);
+            } else if answered {
+                *pause = FIRST_PROBE_PAUSE;
                 self.broken.store(false, Ordering::Release);
                 tracing::info!("a probe succeeded: receiving goes on");
             }
@@ -100,7 +111,8 @@ pub async fn run(
 ) -> Result<(), IntakeError> {
     let sqs = Client::new(config);
     let visibility = visibility_timeout(&sqs, &settings.queue_url).await?;
-    let worker = start(config, &settings, &stop).await?;
+    let Some(worker) = stop.run_until_cancelled(start(config, &settings, &stop)).await else { return Ok(()) };
+    let worker = worker?;
     let settler = Settler::new(
         sqs.clone(),
         settings.queue_url.clone(),
@@ -127,28 +139,32 @@ async fn visibility_timeout(sqs: &Client, queue_url: &str) -> Result<Duration, F
 
 impl Poller {
     async fn poll(&self) {
-        // A receive that is dropped here may have taken messages: they come back when their visibility ends.
-        while let Some((pass, received)) = self.stop.run_until_cancelled(self.receive()).await {
-            let permanent = match received {
-                Ok(messages) if messages.is_empty() => continue,
-                Ok(messages) => self.handle(messages).await,
+        let mut pause = Duration::ZERO;
+        while self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            let Some(pass) = self.stop.run_until_cancelled(self.breaker.pass()).await else { break };
+            let most = if matches!(pass, Pass::Probe(_)) { 1 } else { BATCH_MAX };
+            // A long poll is never dropped: SQS could hand messages to it that nobody would see for a while.
+            let received = self.receive(most).await;
+            pause = match received {
+                Ok(messages) if self.stop.is_cancelled() => {
+                    self.hand_back(&messages).await;
+                    break;
+                }
+                Ok(messages) if messages.is_empty() => Duration::ZERO,
+                Ok(messages) => {
+                    let outcomes = self.handle(&messages).await;
+                    self.breaker.report(pass, &outcomes);
+                    Duration::ZERO
+                }
                 Err(fault) => {
                     tracing::error!(%fault, "no messages can be received");
-                    true
+                    (pause * 2).clamp(FIRST_RECEIVE_PAUSE, LONGEST_RECEIVE_PAUSE)
                 }
             };
-            self.breaker.report(pass, permanent);
         }
     }
 
-    async fn receive(&self) -> (Pass<'_>, Result<Vec<Envelope>, Fault>) {
-        let pass = self.breaker.pass().await;
-        let most = if matches!(pass, Pass::Probe(_)) { 1 } else { BATCH_MAX };
-        let received = self.receive_up_to(most).await;
-        (pass, received)
-    }
-
-    async fn receive_up_to(&self, most: usize) -> Result<Vec<Envelope>, Fault> {
+    async fn receive(&self, most: usize) -> Result<Vec<Envelope>, Fault> {
         let receive = self
             .sqs
             .receive_message()
@@ -163,21 +179,24 @@ impl Poller {
         Ok(answer.messages.unwrap_or_default().into_iter().map(envelope).collect())
     }
 
-    /// Handles a batch; whether a fault stopped it that a person has to mend.
-    async fn handle(&self, envelopes: Vec<Envelope>) -> bool {
+    /// Makes messages visible again that came too late to be worked on.
+    async fn hand_back(&self, envelopes: &[Envelope]) {
+        let messages: Vec<(&Envelope, u32)> = envelopes.iter().map(|envelope| (envelope, 0)).collect();
+        self.settler.change_visibility(&messages).await;
+    }
+
+    async fn handle(&self, envelopes: &[Envelope]) -> Vec<Outcome> {
         let started = Instant::now();
         let bodies: Vec<&str> = envelopes.iter().map(|envelope| envelope.body.as_str()).collect();
         let outcomes = tokio::select! {
             outcomes = self.worker.process(&bodies, started + BATCH_TIMEOUT) => outcomes,
-            never = self.keep_visible(&envelopes) => match never {},
+            never = self.keep_visible(envelopes) => match never {},
         };
-        let permanent = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(Fault::Permanent(_))));
-        let event = tally(&outcomes);
-        let verdicts = self.settler.settle(&envelopes, outcomes).await;
+        let verdicts = self.settler.settle(envelopes, outcomes.clone(), Instant::now() + SETTLE_TIMEOUT).await;
         let done = envelopes.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Delete);
-        self.delete(done.map(|(envelope, _)| envelope).collect()).await;
-        event.emit("", started.elapsed());
-        permanent
+        self.settler.delete(&done.map(|(envelope, _)| envelope).collect::<Vec<_>>()).await;
+        tally(&outcomes).emit("", started.elapsed());
+        outcomes
     }
 
     async fn keep_visible(&self, envelopes: &[Envelope]) -> std::convert::Infallible {
@@ -188,34 +207,7 @@ impl Poller {
         let messages: Vec<(&Envelope, u32)> = envelopes.iter().map(|envelope| (envelope, seconds)).collect();
         loop {
             ticks.tick().await;
-            change_visibility(&self.sqs, &self.queue_url, &messages).await;
-        }
-    }
-
-    /// Deletes what is done with. What cannot be deleted comes back and is answered as a replay.
-    async fn delete(&self, done: Vec<&Envelope>) {
-        let calls = done.chunks(BATCH_MAX).map(|chunk| {
-            let entries = chunk.iter().enumerate().map(|(id, envelope)| {
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(id.to_string())
-                    .receipt_handle(&envelope.receipt_handle)
-                    .build()
-                    .expect("id and receipt handle are set")
-            });
-            self.sqs.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries.collect())).send()
-        });
-        for answer in join_all(calls).await {
-            match answer {
-                Ok(answer) => {
-                    for failed in answer.failed {
-                        tracing::warn!(code = failed.code, cause = failed.message, "a message was not deleted");
-                    }
-                }
-                Err(error) => {
-                    let fault = aws::classify(&error).context("SQS DeleteMessageBatch");
-                    tracing::warn!(%fault, "messages were not deleted");
-                }
-            }
+            self.settler.change_visibility(&messages).await;
         }
     }
 }
@@ -240,18 +232,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_broken_poller_probes_one_at_a_time_ever_slower_until_one_succeeds() {
         let breaker = Breaker::new();
-        let pass = breaker.pass().await;
-        assert!(matches!(pass, Pass::Batch));
-        breaker.report(pass, true);
+        let denied = [Outcome::Failed(Fault::Permanent("access denied".into()))];
+        breaker.report(breaker.pass().await, &denied);
         let start = Instant::now();
         let probe = breaker.pass().await;
         assert!(matches!(probe, Pass::Probe(_)) && start.elapsed() == FIRST_PROBE_PAUSE);
         assert!(tokio::time::timeout(LONGEST_PROBE_PAUSE, breaker.pass()).await.is_err(), "a second loop waits");
-        breaker.report(probe, true);
+        breaker.report(probe, &denied);
         let start = Instant::now();
         let probe = breaker.pass().await;
         assert_eq!(start.elapsed(), FIRST_PROBE_PAUSE * 2);
-        breaker.report(probe, false);
+        breaker.report(probe, &[Outcome::Replayed]);
+        let probe = breaker.pass().await;
+        assert!(matches!(probe, Pass::Probe(_)), "a replay shows nothing");
+        breaker.report(probe, &[Outcome::Succeeded]);
         assert!(matches!(breaker.pass().await, Pass::Batch));
     }
 }

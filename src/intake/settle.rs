@@ -4,20 +4,31 @@
 //! the times it was received, with jitter, so that a recovering service is not met by a wave.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
-use futures_util::{StreamExt, stream};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
+};
+use futures_util::future::join_all;
 use nearline_contract::{ErrorCode, JobError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
-use crate::aws;
+use crate::aws::{self, is_fifo};
 use crate::fault::Fault;
 use crate::worker::Outcome;
 
 /// Most entries in one batch call of SQS.
 pub(super) const BATCH_MAX: usize = 10;
-/// Most calls in flight for one batch, which may have 10,000 messages.
-pub(super) const CALLS_IN_FLIGHT: usize = 16;
+/// Most calls to SQS in flight: a batch may have 10,000 messages.
+const CALLS_IN_FLIGHT_MAX: usize = 64;
+/// Most bytes of a message, its attributes included.
+const MESSAGE_MAX_BYTES: usize = 1 << 20;
+/// Most bytes of a reason in a dead letter.
+const REASON_MAX_BYTES: usize = 1_024;
+/// Room for the rest of a dead letter's attributes: names, types, code.
+const ATTRIBUTES_BYTES: usize = 256;
 /// Wait after the first failed attempt; doubles with each.
 const FIRST_BACKOFF_SECONDS: u32 = 2;
 /// Longest wait, also after a fault that a person has to mend.
@@ -48,50 +59,88 @@ pub enum Verdict {
 }
 
 /// The queue that messages came from, and the one for those that cannot be answered.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settler {
     sqs: Client,
     queue_url: String,
     dead_letter_queue_url: Option<String>,
     max_attempts: u32,
+    calls: Semaphore,
+    last_permanent: Mutex<Option<Instant>>,
 }
 
 impl Settler {
     /// A settler for a queue; without a dead-letter queue such messages are left to the queue's redrive policy.
     pub fn new(sqs: Client, queue_url: String, dead_letter_queue_url: Option<String>, max_attempts: u32) -> Self {
-        Self { sqs, queue_url, dead_letter_queue_url, max_attempts }
+        let (calls, last_permanent) = (Semaphore::new(CALLS_IN_FLIGHT_MAX), Mutex::new(None));
+        Self { sqs, queue_url, dead_letter_queue_url, max_attempts, calls, last_permanent }
     }
 
-    /// Carries the outcomes of a batch out; the verdicts are in its order.
-    pub async fn settle(&self, envelopes: &[Envelope], outcomes: Vec<Outcome>) -> Vec<Verdict> {
-        let settled: Vec<_> =
-            envelopes.iter().zip(outcomes).map(|(envelope, outcome)| self.settle_one(envelope, outcome)).collect();
-        let mut backoffs: Vec<Option<u32>> = stream::iter(settled).buffered(CALLS_IN_FLIGHT).collect().await;
-        if is_fifo(&self.queue_url) {
-            hold_back_followers(envelopes, &mut backoffs);
-        }
-        self.postpone(envelopes, &backoffs).await;
+    /// Carries the outcomes of a batch out; the verdicts are in its order. What has none by `deadline` stays.
+    pub async fn settle(&self, envelopes: &[Envelope], outcomes: Vec<Outcome>, deadline: Instant) -> Vec<Verdict> {
+        log_faults(envelopes, &outcomes);
+        let settled = async {
+            let backoffs = if is_fifo(&self.queue_url) {
+                self.settle_in_order(envelopes, outcomes).await
+            } else {
+                join_all(envelopes.iter().zip(outcomes).map(|(envelope, outcome)| self.settle_one(envelope, outcome)))
+                    .await
+            };
+            self.postpone(envelopes, &backoffs).await;
+            backoffs
+        };
+        let Ok(backoffs) = timeout_at(deadline, settled).await else {
+            tracing::error!(messages = envelopes.len(), "no time was left to settle a batch: it comes back");
+            return vec![Verdict::Keep; envelopes.len()];
+        };
         backoffs.into_iter().map(|backoff| if backoff.is_none() { Verdict::Delete } else { Verdict::Keep }).collect()
+    }
+
+    /// In a FIFO queue nothing of a group may go once an earlier message of it stays.
+    async fn settle_in_order(&self, envelopes: &[Envelope], outcomes: Vec<Outcome>) -> Vec<Option<u32>> {
+        let mut held: HashMap<&str, u32> = HashMap::new();
+        let mut backoffs = Vec::with_capacity(envelopes.len());
+        for (envelope, outcome) in envelopes.iter().zip(outcomes) {
+            let group = envelope.group.as_deref().unwrap_or_default();
+            let backoff = match held.get(group) {
+                Some(&seconds) => Some(seconds),
+                None => self.settle_one(envelope, outcome).await,
+            };
+            if let Some(seconds) = backoff {
+                held.insert(group, seconds);
+            }
+            backoffs.push(backoff);
+        }
+        backoffs
     }
 
     /// Seconds until the message comes back; `None`: it may go.
     async fn settle_one(&self, envelope: &Envelope, outcome: Outcome) -> Option<u32> {
-        let message_id = &envelope.message_id;
         match outcome {
             Outcome::Succeeded | Outcome::Rejected(_) | Outcome::Replayed => None,
             Outcome::DeadLetter(error) => self.dead_letter(envelope, &error).await,
-            Outcome::Failed(Fault::Retry(cause)) if envelope.receive_count >= self.max_attempts => {
+            Outcome::Failed(Fault::Retry(cause)) if self.gives_up(envelope) => {
                 let message = format!("gave up after {} attempts, the last one: {cause}", envelope.receive_count);
                 self.dead_letter(envelope, &JobError::new(ErrorCode::AttemptsExhausted, message)).await
             }
-            Outcome::Failed(Fault::Retry(cause)) => {
-                let backoff = backoff_seconds(envelope.receive_count, fastrand::f64());
-                tracing::warn!(message_id, attempt = envelope.receive_count, backoff, cause, "a job is tried again");
-                Some(backoff)
-            }
-            Outcome::Failed(Fault::Permanent(cause)) => {
-                tracing::error!(message_id, cause, "a job waits for someone to mend this");
-                Some(LONGEST_BACKOFF_SECONDS)
+            Outcome::Failed(fault) => Some(self.backoff(envelope, &fault)),
+        }
+    }
+
+    /// Whether a message had its attempts. Those that it spent while a person had to mend something do not count: none
+    /// is given up within two of the longest back-offs of such a fault, by when all that waited for it has come back.
+    fn gives_up(&self, envelope: &Envelope) -> bool {
+        let last_permanent = *self.last_permanent.lock().unwrap_or_else(PoisonError::into_inner);
+        envelope.receive_count >= self.max_attempts
+            && last_permanent.is_none_or(|last| last.elapsed().as_secs() > 2 * u64::from(LONGEST_BACKOFF_SECONDS))
+    }
+
+    fn backoff(&self, envelope: &Envelope, fault: &Fault) -> u32 {
+        match fault {
+            Fault::Retry(_) => backoff_seconds(envelope.receive_count, fastrand::f64()),
+            Fault::Permanent(_) => {
+                *self.last_permanent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                backoff_seconds(u32::MAX, fastrand::f64())
             }
         }
     }
@@ -102,28 +151,31 @@ impl Settler {
             tracing::error!(message_id, %error, "a message cannot be answered, and no dead-letter queue is set");
             return Some(backoff_seconds(envelope.receive_count, fastrand::f64()));
         };
-        let mut send = self
-            .sqs
-            .send_message()
-            .queue_url(url)
-            .message_body(&envelope.body)
-            .message_attributes("nearline_error_code", string_attribute(error.code.as_str()))
-            .message_attributes("nearline_error", string_attribute(&error.message));
+        let mut send = self.sqs.send_message().queue_url(url).message_body(&envelope.body);
+        let reason = clip_bytes(&error.message, REASON_MAX_BYTES);
+        if envelope.body.len() + REASON_MAX_BYTES + ATTRIBUTES_BYTES <= MESSAGE_MAX_BYTES {
+            send = send
+                .message_attributes("nearline_error_code", string_attribute(error.code.as_str()))
+                .message_attributes("nearline_error", string_attribute(reason));
+        } else {
+            tracing::warn!(message_id, "a dead letter has no room for its reason");
+        }
         if is_fifo(url) {
             let group = envelope.group.as_deref().unwrap_or(message_id);
             send = send.message_group_id(group).message_deduplication_id(message_id);
         } else if let Some(group) = &envelope.group {
             send = send.message_group_id(group);
         }
+        let _permit = self.permit().await;
         match send.send().await {
             Ok(_) => {
-                tracing::warn!(message_id, code = error.code.as_str(), "a message was dead-lettered");
+                tracing::warn!(message_id, code = error.code.as_str(), reason, "a message was dead-lettered");
                 None
             }
             Err(failed) => {
                 let fault = aws::classify(&failed).context(&format!("SQS SendMessage {url}"));
                 tracing::error!(message_id, %fault, "a message could not be dead-lettered and is tried again");
-                Some(backoff_seconds(envelope.receive_count, fastrand::f64()))
+                Some(self.backoff(envelope, &fault))
             }
         }
     }
@@ -132,29 +184,26 @@ impl Settler {
     async fn postpone(&self, envelopes: &[Envelope], backoffs: &[Option<u32>]) {
         let kept: Vec<(&Envelope, u32)> =
             envelopes.iter().zip(backoffs).filter_map(|(envelope, backoff)| Some((envelope, (*backoff)?))).collect();
-        change_visibility(&self.sqs, &self.queue_url, &kept).await;
+        self.change_visibility(&kept).await;
     }
-}
 
-/// Sets for how many seconds messages stay invisible from now.
-pub(super) async fn change_visibility(sqs: &Client, queue_url: &str, messages: &[(&Envelope, u32)]) {
-    let calls: Vec<_> = messages
-        .chunks(BATCH_MAX)
-        .map(|chunk| {
-            let entries = chunk.iter().enumerate().map(|(id, (envelope, seconds))| {
-                ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(id.to_string())
-                    .receipt_handle(&envelope.receipt_handle)
-                    .visibility_timeout(i32::try_from(*seconds).unwrap_or(i32::MAX))
-                    .build()
-                    .expect("id and receipt handle are set")
-            });
-            sqs.change_message_visibility_batch().queue_url(queue_url).set_entries(Some(entries.collect())).send()
-        })
-        .collect();
-    let mut answers = stream::iter(calls).buffer_unordered(CALLS_IN_FLIGHT);
-    while let Some(answer) = answers.next().await {
-        match answer {
+    /// Sets for how many seconds messages stay invisible from now.
+    pub(super) async fn change_visibility(&self, messages: &[(&Envelope, u32)]) {
+        join_all(messages.chunks(BATCH_MAX).map(|chunk| self.change_visibility_of_ten(chunk))).await;
+    }
+
+    async fn change_visibility_of_ten(&self, messages: &[(&Envelope, u32)]) {
+        let entries = messages.iter().enumerate().map(|(id, (envelope, seconds))| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(id.to_string())
+                .receipt_handle(&envelope.receipt_handle)
+                .visibility_timeout(i32::try_from(*seconds).unwrap_or(i32::MAX))
+                .build()
+                .expect("id and receipt handle are set")
+        });
+        let call = self.sqs.change_message_visibility_batch().queue_url(&self.queue_url);
+        let _permit = self.permit().await;
+        match call.set_entries(Some(entries.collect())).send().await {
             Ok(answer) => {
                 for failed in answer.failed {
                     tracing::warn!(
@@ -170,12 +219,61 @@ pub(super) async fn change_visibility(sqs: &Client, queue_url: &str, messages: &
             }
         }
     }
+
+    /// Deletes what is done with. What cannot be deleted comes back and is answered as a replay.
+    pub(super) async fn delete(&self, done: &[&Envelope]) {
+        join_all(done.chunks(BATCH_MAX).map(|chunk| self.delete_ten(chunk))).await;
+    }
+
+    async fn delete_ten(&self, done: &[&Envelope]) {
+        let entries = done.iter().enumerate().map(|(id, envelope)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(id.to_string())
+                .receipt_handle(&envelope.receipt_handle)
+                .build()
+                .expect("id and receipt handle are set")
+        });
+        let call = self.sqs.delete_message_batch().queue_url(&self.queue_url);
+        let _permit = self.permit().await;
+        match call.set_entries(Some(entries.collect())).send().await {
+            Ok(answer) => {
+                for failed in answer.failed {
+                    tracing::warn!(code = failed.code, cause = failed.message, "a message was not deleted");
+                }
+            }
+            Err(error) => {
+                let fault = aws::classify(&error).context("SQS DeleteMessageBatch");
+                tracing::warn!(%fault, "messages were not deleted");
+            }
+        }
+    }
+
+    async fn permit(&self) -> SemaphorePermit<'_> {
+        self.calls.acquire().await.expect("the semaphore is never closed")
+    }
 }
 
-/// The service's own rule: the name of a FIFO queue ends so, in lower case.
-#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "not a file")]
-pub(crate) fn is_fifo(queue_url: &str) -> bool {
-    queue_url.ends_with(".fifo")
+/// One line for each cause, however many messages of a batch have it.
+fn log_faults(envelopes: &[Envelope], outcomes: &[Outcome]) {
+    let mut causes: HashMap<&Fault, (usize, &Envelope)> = HashMap::new();
+    for (envelope, outcome) in envelopes.iter().zip(outcomes) {
+        if let Outcome::Failed(fault) = outcome {
+            causes.entry(fault).or_insert((0, envelope)).0 += 1;
+        }
+    }
+    for (fault, (messages, Envelope { message_id, receive_count, .. })) in causes {
+        match fault {
+            Fault::Retry(cause) => tracing::warn!(messages, message_id, receive_count, cause, "jobs are tried again"),
+            Fault::Permanent(cause) => {
+                tracing::error!(messages, message_id, receive_count, cause, "jobs wait for someone to mend this");
+            }
+        }
+    }
+}
+
+/// The start of a text, cut between characters.
+fn clip_bytes(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// SQS refuses most control characters, which a quoted piece of a broken message may hold.
@@ -184,19 +282,6 @@ fn string_attribute(value: &str) -> MessageAttributeValue {
     let value: String = value.chars().map(|c| if allowed(c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
     let builder = MessageAttributeValue::builder().data_type("String").string_value(value);
     builder.build().expect("the data type is set")
-}
-
-/// In a FIFO queue nothing of a group may go once an earlier message of it stays.
-fn hold_back_followers(envelopes: &[Envelope], backoffs: &mut [Option<u32>]) {
-    let mut held: HashMap<&str, u32> = HashMap::new();
-    for (envelope, backoff) in envelopes.iter().zip(backoffs) {
-        let group = envelope.group.as_deref().unwrap_or_default();
-        match (held.get(group), *backoff) {
-            (Some(&seconds), _) => *backoff = Some(seconds),
-            (None, Some(seconds)) => drop(held.insert(group, seconds)),
-            (None, None) => {}
-        }
-    }
 }
 
 /// Exponential in the times received, between half and the whole of it (`jitter` in 0..1).
@@ -217,17 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn followers_in_a_group_are_held_back_and_other_groups_go() {
-        let envelope = |group: &str| Envelope {
-            message_id: String::new(),
-            receipt_handle: String::new(),
-            body: String::new(),
-            receive_count: 1,
-            group: Some(group.to_owned()),
-        };
-        let envelopes = ["a", "b", "a", "b", "a"].map(envelope);
-        let mut backoffs = [None, None, Some(7), None, None];
-        hold_back_followers(&envelopes, &mut backoffs);
-        assert_eq!(backoffs, [None, None, Some(7), None, Some(7)]);
+    fn a_reason_is_cut_between_characters() {
+        assert_eq!((clip_bytes("aäb", 2), clip_bytes("aäb", 3), clip_bytes("aäb", 9)), ("a", "aä", "aäb"));
     }
 }

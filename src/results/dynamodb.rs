@@ -21,7 +21,8 @@ const BATCH_GET_PAUSE: Duration = Duration::from_millis(50);
 
 /// First write wins; an expired record counts as none, and one that another catalog could mend gives way to its own job.
 const CONDITION: &str = "attribute_not_exists(request_id) OR expires_at < :now \
-                         OR (#error.#retryable = :true AND job_sha256 = :job_sha256)";
+                         OR (#error.#retryable = :true AND job_sha256 = :job_sha256 \
+                         AND catalog_version <> :catalog_version)";
 
 /// What the table holds for at most [`BATCH_GET_MAX`] distinct ids.
 pub(super) async fn look_up(
@@ -79,6 +80,7 @@ pub(super) async fn put(client: &Client, table: &str, item: Item, record: &Resul
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
         .expression_attribute_values(":true", AttributeValue::Bool(true))
         .expression_attribute_values(":job_sha256", AttributeValue::S(record.job_sha256.clone()))
+        .expression_attribute_values(":catalog_version", AttributeValue::S(record.catalog_version.clone()))
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let Err(error) = put.send().await else { return Ok(Written::New) };
     let old = match &error {

@@ -49,6 +49,12 @@ pub(super) fn from_record(record: &ResultRecord) -> Item {
     item
 }
 
+/// Puts the address of spilled results in the place of the results.
+pub(super) fn replace_results(item: &mut Item, uri: &str) {
+    item.remove("results");
+    item.insert("results_uri".to_owned(), text(uri));
+}
+
 fn group(group: &Group) -> AttributeValue {
     let mut map = Item::from([("matches".to_owned(), AttributeValue::L(group.matches.iter().map(found).collect()))]);
     if let Some(category) = &group.category {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use nearline_contract::{ErrorCode, JobError, ResultRecord};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -85,18 +85,19 @@ impl ResultStore {
         now.unix_timestamp().saturating_add(i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// What the table holds for these ids, which must be distinct. Reads are eventually consistent: a record missed
-    /// here is still found by [`ResultStore::write`].
-    ///
-    /// # Errors
-    /// [`Fault`] of DynamoDB.
-    pub async fn look_up(&self, request_ids: &[&str]) -> Result<HashMap<String, Prior>, Fault> {
+    /// What the table holds for these ids, which must be distinct; an id without an entry has no record. Reads are
+    /// eventually consistent: a record missed here is still found by [`ResultStore::write`]. A fault of a call is that
+    /// of its ids alone.
+    pub async fn look_up(&self, request_ids: &[&str]) -> HashMap<String, Result<Prior, Fault>> {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let chunks = request_ids.chunks(dynamodb::BATCH_GET_MAX).map(|chunk| async move {
             let _permit = self.permit().await;
-            dynamodb::look_up(&self.dynamodb, &self.table, chunk, now).await
+            match dynamodb::look_up(&self.dynamodb, &self.table, chunk, now).await {
+                Ok(priors) => priors.into_iter().map(|(id, prior)| (id, Ok(prior))).collect::<Vec<_>>(),
+                Err(fault) => chunk.iter().map(|&id| (id.to_owned(), Err(fault.clone()))).collect(),
+            }
         });
-        Ok(try_join_all(chunks).await?.into_iter().flatten().collect())
+        join_all(chunks).await.into_iter().flatten().collect()
     }
 
     /// Writes a record unless its id is taken; one that another catalog could mend gives way to the same job.
@@ -106,7 +107,9 @@ impl ResultStore {
     pub async fn write(&self, record: &ResultRecord) -> Result<Written, WriteError> {
         let _permit = self.permit().await;
         let mut item = item::from_record(record);
-        if item::bytes(&item) > item::INLINE_MAX_BYTES {
+        if let Some(results) = &record.results
+            && item::bytes(&item) > item::INLINE_MAX_BYTES
+        {
             let Some(bucket) = &self.bucket else {
                 let message = format!(
                     "the results take more than {} KB and no bucket is configured for them (NEARLINE_RESULTS_BUCKET): \
@@ -115,8 +118,8 @@ impl ResultStore {
                 );
                 return Err(WriteError::TooLarge(JobError::new(ErrorCode::ResultTooLarge, message)));
             };
-            let uri = spill::put(&self.s3, bucket, record.results.as_deref().unwrap_or_default()).await?;
-            item = item::from_record(&ResultRecord { results: None, results_uri: Some(uri), ..record.clone() });
+            let uri = spill::put(&self.s3, bucket, results).await?;
+            item::replace_results(&mut item, &uri);
         }
         Ok(dynamodb::put(&self.dynamodb, &self.table, item, record).await?)
     }
@@ -126,12 +129,20 @@ impl ResultStore {
     /// # Errors
     /// [`Fault`] of a service, or of an item that is no record.
     pub async fn get(&self, request_id: &str) -> Result<Option<ResultRecord>, Fault> {
-        let _permit = self.permit().await;
-        let Some(mut record) = dynamodb::get(&self.dynamodb, &self.table, request_id).await? else { return Ok(None) };
+        let Some(mut record) = self.get_unresolved(request_id).await? else { return Ok(None) };
         if let Some(uri) = &record.results_uri {
             record.results = Some(spill::get(&self.s3, uri).await?);
         }
         Ok(Some(record))
+    }
+
+    /// Reads a record as it stands in the table: spilled results stay in S3.
+    ///
+    /// # Errors
+    /// [`Fault`] of DynamoDB, or of an item that is no record.
+    pub async fn get_unresolved(&self, request_id: &str) -> Result<Option<ResultRecord>, Fault> {
+        let _permit = self.permit().await;
+        dynamodb::get(&self.dynamodb, &self.table, request_id).await
     }
 
     async fn permit(&self) -> SemaphorePermit<'_> {

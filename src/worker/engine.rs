@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::filter::{Filter, check_expiry, groups, known_vector};
 use crate::catalog::Catalog;
 use crate::coalesce::Coalescer;
-use crate::embed::{Bedrock, Embedder, Model, Purpose};
+use crate::embed::{Bedrock, Embedder, Model, ModelError, Purpose};
 use crate::fault::Fault;
 
 /// Most jobs in one scan: beyond this the queries no longer fit the cache beside the rows.
@@ -20,8 +20,8 @@ const SCAN_QUERIES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Engine {
     catalog: Arc<Catalog>,
-    /// Or why texts cannot be embedded for this catalog.
-    embedder: Result<Embedder, String>,
+    /// `None`: the catalog names no model.
+    embedder: Option<Embedder>,
     scans: Coalescer<Scan, Result<Ranking, Fault>>,
 }
 
@@ -54,25 +54,30 @@ struct Scan {
 
 impl Engine {
     /// Starts the tasks that embed and scan; they end when the engine is dropped. Must be called on a Tokio runtime.
-    pub fn start(catalog: Catalog, bedrock: &Bedrock, pool: Arc<ThreadPool>) -> Self {
+    /// The model is called by its id in the catalog, or by `model_id`, which may name another region's profile of it.
+    ///
+    /// # Errors
+    /// The catalog's model is not supported, or not in its dimension.
+    pub fn start(
+        catalog: Catalog,
+        model_id: Option<&str>,
+        bedrock: &Bedrock,
+        pool: Arc<ThreadPool>,
+    ) -> Result<Self, ModelError> {
         let catalog = Arc::new(catalog);
-        let embedder = match catalog.model_id() {
-            None => Err("the catalog names no embedding model (nearline.model_id)".to_owned()),
-            Some(id) => match Model::new(id, catalog.dimension()) {
-                Ok(model) => Ok(Embedder::start(bedrock.clone(), model, catalog.dimension(), Purpose::Query)),
-                Err(error) => Err(error.to_string()),
-            },
-        };
-        if let Err(reason) = &embedder {
-            tracing::warn!(reason, "only vector and product_id jobs can be answered");
+        let model = catalog.model_id().map(|id| Model::new(model_id.unwrap_or(id), catalog.dimension())).transpose()?;
+        if model.is_none() {
+            tracing::warn!("the catalog names no embedding model: only vector and product_id jobs are answered");
         }
+        let start = |model| Embedder::start(bedrock.clone(), model, catalog.dimension(), Purpose::Query);
+        let embedder = model.map(start);
         let scanned = Arc::clone(&catalog);
         // One scan at a time: it has the whole pool, and those who come meanwhile share the next one.
         let scans = Coalescer::start(1, SCAN_QUERIES_MAX, move |batch| {
             let (catalog, pool) = (Arc::clone(&scanned), Arc::clone(&pool));
             async move { scan(catalog, pool, batch).await }
         });
-        Self { catalog, embedder, scans }
+        Ok(Self { catalog, embedder, scans })
     }
 
     /// The catalog that is searched.
@@ -98,13 +103,16 @@ impl Engine {
     }
 
     async fn embed(&self, text: &str) -> Result<(Vec<f32>, bool), Refused> {
-        let embedder = self.embedder.as_ref().map_err(|reason| {
-            let message = format!("{reason}, so that a text cannot be searched: send vector or product_id");
-            JobError::new(ErrorCode::MissingField, message)
-        })?;
+        let embedder = self.embedder.as_ref().ok_or_else(no_model)?;
         let embedding = embedder.embed(text).await?;
         Ok((embedding.vector.clone(), embedding.truncated))
     }
+}
+
+/// A text job on a catalog that names no model.
+pub fn no_model() -> JobError {
+    let message = "the catalog names no embedding model (nearline.model_id): send vector or product_id";
+    JobError::new(ErrorCode::MissingField, message)
 }
 
 async fn scan(catalog: Arc<Catalog>, pool: Arc<ThreadPool>, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {

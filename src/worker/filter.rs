@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView1;
 use nearline_contract::limits::RECORD_MATCHES_MAX;
-use nearline_contract::{ErrorCode, Group, GroupBy, JobError, Match, SearchJob, Target};
+use nearline_contract::{ErrorCode, Group, GroupBy, JobError, Match, SearchJob, Target, clip};
 use nearline_search::{Grouping, Query, Ranking};
 use time::OffsetDateTime;
 
@@ -23,18 +23,18 @@ impl Filter {
     /// Resolves the names of a job.
     ///
     /// # Errors
-    /// The catalog has no such category or product.
+    /// The catalog has no such category or product, or the answer is sure to be larger than a record may be.
     pub fn resolve(catalog: &Catalog, job: &SearchJob) -> Result<Self, JobError> {
         let number = |name: &String| {
             catalog.category(name).ok_or_else(|| {
-                JobError::new(ErrorCode::UnknownCategory, format!("the catalog has no category `{name}`"))
+                JobError::new(ErrorCode::UnknownCategory, format!("the catalog has no category `{}`", clip(name)))
             })
         };
         let mut exclude: Vec<u32> = job.exclude.iter().filter_map(|id| catalog.row(id)).collect();
         if let Target::ProductId(id) = &job.target {
             exclude.push(product_row(catalog, id)?);
         }
-        Ok(Self {
+        let filter = Self {
             top_k: usize::from(job.top_k),
             grouping: match job.group_by {
                 GroupBy::Category => Grouping::ByCategory,
@@ -43,7 +43,23 @@ impl Filter {
             categories: job.categories.as_ref().map(|names| names.iter().map(number).collect()).transpose()?,
             min_score: job.min_score,
             exclude,
-        })
+        };
+        check_matches(filter.least_matches(catalog))?;
+        Ok(filter)
+    }
+
+    /// How many matches the answer has at the least, known before any row is scored.
+    fn least_matches(&self, catalog: &Catalog) -> usize {
+        if self.min_score.is_some() || self.grouping == Grouping::Overall {
+            return 0;
+        }
+        let rows = catalog.rows_by_category();
+        let matches = |category: usize| self.top_k.min(rows[category] as usize);
+        let most: usize = match &self.categories {
+            Some(categories) => categories.iter().map(|&category| matches(category as usize)).sum(),
+            None => (0..rows.len()).map(matches).sum(),
+        };
+        most.saturating_sub(self.exclude.len())
     }
 
     /// The query for a vector.
@@ -90,8 +106,19 @@ pub fn known_vector(catalog: &Catalog, target: &Target) -> Result<Option<Vec<f32
 }
 
 fn product_row(catalog: &Catalog, id: &str) -> Result<u32, JobError> {
-    let unknown = || JobError::new(ErrorCode::UnknownProduct, format!("the catalog has no product `{id}`"));
+    let unknown = || JobError::new(ErrorCode::UnknownProduct, format!("the catalog has no product `{}`", clip(id)));
     catalog.row(id).ok_or_else(unknown)
+}
+
+fn check_matches(count: usize) -> Result<(), JobError> {
+    if count <= RECORD_MATCHES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the result has {count} matches, a record holds at most {RECORD_MATCHES_MAX}: \
+         lower top_k, name fewer categories or raise min_score"
+    );
+    Err(JobError::new(ErrorCode::ResultTooLarge, message))
 }
 
 /// A ranking with names, as it stands in a record.
@@ -100,13 +127,7 @@ fn product_row(catalog: &Catalog, id: &str) -> Result<u32, JobError> {
 /// More matches than a record may hold.
 pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Result<Vec<Group>, JobError> {
     let count: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
-    if count > RECORD_MATCHES_MAX {
-        let message = format!(
-            "the result has {count} matches, a record holds at most {RECORD_MATCHES_MAX}: \
-             lower top_k, name fewer categories or raise min_score"
-        );
-        return Err(JobError::new(ErrorCode::ResultTooLarge, message));
-    }
+    check_matches(count)?;
     let group = |group: &nearline_search::Group| Group {
         category: group.category.map(|category| catalog.category_name(category).to_owned()),
         matches: group

@@ -10,12 +10,11 @@ mod filter;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-pub use engine::{Answer, Engine, Refused};
+pub use engine::{Answer, Engine, Refused, no_model};
 pub use filter::{Filter, check_expiry, groups, known_vector};
 use futures_util::future::join_all;
 use nearline_contract::limits::RECORD_FORMAT_VERSION;
 use nearline_contract::{ErrorCode, Group, JobError, ReceivedJob, Refusal, ResultRecord, Status, receive};
-use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 use tokio::time::{Instant, timeout_at};
 
@@ -101,10 +100,13 @@ impl Worker {
         }
         let late = || Fault::Retry("the deadline came before the job was finished".into());
         let ids: Vec<&str> = by_id.keys().copied().collect();
-        let priors = timeout_at(deadline, self.results.look_up(&ids)).await.unwrap_or_else(|_| Err(late()));
+        let mut priors = timeout_at(deadline, self.results.look_up(&ids)).await.map_err(|_| late());
         let engine = self.engine();
         let handled = by_id.into_iter().map(|(id, jobs)| {
-            let prior = priors.as_ref().map(|priors| priors.get(id).cloned());
+            let prior = match &mut priors {
+                Ok(priors) => priors.remove(id).transpose(),
+                Err(fault) => Err(fault.clone()),
+            };
             let engine = &engine;
             async move {
                 let outcomes = match prior {
@@ -112,7 +114,7 @@ impl Worker {
                         let in_order = self.process_id(engine, jobs.iter().map(|(_, job)| *job), prior);
                         timeout_at(deadline, in_order).await.map_err(|_| late())
                     }
-                    Err(fault) => Err(fault.clone()),
+                    Err(fault) => Err(fault),
                 };
                 let outcomes = outcomes.unwrap_or_else(|fault| vec![Outcome::Failed(fault); jobs.len()]);
                 jobs.into_iter().map(|(position, _)| position).zip(outcomes).collect::<Vec<_>>()
@@ -240,11 +242,11 @@ fn conflict(request_id: &str) -> Outcome {
     Outcome::DeadLetter(JobError::new(ErrorCode::RequestIdConflict, message))
 }
 
-/// ISO 8601 in UTC, to the millisecond.
+/// ISO 8601 in UTC, always to the millisecond, so that text order is time order.
 fn iso8601(time: OffsetDateTime) -> String {
     let utc = time.to_offset(UtcOffset::UTC);
-    let to_the_millisecond = utc.replace_nanosecond(utc.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(utc);
-    to_the_millisecond.format(&Rfc3339).unwrap_or_else(|_| utc.to_string())
+    let (hour, minute, second, millisecond) = utc.time().as_hms_milli();
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z", utc.date())
 }
 
 #[cfg(test)]
@@ -253,8 +255,9 @@ mod tests {
 
     #[test]
     fn times_are_iso_8601_to_the_millisecond() {
-        let time = OffsetDateTime::from_unix_timestamp_nanos(1_795_435_200_123_456_789).unwrap();
-        assert_eq!(iso8601(time), "2026-11-23T12:00:00.123Z");
+        let at = |nanoseconds| iso8601(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap());
+        assert_eq!(at(1_795_435_200_123_456_789), "2026-11-23T12:00:00.123Z");
+        assert_eq!(at(1_795_435_200_000_000_000), "2026-11-23T12:00:00.000Z");
     }
 
     #[test]

@@ -219,3 +219,45 @@ async fn a_job_of_a_newer_version_stays_on_the_queue() {
     assert_eq!(world.results().get("new").await.unwrap(), None);
     lambda.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_fifo_group_nothing_overtakes_a_failed_message() {
+    let world = World::start_with(StackOptions { fifo: true, ..StackOptions::default() }).await;
+    let rows = example_rows(50);
+    world.publish(&rows).await;
+    world.stack.bedrock().set_fault(Some(devstack::bedrock::Fault::Throttle));
+    let similar = format!(r#"{{"request_id":"second","product_id":"{}"}}"#, rows.product_ids[0]);
+    for (id, body) in [("first", r#"{"request_id":"first","query":"mug"}"#), ("second", &similar)] {
+        let send = world.sqs().send_message().queue_url(world.stack.queue_url()).message_body(body);
+        send.message_group_id("g").message_deduplication_id(id).send().await.unwrap();
+    }
+    let lambda = world.lambda().await;
+    until("both to fail", || async { (lambda.stats().messages_failed >= 2).then_some(()) }).await;
+    assert_eq!(lambda.stats().messages_deleted, 0, "the second was answered, but may not go before the first");
+    world.stack.bedrock().set_fault(None);
+    world.record("first").await;
+    world.drained().await;
+    lambda.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_long_a_wrong_name_is_the_job_gets_its_record() {
+    let world = World::with_products(50).await;
+    let lambda = world.lambda().await;
+    let long = "n".repeat(450_000);
+    world
+        .send(&[
+            &format!(r#"{{"request_id":"c","query":"mug","categories":["{long}"]}}"#),
+            &format!(r#"{{"request_id":"p","product_id":"{long}"}}"#),
+            &format!(r#"{{"request_id":"f","query":"mug","{long}":1}}"#),
+        ])
+        .await;
+    for (id, code) in
+        [("c", ErrorCode::UnknownCategory), ("p", ErrorCode::UnknownProduct), ("f", ErrorCode::UnknownField)]
+    {
+        assert_eq!(world.record(id).await.error.unwrap().code, code);
+    }
+    world.send(&[&format!(r#"{{"{long}":1,"{long}":2}}"#)]).await;
+    assert_eq!(world.dead_letters(1).await[0].code, "invalid_json");
+    lambda.stop().await;
+}

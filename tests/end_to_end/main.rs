@@ -1,9 +1,12 @@
 //! The real binaries against the local stand-ins: each test has a stack of its own, on free ports.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod catalog;
 mod command_line;
 mod faults;
 mod lambda;
+mod models;
 mod oracle;
 mod poller;
 mod world;

@@ -1,0 +1,64 @@
+//! Every model family, from the product's text to a record.
+
+use std::time::Duration;
+
+use nearline_contract::Status;
+
+use crate::world::World;
+
+const PRODUCTS: &str =
+    "product_id,category,text\na,tea,green tea leaves\nb,mugs,a large red mug\nc,tea,black tea bags\n";
+
+async fn serves(model: &str, dimension: &str, extra: &str) -> World {
+    let mut world = World::start().await;
+    // One call at a time that takes a while: texts that wait for it go together into the next.
+    world.set("NEARLINE_EMBEDDING_MAX_CONCURRENCY", "1");
+    world.stack.bedrock().set_latency(Duration::from_millis(100));
+    world.set("NEARLINE_EMBEDDING_MODEL", model);
+    world.set("NEARLINE_EMBEDDING_DIMENSION", dimension);
+    let (csv, output) = (world.path("products.csv"), world.path("products.arrow"));
+    std::fs::write(&csv, format!("{PRODUCTS}{extra}")).unwrap();
+    let (csv, output) = (csv.to_str().unwrap(), output.to_str().unwrap());
+    let built = world.nearline(&["catalog", "build", "--input", csv, "--output", output]).await;
+    assert!(built.status.success(), "{built:?}");
+    assert!(world.nearline(&["catalog", "publish", output, "--to", &world.prefix()]).await.status.success());
+    let lambda = world.lambda().await;
+    let long = "mug ".repeat(700);
+    let long = format!(r#"{{"request_id":"long","query":"{long}","group_by":"none"}}"#);
+    world.send(&[r#"{"request_id":"r","query":"red mugs","group_by":"none"}"#, &long]).await;
+    let record = world.record("r").await;
+    assert_eq!((record.status, record.model_id.as_deref()), (Status::Succeeded, Some(model)));
+    let matches = &record.results.as_ref().unwrap()[0].matches;
+    assert_eq!((matches[0].product_id.as_str(), matches.len()), ("b", 3 + extra.lines().count()));
+    world.record("long").await;
+    lambda.stop().await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nova() {
+    let world = serves("us.amazon.nova-2-multimodal-embeddings-v1:0", "256", "").await;
+    assert!(!world.record("long").await.query_truncated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn titan_is_given_less_of_a_text_that_has_too_many_tokens() {
+    let long = format!("d,other,{}\n", "lamp ".repeat(9_000));
+    let world = serves("amazon.titan-embed-text-v2:0", "512", &long).await;
+    assert!(!world.record("long").await.query_truncated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cohere_v3_takes_many_texts_in_a_call_and_cuts_long_ones() {
+    let world = serves("cohere.embed-multilingual-v3", "1024", "").await;
+    assert!(world.record("long").await.query_truncated, "2,800 characters are more than its 2,048");
+    let stats = world.stack.bedrock().stats();
+    assert_eq!(stats.texts, 5);
+    assert!(stats.requests < stats.texts, "{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cohere_v4() {
+    let world = serves("global.cohere.embed-v4:0", "1536", "").await;
+    assert!(!world.record("long").await.query_truncated);
+}
