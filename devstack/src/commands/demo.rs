@@ -27,7 +27,7 @@ const SHOWN: [&str; 5] = [
     "demo-113-two-categories",
     "demo-071-stuffed-dinosour",
     "demo-007-like-pets-0006",
-    "demo-094-vector-merino-socks",
+    "demo-122-vector-wooden-train-set",
 ];
 /// Matches of a result that are printed.
 const SHOWN_MATCHES: usize = 4;
