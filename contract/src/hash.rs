@@ -129,11 +129,23 @@ mod tests {
 
     #[test]
     fn hash_test_vectors_for_producers_in_other_languages() {
-        // Also in docs/contract.md; made with `printf '%s' CANONICAL | sha256sum`.
-        assert_eq!(
-            sha256(r#"{"request_id":"storefront-7f3a91","query":"wireless headphones","top_k":5}"#),
-            "621e0be0cd01c3c082d5212a812608668d6fac608923825516f5ff4bfde17a8a"
-        );
+        // Those of docs/contract.md; made with `printf '%s' CANONICAL | sha256sum`.
+        for (received, expected) in [
+            (
+                r#"{"request_id":"storefront-7f3a91","query":"wireless headphones","top_k":5}"#,
+                "621e0be0cd01c3c082d5212a812608668d6fac608923825516f5ff4bfde17a8a",
+            ),
+            (
+                r#"{ "version": 1.0, "request_id": "r-2", "query": "caf\u00e9 \u2615", "min_score": 0.20, "top_k": 1e1, "categories": null }"#,
+                "0dc36b3366cd240739be995a18cdafe3fd5418401de3ea118dbac36b6370b7fd",
+            ),
+            (
+                r#"{"request_id":"r-3","vector":[0.1,-2.50E-8,1e21,-0.0,333333333.33333329],"metadata":{"ﬃ":"1","tenant":"a\/b\n","😀":"\u002f"}}"#,
+                "efdb98858d08dc9b4990b3ca6525c44f653c10bcf287b3cb011aed07053613c6",
+            ),
+        ] {
+            assert_eq!(sha256(received), expected, "{received}");
+        }
     }
 
     #[test]

@@ -220,8 +220,7 @@ mod tests {
     /// The code and message of a job that is refused or unusable.
     fn refusal(body: &str) -> (ErrorCode, String) {
         let error = match receive(body) {
-            Err(error) => error,
-            Ok(ReceivedJob { job: Err(Refusal::Invalid(error)), .. }) => error,
+            Err(error) | Ok(ReceivedJob { job: Err(Refusal::Invalid(error)), .. }) => error,
             Ok(received) => panic!("not refused: {received:?}"),
         };
         (error.code, error.message)

@@ -19,8 +19,8 @@ use crate::embed::{Bedrock, Embedder, Model, Purpose};
 pub(super) enum Command {
     /// Embed the products of a CSV file and write a catalog; goes on where an earlier build was stopped
     ///
-    /// Columns: `product_id`, category, text (what is embedded), and optionally title and embedding (a JSON array; the
-    /// text is not embedded then). Model and dimension: `NEARLINE_EMBEDDING_MODEL`, `NEARLINE_EMBEDDING_DIMENSION`.
+    /// Columns: product_id, category, text (what is embedded), and optionally title and embedding (a JSON array; the
+    /// text is not embedded then). Model and dimension: NEARLINE_EMBEDDING_MODEL, NEARLINE_EMBEDDING_DIMENSION.
     Build {
         /// CSV file
         #[arg(long)]

@@ -9,10 +9,13 @@ use nearline_contract::{Group, Match, RecordError, ResultRecord, Status};
 /// An item, or a map inside it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
+const RESULTS: &str = "results";
+
 /// Largest item that keeps its results: an item may have 400 KB, and the rest leaves room for later attributes.
 pub(super) const INLINE_MAX_BYTES: usize = 350 * 1024;
 
-pub(super) fn from_record(record: &ResultRecord) -> Item {
+/// All of a record but its results.
+pub(super) fn without_results(record: &ResultRecord) -> Item {
     let mut item = Item::new();
     let mut put = |name: &str, value| item.insert(name.to_owned(), value);
     put("request_id", text(&record.request_id));
@@ -22,9 +25,6 @@ pub(super) fn from_record(record: &ResultRecord) -> Item {
     put("job_sha256", text(&record.job_sha256));
     put("created_at", text(&record.created_at));
     put("expires_at", number(record.expires_at));
-    if let Some(results) = &record.results {
-        put("results", AttributeValue::L(results.iter().map(group).collect()));
-    }
     if let Some(uri) = &record.results_uri {
         put("results_uri", text(uri));
     }
@@ -49,9 +49,13 @@ pub(super) fn from_record(record: &ResultRecord) -> Item {
     item
 }
 
-/// Puts the address of spilled results in the place of the results.
-pub(super) fn replace_results(item: &mut Item, uri: &str) {
-    item.remove("results");
+/// Puts results into the item.
+pub(super) fn insert_results(item: &mut Item, results: &[Group]) {
+    item.insert(RESULTS.to_owned(), AttributeValue::L(results.iter().map(group).collect()));
+}
+
+/// Puts the address of spilled results into the item.
+pub(super) fn insert_uri(item: &mut Item, uri: &str) {
     item.insert("results_uri".to_owned(), text(uri));
 }
 
@@ -93,11 +97,31 @@ pub(super) fn bytes(item: &Item) -> usize {
 fn value_bytes(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
-        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+        AttributeValue::N(digits) => number_bytes(digits),
         AttributeValue::M(map) => 3 + map.len() + bytes(map),
         AttributeValue::L(list) => 3 + list.len() + list.iter().map(value_bytes).sum::<usize>(),
         _ => 1,
     }
+}
+
+/// What [`insert_results`] would add to [`bytes`]: known without building maps for results that are too large.
+pub(super) fn results_bytes(results: &[Group]) -> usize {
+    let attribute = |name: &str, value: usize| 1 + name.len() + value;
+    let text = |name: &str, value: Option<&String>| value.map_or(0, |value| attribute(name, value.len()));
+    let found = |found: &Match| {
+        let score = attribute("score", number_bytes(&found.score.to_string()));
+        let names = text("category", found.category.as_ref()) + text("title", found.title.as_ref());
+        1 + 3 + text("product_id", Some(&found.product_id)) + score + names
+    };
+    let group = |group: &Group| {
+        let matches = attribute("matches", 3 + group.matches.iter().map(found).sum::<usize>());
+        1 + 3 + text("category", group.category.as_ref()) + matches
+    };
+    RESULTS.len() + 3 + results.iter().map(group).sum::<usize>()
+}
+
+fn number_bytes(digits: &str) -> usize {
+    digits.len().div_ceil(2) + 2
 }
 
 /// The record of an item; the error says which attribute is not as it should be.
@@ -114,7 +138,7 @@ pub(super) fn to_record(item: &Item) -> Result<ResultRecord, String> {
             "REJECTED" => Status::Rejected,
             other => return Err(format!("status is `{other}`")),
         },
-        results: list_of(item, "results")?.map(|groups| groups.iter().map(to_group).collect()).transpose()?,
+        results: list_of(item, RESULTS)?.map(|groups| groups.iter().map(to_group).collect()).transpose()?,
         results_uri: optional_text(item, "results_uri"),
         error: match item.get("error") {
             Some(AttributeValue::M(error)) => Some(RecordError {
@@ -215,6 +239,14 @@ mod tests {
         }
     }
 
+    fn from_record(record: &ResultRecord) -> Item {
+        let mut item = without_results(record);
+        if let Some(results) = &record.results {
+            insert_results(&mut item, results);
+        }
+        item
+    }
+
     #[test]
     fn a_record_survives_the_way_to_an_item_and_back() {
         assert_eq!(to_record(&from_record(&record())).unwrap(), record());
@@ -247,6 +279,13 @@ mod tests {
             ("l".to_owned(), AttributeValue::L(vec![AttributeValue::N("1234".into()), AttributeValue::Bool(true)])),
         ]);
         assert_eq!(bytes(&item), (2 + 3) + (1 + 3 + 2 + 4 + 1));
+    }
+
+    #[test]
+    fn the_size_of_results_is_known_without_building_them() {
+        let record = record();
+        let results = record.results.as_deref().unwrap();
+        assert_eq!(bytes(&without_results(&record)) + results_bytes(results), bytes(&from_record(&record)));
     }
 
     #[test]

@@ -106,20 +106,14 @@ impl ResultStore {
     /// [`WriteError`]; nothing is half-written then.
     pub async fn write(&self, record: &ResultRecord) -> Result<Written, WriteError> {
         let _permit = self.permit().await;
-        let mut item = item::from_record(record);
-        if let Some(results) = &record.results
-            && item::bytes(&item) > item::INLINE_MAX_BYTES
-        {
-            let Some(bucket) = &self.bucket else {
-                let message = format!(
-                    "the results take more than {} KB and no bucket is configured for them (NEARLINE_RESULTS_BUCKET): \
-                     ask for fewer matches",
-                    item::INLINE_MAX_BYTES / 1024
-                );
-                return Err(WriteError::TooLarge(JobError::new(ErrorCode::ResultTooLarge, message)));
-            };
-            let uri = spill::put(&self.s3, bucket, results).await?;
-            item::replace_results(&mut item, &uri);
+        let mut item = item::without_results(record);
+        if let Some(results) = &record.results {
+            if item::bytes(&item) + item::results_bytes(results) <= item::INLINE_MAX_BYTES {
+                item::insert_results(&mut item, results);
+            } else {
+                let bucket = self.bucket.as_deref().ok_or_else(no_bucket)?;
+                item::insert_uri(&mut item, &spill::put(&self.s3, bucket, results).await?);
+            }
         }
         Ok(dynamodb::put(&self.dynamodb, &self.table, item, record).await?)
     }
@@ -148,4 +142,13 @@ impl ResultStore {
     async fn permit(&self) -> SemaphorePermit<'_> {
         self.calls.acquire().await.expect("the semaphore is never closed")
     }
+}
+
+fn no_bucket() -> WriteError {
+    let message = format!(
+        "the results take more than {} KB and no bucket is configured for them (NEARLINE_RESULTS_BUCKET): \
+         ask for fewer matches",
+        item::INLINE_MAX_BYTES / 1024
+    );
+    WriteError::TooLarge(JobError::new(ErrorCode::ResultTooLarge, message))
 }

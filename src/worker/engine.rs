@@ -6,6 +6,7 @@ use nearline_contract::{ErrorCode, Group, JobError, SearchJob, Target};
 use nearline_search::{Query, Ranking};
 use rayon::ThreadPool;
 use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::filter::{Filter, check_expiry, groups, known_vector};
 use crate::catalog::Catalog;
@@ -16,6 +17,10 @@ use crate::fault::Fault;
 /// Most jobs in one scan: beyond this the queries no longer fit the cache beside the rows.
 const SCAN_QUERIES_MAX: usize = 64;
 
+/// Most matches that answers may have in memory together, from before their scan until their record is written. About
+/// 110 bytes each, and 600 while an item is made of them.
+const MATCHES_IN_MEMORY_MAX: u32 = 500_000;
+
 /// Answers jobs from one catalog.
 #[derive(Debug)]
 pub struct Engine {
@@ -23,15 +28,18 @@ pub struct Engine {
     /// `None`: the catalog names no model.
     embedder: Option<Embedder>,
     scans: Coalescer<Scan, Result<Ranking, Fault>>,
+    matches: Arc<Semaphore>,
 }
 
-/// A job's results.
-#[derive(Debug, Clone, PartialEq)]
+/// A job's results; they count against the engine's memory until they are dropped.
+#[derive(Debug)]
 pub struct Answer {
     /// Groups with their matches.
     pub results: Vec<Group>,
     /// Whether the embedding model saw only the start of the text.
     pub query_truncated: bool,
+    /// Its share of the memory for answers.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// Why a job has no results.
@@ -77,7 +85,8 @@ impl Engine {
             let (catalog, pool) = (Arc::clone(&scanned), Arc::clone(&pool));
             async move { scan(catalog, pool, batch).await }
         });
-        Ok(Self { catalog, embedder, scans })
+        let matches = Arc::new(Semaphore::new(MATCHES_IN_MEMORY_MAX as usize));
+        Ok(Self { catalog, embedder, scans, matches })
     }
 
     /// The catalog that is searched.
@@ -97,9 +106,13 @@ impl Engine {
             (None, Target::Query(text)) => self.embed(text).await?,
             (None, target) => unreachable!("{target:?} has a vector"),
         };
+        let most = u32::try_from(filter.most_matches(&self.catalog)).unwrap_or(u32::MAX).min(MATCHES_IN_MEMORY_MAX);
+        let room = Arc::clone(&self.matches).acquire_many_owned(most).await;
+        let room = room.expect("the semaphore is never closed");
         let scanned = self.scans.call(Scan { vector, filter }).await;
         let ranking = scanned.map_err(|dropped| Fault::Retry(format!("search: {dropped}")))??;
-        Ok(Answer { results: groups(&self.catalog, &ranking, job.return_title)?, query_truncated })
+        let results = groups(&self.catalog, &ranking, job.return_title)?;
+        Ok(Answer { results, query_truncated, room })
     }
 
     async fn embed(&self, text: &str) -> Result<(Vec<f32>, bool), Refused> {

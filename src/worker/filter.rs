@@ -44,22 +44,24 @@ impl Filter {
             min_score: job.min_score,
             exclude,
         };
-        check_matches(filter.least_matches(catalog))?;
+        // Without a least score every row matches, but for those that are excluded.
+        if filter.min_score.is_none() {
+            check_matches(filter.most_matches(catalog).saturating_sub(filter.exclude.len()))?;
+        }
         Ok(filter)
     }
 
-    /// How many matches the answer has at the least, known before any row is scored.
-    fn least_matches(&self, catalog: &Catalog) -> usize {
-        if self.min_score.is_some() || self.grouping == Grouping::Overall {
-            return 0;
+    /// How many matches the answer can have, known before any row is scored.
+    pub fn most_matches(&self, catalog: &Catalog) -> usize {
+        if self.grouping == Grouping::Overall {
+            return self.top_k;
         }
         let rows = catalog.rows_by_category();
         let matches = |category: usize| self.top_k.min(rows[category] as usize);
-        let most: usize = match &self.categories {
+        match &self.categories {
             Some(categories) => categories.iter().map(|&category| matches(category as usize)).sum(),
             None => (0..rows.len()).map(matches).sum(),
-        };
-        most.saturating_sub(self.exclude.len())
+        }
     }
 
     /// The query for a vector.
@@ -145,4 +147,43 @@ pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Resul
             .collect(),
     };
     Ok(ranking.groups.iter().map(group).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Rows;
+
+    const CATEGORIES: usize = 101;
+    const ROWS: usize = CATEGORIES * 1_000;
+
+    fn catalog() -> Catalog {
+        let rows = Rows {
+            product_ids: (0..ROWS).map(|row| row.to_string()).collect(),
+            categories: (0..ROWS).map(|row| (row % CATEGORIES).to_string()).collect(),
+            titles: vec![None; ROWS],
+            vectors: vec![1.0; ROWS],
+            dimension: 1,
+        };
+        Catalog::new(rows, String::new(), None).unwrap()
+    }
+
+    fn job(fields: &str) -> SearchJob {
+        let body = format!(r#"{{"request_id":"r","vector":[1],{fields}}}"#);
+        nearline_contract::receive(&body).unwrap().job.unwrap()
+    }
+
+    #[test]
+    fn more_matches_than_a_record_holds_are_refused_before_the_scan_where_they_are_sure() {
+        let catalog = catalog();
+        let refused = |fields: &str| Filter::resolve(&catalog, &job(fields)).map_err(|error| error.code).err();
+        assert_eq!(refused(r#""top_k":1000"#), Some(ErrorCode::ResultTooLarge));
+        assert_eq!(refused(r#""top_k":990"#), None, "99,990 matches");
+        assert_eq!(refused(r#""top_k":1000,"group_by":"none""#), None);
+        assert_eq!(refused(r#""top_k":1000,"categories":["1","2"]"#), None);
+        assert_eq!(refused(r#""top_k":1000,"min_score":1"#), None, "only the scan can tell");
+        let filter = Filter::resolve(&catalog, &job(r#""top_k":1000,"min_score":1"#)).unwrap();
+        let ranking = &catalog.index().search(&[filter.query(&[1.0])]).unwrap()[0];
+        assert_eq!(groups(&catalog, ranking, false).unwrap_err().code, ErrorCode::ResultTooLarge);
+    }
 }

@@ -14,7 +14,7 @@ pub use engine::{Answer, Engine, Refused, no_model};
 pub use filter::{Filter, check_expiry, groups, known_vector};
 use futures_util::future::join_all;
 use nearline_contract::limits::RECORD_FORMAT_VERSION;
-use nearline_contract::{ErrorCode, Group, JobError, ReceivedJob, Refusal, ResultRecord, Status, receive};
+use nearline_contract::{ErrorCode, JobError, ReceivedJob, Refusal, ResultRecord, Status, receive};
 use time::{OffsetDateTime, UtcOffset};
 use tokio::time::{Instant, timeout_at};
 
@@ -203,9 +203,10 @@ impl Worker {
     ) -> Result<Written, WriteError> {
         let now = OffsetDateTime::now_utc();
         let query_truncated = answer.as_ref().is_ok_and(|answer| answer.query_truncated);
-        let (status, results, error): (_, Option<Vec<Group>>, _) = match answer {
-            Ok(answer) => (Status::Succeeded, Some(answer.results), None),
-            Err(error) => (Status::Rejected, None, Some(error.into())),
+        // The room is given back when the record is written.
+        let (status, results, error, _room) = match answer {
+            Ok(Answer { results, room, .. }) => (Status::Succeeded, Some(results), None, Some(room)),
+            Err(error) => (Status::Rejected, None, Some(error.into()), None),
         };
         let record = ResultRecord {
             request_id: received.request_id.clone(),

@@ -21,7 +21,7 @@ pub(crate) const DIMENSION: usize = 384;
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_bootstrap");
 const NEARLINE: &str = env!("CARGO_BIN_EXE_nearline");
 /// Longest wait for anything; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) stack: Stack,
