@@ -49,6 +49,13 @@ pub struct Envelope {
     pub group: Option<String>,
 }
 
+impl Envelope {
+    /// The id of its job, for logs; parsed anew, since only what went wrong is logged by id.
+    fn request_id(&self) -> Option<String> {
+        nearline_contract::receive(&self.body).ok().map(|job| job.request_id)
+    }
+}
+
 /// What to do with a message on the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -169,7 +176,8 @@ impl Settler {
         let _permit = self.permit().await;
         match send.send().await {
             Ok(_) => {
-                tracing::warn!(message_id, code = error.code.as_str(), reason, "a message was dead-lettered");
+                let (code, request_id) = (error.code.as_str(), envelope.request_id());
+                tracing::warn!(message_id, request_id, code, reason, "a message was dead-lettered");
                 None
             }
             Err(failed) => {
@@ -261,11 +269,21 @@ fn log_faults(envelopes: &[Envelope], outcomes: &[Outcome]) {
             causes.entry(fault).or_insert((0, envelope)).0 += 1;
         }
     }
-    for (fault, (messages, Envelope { message_id, receive_count, .. })) in causes {
+    for (fault, (messages, envelope)) in causes {
+        let (Envelope { message_id, receive_count, .. }, request_id) = (envelope, envelope.request_id());
         match fault {
-            Fault::Retry(cause) => tracing::warn!(messages, message_id, receive_count, cause, "jobs are tried again"),
+            Fault::Retry(cause) => {
+                tracing::warn!(messages, message_id, request_id, receive_count, cause, "jobs are tried again");
+            }
             Fault::Permanent(cause) => {
-                tracing::error!(messages, message_id, receive_count, cause, "jobs wait for someone to mend this");
+                tracing::error!(
+                    messages,
+                    message_id,
+                    request_id,
+                    receive_count,
+                    cause,
+                    "jobs wait for someone to mend this"
+                );
             }
         }
     }

@@ -36,6 +36,11 @@ async fn attempts_are_counted_and_given_up_with_the_last_cause() {
     assert!(letters[0].reason.contains("ThrottlingException"), "{}", letters[0].reason);
     world.drained().await;
     lambda.stop().await;
+    let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap();
+    let line = log.lines().find(|line| line.contains("a message was dead-lettered")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["request_id"], &line["code"]), (&"r".into(), &"attempts_exhausted".into()));
+    assert!(!log.contains("mug"), "no query text is logged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
