@@ -143,8 +143,7 @@ impl CatalogStore {
     /// # Errors
     /// [`CatalogError`]; the pointer is only written when all else is done.
     pub async fn publish(&self, path: &Path, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
-        let sha256 = file_sha256(path).await?;
-        let catalog = load_file(path).await?;
+        let (sha256, catalog) = read_file(path).await?;
         if let Some(model_id) = catalog.model_id() {
             Model::new(model_id, catalog.dimension())?;
         }
@@ -229,11 +228,17 @@ impl CatalogStore {
 /// # Errors
 /// [`CatalogError`].
 pub async fn load_file(path: &Path) -> Result<Catalog, CatalogError> {
+    Ok(read_file(path).await?.1)
+}
+
+/// The SHA-256 of an artifact on disk, and its catalog.
+async fn read_file(path: &Path) -> Result<(String, Catalog), CatalogError> {
     let sha256 = file_sha256(path).await?;
     let path = path.to_owned();
     blocking(move || {
         let file = File::open(&path).map_err(|source| CatalogError::File { path, source })?;
-        catalog(artifact::read(BufReader::new(file))?, artifact::version(&sha256))
+        let catalog = catalog(artifact::read(BufReader::new(file))?, artifact::version(&sha256))?;
+        Ok((sha256, catalog))
     })
     .await
 }

@@ -38,12 +38,7 @@ pub async fn run() -> Result<(), IntakeError> {
     let config = aws::sdk_config().await;
     let stop = CancellationToken::new();
     let worker = start(&config, &settings, &stop).await?;
-    let settler = Settler::new(
-        aws_sdk_sqs::Client::new(&config),
-        settings.queue_url,
-        settings.dead_letter_queue_url,
-        settings.max_attempts,
-    );
+    let settler = Settler::new(aws_sdk_sqs::Client::new(&config), &settings);
     // Lambda leaves half a second: what is in flight comes back to the queue, and its records are idempotent.
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
         stop.cancel();

@@ -113,12 +113,7 @@ pub async fn run(
     let visibility = visibility_timeout(&sqs, &settings.queue_url).await?;
     let Some(worker) = stop.run_until_cancelled(start(config, &settings, &stop)).await else { return Ok(()) };
     let worker = worker?;
-    let settler = Settler::new(
-        sqs.clone(),
-        settings.queue_url.clone(),
-        settings.dead_letter_queue_url.clone(),
-        settings.max_attempts,
-    );
+    let settler = Settler::new(sqs.clone(), &settings);
     let poller =
         Poller { sqs, queue_url: settings.queue_url, visibility, worker, settler, stop, breaker: Breaker::new() };
     tracing::info!(queue = poller.queue_url, loops, "polling");

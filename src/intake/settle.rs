@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::aws::{self, is_fifo};
+use crate::config::WorkerSettings;
 use crate::fault::Fault;
 use crate::worker::Outcome;
 
@@ -77,10 +78,16 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// A settler for a queue; without a dead-letter queue such messages are left to the queue's redrive policy.
-    pub fn new(sqs: Client, queue_url: String, dead_letter_queue_url: Option<String>, max_attempts: u32) -> Self {
-        let (calls, last_permanent) = (Semaphore::new(CALLS_IN_FLIGHT_MAX), Mutex::new(None));
-        Self { sqs, queue_url, dead_letter_queue_url, max_attempts, calls, last_permanent }
+    /// A settler for a worker's queue; without a dead-letter queue what would go there is left to the redrive policy.
+    pub fn new(sqs: Client, settings: &WorkerSettings) -> Self {
+        Self {
+            sqs,
+            queue_url: settings.queue_url.clone(),
+            dead_letter_queue_url: settings.dead_letter_queue_url.clone(),
+            max_attempts: settings.max_attempts,
+            calls: Semaphore::new(CALLS_IN_FLIGHT_MAX),
+            last_permanent: Mutex::new(None),
+        }
     }
 
     /// Carries the outcomes of a batch out; the verdicts are in its order. What has none by `deadline` stays.

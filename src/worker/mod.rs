@@ -37,13 +37,6 @@ pub enum Outcome {
     Failed(Fault),
 }
 
-impl Outcome {
-    /// Whether a record answers the job now.
-    pub fn is_answered(&self) -> bool {
-        matches!(self, Self::Succeeded | Self::Rejected(_) | Self::Replayed)
-    }
-}
-
 /// Counts the outcomes of a batch.
 pub fn tally(outcomes: &[Outcome]) -> BatchEvent {
     let mut event = BatchEvent { messages: outcomes.len(), ..BatchEvent::default() };
