@@ -5,16 +5,23 @@
 //! read from memory. Threads select on their own and merge at the end; because the ranking is a total order, who
 //! scanned what cannot show in the result.
 
+use std::sync::atomic::AtomicBool;
+
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::query::{Group, PreparedQuery, Query, QueryError, Ranking};
-use crate::score::{cosine, dot, norm};
-use crate::top_k::{Match, TopK};
+use crate::kernel::{Kernel, names};
+use crate::packed::Packed;
+use crate::query::{PreparedQuery, Query, QueryError, Ranking};
+use crate::score::norm;
+use crate::{scan, straightforward};
 
-/// Rows that are scanned together, in bytes: fits into a core's second-level cache beside the queries.
-const CHUNK_BYTES: usize = 128 * 1_024;
+/// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
+const PACKED_ROWS_MIN: usize = 256;
+
+/// Queries that are scanned together at most: their codes and thresholds stay in cache beside those of the rows.
+const BATCH_MAX: usize = 64;
 
 /// Searchable rows: n vectors of D dimensions, each in one category.
 #[derive(Debug)]
@@ -26,6 +33,9 @@ pub struct Index {
     /// Per row, dense from 0.
     category_of: Vec<u32>,
     category_count: u32,
+    /// `None` for so few rows that codes would not pay.
+    packed: Option<Packed>,
+    kernel: Kernel,
 }
 
 /// Why rows cannot be searched. Row and column numbers count from 0.
@@ -35,6 +45,12 @@ pub enum IndexError {
     /// Row numbers are `u32`.
     #[error("{rows} rows are more than an index can hold ({}); split the catalog", u32::MAX)]
     TooManyRows { rows: usize },
+    /// The processor cannot run the kernel that was asked for.
+    #[error(
+        "this processor cannot run the {kernel} kernel; it can run {}",
+        names(&Kernel::available().collect::<Vec<_>>())
+    )]
+    KernelUnavailable { kernel: Kernel },
     /// Nothing to search.
     #[error("there are no rows; an index needs at least one")]
     NoRows,
@@ -62,6 +78,14 @@ impl Index {
     /// Takes over `rows` (n x D, finite, none all zero; row order is catalog order) and the category number of each
     /// row: dense from 0, numbered by first appearance. Copies the rows only if they are not in standard layout.
     pub fn build(rows: Array2<f32>, categories: Vec<u32>) -> Result<Self, IndexError> {
+        Self::build_with(rows, categories, Kernel::fastest())
+    }
+
+    /// As [`build`](Self::build), for a kernel of one's choice.
+    pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Kernel) -> Result<Self, IndexError> {
+        if !kernel.is_available() {
+            return Err(IndexError::KernelUnavailable { kernel });
+        }
         let (row_count, dimension) = rows.dim();
         if row_count > u32::MAX as usize {
             return Err(IndexError::TooManyRows { rows: row_count });
@@ -78,7 +102,11 @@ impl Index {
         let category_count = count_dense(&categories)?;
         let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
         let norms = positive_norms(&rows)?;
-        Ok(Self { rows, norms, category_of: categories, category_count })
+        let packed = (row_count >= PACKED_ROWS_MIN).then(|| {
+            let vectors = standard_layout(&rows);
+            Packed::build(vectors, dimension, &norms, &categories, category_count, kernel)
+        });
+        Ok(Self { rows, norms, category_of: categories, category_count, packed, kernel })
     }
 
     /// How many rows there are, at least 1.
@@ -117,93 +145,67 @@ impl Index {
         size_of_val(standard_layout(&self.rows))
             + size_of_val(self.norms.as_slice())
             + size_of_val(self.category_of.as_slice())
+            + self.packed.as_ref().map_or(0, Packed::memory_bytes)
     }
 
     /// The name of the scoring kernel in use.
     pub fn kernel(&self) -> &'static str {
-        "portable"
+        self.kernel.name()
     }
 
     /// One ranking per query, in order, computed on the current rayon pool. The first query at fault fails the batch.
     pub fn search(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
-        let queries = queries
-            .iter()
-            .enumerate()
-            .map(|(position, query)| {
-                PreparedQuery::new(query, self.dimension(), self.category_count)
-                    .map_err(|fault| QueryError { position, fault })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let nothing_scanned = || queries.iter().map(Selection::new).collect::<Vec<_>>();
-        let chunk_rows = (CHUNK_BYTES / size_of::<f32>() / self.dimension()).max(1);
-        let selections = standard_layout(&self.rows)
-            .par_chunks(chunk_rows * self.dimension())
-            .enumerate()
-            .fold(nothing_scanned, |mut selections, (number, chunk)| {
-                self.scan(number * chunk_rows, chunk, &queries, &mut selections);
-                selections
-            })
-            .reduce(nothing_scanned, |mut selections, others| {
-                for (selection, other) in selections.iter_mut().zip(others) {
-                    selection.merge(other);
-                }
-                selections
-            });
+        let rankings = self.search_unless(&AtomicBool::new(false), queries)?;
+        Ok(rankings.expect("nobody can cancel it"))
+    }
+
+    /// As [`search`](Self::search), but `None` if `cancelled` becomes true before it is done. Between two looks at it
+    /// a thread takes well below a millisecond, so it is soon free for other work.
+    pub fn search_unless(
+        &self,
+        cancelled: &AtomicBool,
+        queries: &[Query<'_>],
+    ) -> Result<Option<Vec<Ranking>>, QueryError> {
+        let queries = self.prepare(queries)?;
+        let mut rankings = Vec::with_capacity(queries.len());
+        for batch in queries.chunks(BATCH_MAX) {
+            let selections = match &self.packed {
+                Some(packed) => scan::search(self, packed, batch, cancelled),
+                None => Some(straightforward::search(self, batch)),
+            };
+            let Some(selections) = selections else { return Ok(None) };
+            rankings.extend(batch.iter().zip(selections).map(|(query, selection)| selection.rank(query)));
+        }
+        Ok(Some(rankings))
+    }
+
+    /// As [`search`](Self::search), by scoring every row: what it must equal to the bit, and is measured against.
+    pub fn search_straightforward(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
+        let queries = self.prepare(queries)?;
+        let selections = straightforward::search(self, &queries);
         Ok(queries.iter().zip(selections).map(|(query, selection)| selection.rank(query)).collect())
     }
 
-    /// Scores a chunk of consecutive rows against each query.
-    fn scan(&self, first_row: usize, chunk: &[f32], queries: &[PreparedQuery], selections: &mut [Selection]) {
-        for (query, selection) in queries.iter().zip(selections) {
-            for (at, vector) in (first_row..).zip(chunk.chunks_exact(self.dimension())) {
-                let Some(group) = query.group_of(self.category_of[at]) else { continue };
-                let score = cosine(dot(&query.vector, vector), query.norm, self.norms[at]);
-                let candidate = Match { row: at as u32, score };
-                selection.rescored += 1;
-                let best = selection.open(group, query);
-                if best.admits(candidate) && !query.excludes(candidate.row) {
-                    best.push(candidate);
-                }
-            }
-        }
-    }
-}
-
-/// The best matches of one query among the rows that one thread has scanned.
-struct Selection {
-    /// One for each group of the answer; boxed, as most stay empty if there are thousands.
-    groups: Vec<Option<Box<TopK>>>,
-    rescored: u64,
-}
-
-impl Selection {
-    fn new(query: &PreparedQuery) -> Self {
-        Self { groups: query.groups.iter().map(|_| None).collect(), rescored: 0 }
+    fn prepare(&self, queries: &[Query<'_>]) -> Result<Vec<PreparedQuery>, QueryError> {
+        let prepare = |(position, query)| {
+            PreparedQuery::new(query, self.dimension(), self.category_count)
+                .map_err(|fault| QueryError { position, fault })
+        };
+        queries.iter().enumerate().map(prepare).collect()
     }
 
-    fn open(&mut self, group: usize, query: &PreparedQuery) -> &mut TopK {
-        self.groups[group].get_or_insert_with(|| Box::new(TopK::new(query.top_k, query.min_score)))
+    /// All rows, one after the other.
+    pub(crate) fn vectors(&self) -> &[f32] {
+        standard_layout(&self.rows)
     }
 
-    /// Takes over what was selected from other rows.
-    fn merge(&mut self, other: Self) {
-        self.rescored += other.rescored;
-        for (mine, theirs) in self.groups.iter_mut().zip(other.groups) {
-            match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.merge(*theirs),
-                (mine @ None, theirs) => *mine = theirs,
-                (Some(_), None) => {}
-            }
-        }
+    pub(crate) fn vector(&self, row: u32) -> &[f32] {
+        &self.vectors()[row as usize * self.dimension()..][..self.dimension()]
     }
 
-    /// The query's answer, if this is the selection from all rows.
-    fn rank(self, query: &PreparedQuery) -> Ranking {
-        let groups = query.groups.iter().zip(self.groups).map(|(&category, best)| Group {
-            category,
-            matches: best.map_or_else(Vec::new, |best| best.into_ranked()),
-        });
-        Ranking { groups: groups.collect(), rescored: self.rescored }
+    /// The norm of a row, above 0.
+    pub(crate) fn norm(&self, row: u32) -> f64 {
+        self.norms[row as usize]
     }
 }
 

@@ -31,11 +31,18 @@
 //! ```
 
 mod index;
+mod kernel;
+mod packed;
+mod quantize;
 mod query;
+mod scan;
 mod score;
+mod selection;
+mod straightforward;
 mod top_k;
 
 pub use index::{Index, IndexError};
+pub use kernel::{Kernel, UnknownKernel};
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};
 pub use score::{cosine, dot, norm};
 pub use top_k::Match;

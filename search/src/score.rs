@@ -12,6 +12,7 @@ const LANES: usize = 8;
 ///
 /// # Panics
 /// If the lengths differ.
+#[inline]
 pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     assert_eq!(x.len(), y.len(), "a dot product takes two vectors of the same length");
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();

@@ -51,7 +51,6 @@ impl Eq for WorstFirst {}
 #[derive(Debug)]
 pub(crate) struct TopK {
     k: usize,
-    /// No match below this can be kept: the minimum, and once k are held the worst one's score.
     threshold: f32,
     heap: BinaryHeap<WorstFirst>,
 }
@@ -60,6 +59,11 @@ impl TopK {
     /// `k` is at least 1. A `min_score` of minus infinity admits every score.
     pub(crate) fn new(k: usize, min_score: f32) -> Self {
         Self { k, threshold: min_score, heap: BinaryHeap::new() }
+    }
+
+    /// No match below this can be kept: the minimum, and once k are held the worst one's score.
+    pub(crate) fn threshold(&self) -> f32 {
+        self.threshold
     }
 
     /// Whether [`push`](Self::push) would keep this match. Most matches fail at the first comparison.

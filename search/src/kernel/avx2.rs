@@ -1,0 +1,163 @@
+//! x86-64 with AVX2: `vpmaddubsw` multiplies codes and adds them up in pairs of 16 bits, which must not overflow: with
+//! codes of rows in 1..=127 (stored 64 higher) and of queries in -63..=63, two such pairs fit (4 x 127 x 63 = 32,004)
+//! before they are widened to 32 bits.
+
+use std::arch::x86_64::{
+    __m256, __m256i, _CMP_GE_OQ, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps,
+    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps,
+    _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps,
+};
+
+use super::tile::{Hit, Lanes, Scan, scan_tile};
+use super::{BLOCK, Coding, Group};
+use crate::score;
+
+pub(super) const CODING: Coding = Coding { row_max: 63, query_max: 63, offset: 64, run: 4 };
+
+pub(super) const WIDTHS: [usize; 3] = [4, 2, 1];
+
+/// Groups whose products are added up in 16 bits.
+const NARROW: usize = 2;
+
+const _: () = assert!(
+    2 * NARROW as i32 * (CODING.row_max + CODING.offset) * CODING.query_max <= i16::MAX as i32,
+    "sums of products must fit into 16 bits"
+);
+
+struct Avx2;
+
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Vec<Hit>) {
+    for (first, width, words) in scan.tiles() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match width {
+                4 => scan_tile::<Avx2, 1, 4>(scan, first, words, hits),
+                2 => scan_tile::<Avx2, 1, 2>(scan, first, words, hits),
+                _ => scan_tile::<Avx2, 1, 1>(scan, first, words, hits),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn dot(x: &[f32], y: &[f32]) -> f64 {
+    score::dot(x, y)
+}
+
+#[expect(unsafe_code, reason = "intrinsics")]
+impl Lanes for Avx2 {
+    /// Rows 0-7 and 8-15.
+    type Sums = [__m256i; 2];
+    type Floats = [__m256; 2];
+
+    #[inline(always)]
+    unsafe fn tile<const B: usize, const Q: usize>(
+        blocks: [&[Group]; B],
+        words: &[i32],
+        start: &[i32; Q],
+    ) -> [[Self::Sums; Q]; B] {
+        // SAFETY: the features are the caller's promise; a block has a group for each run of words, 64 bytes on a
+        // boundary of 64.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            let mut sums = [start.map(|start| [_mm256_set1_epi32(start); 2]); B];
+            for (at, words) in words.chunks_exact(NARROW * Q).enumerate() {
+                for block in 0..B {
+                    let group = |step, half| {
+                        let group: *const __m256i = blocks[block].as_ptr().add(at * NARROW + step).cast();
+                        _mm256_load_si256(group.add(half))
+                    };
+                    let rows: [[__m256i; 2]; NARROW] =
+                        [[group(0, 0), group(0, 1)], [group(1, 0), group(1, 1)]];
+                    for query in 0..Q {
+                        let codes: [__m256i; NARROW] =
+                            [_mm256_set1_epi32(words[query]), _mm256_set1_epi32(words[Q + query])];
+                        for half in 0..2 {
+                            let pairs = _mm256_add_epi16(
+                                _mm256_maddubs_epi16(rows[0][half], codes[0]),
+                                _mm256_maddubs_epi16(rows[1][half], codes[1]),
+                            );
+                            let sum = &mut sums[block][query][half];
+                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                        }
+                    }
+                }
+            }
+            sums
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn block(block: &[Group], words: &[i32], start: i32) -> Self::Sums {
+        // SAFETY: the caller's promise. One query keeps the multiplier busy: only an addition is in the chain.
+        unsafe { Self::tile::<1, 1>([block], words, &[start])[0][0] }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: Self::Sums) -> Self::Floats {
+        // SAFETY: the caller's promise.
+        sums.map(|sums| unsafe { _mm256_cvtepi32_ps(sums) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(values: &[f32; BLOCK]) -> Self::Floats {
+        let values = values.as_ptr();
+        // SAFETY: the caller's promise; 16 values are as long as two registers.
+        unsafe { [_mm256_loadu_ps(values), _mm256_loadu_ps(values.add(8))] }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::Floats {
+        // SAFETY: the caller's promise.
+        [unsafe { _mm256_set1_ps(value) }; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn add(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        // SAFETY: the caller's promise.
+        unsafe { [_mm256_add_ps(x[0], y[0]), _mm256_add_ps(x[1], y[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(x: Self::Floats, y: Self::Floats) -> Self::Floats {
+        // SAFETY: the caller's promise.
+        unsafe { [_mm256_mul_ps(x[0], y[0]), _mm256_mul_ps(x[1], y[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(x: Self::Floats, y: Self::Floats, z: Self::Floats) -> Self::Floats {
+        // SAFETY: the caller's promise.
+        unsafe { [_mm256_fmadd_ps(x[0], y[0], z[0]), _mm256_fmadd_ps(x[1], y[1], z[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn reaches(x: Self::Floats, y: Self::Floats) -> u32 {
+        // SAFETY: the caller's promise.
+        let [low, high] = unsafe {
+            [0, 1].map(|half| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(x[half], y[half])).cast_unsigned())
+        };
+        low | high << 8
+    }
+
+    #[inline(always)]
+    unsafe fn store(x: Self::Floats) -> [f32; BLOCK] {
+        let mut values = [0.0; BLOCK];
+        // SAFETY: the caller's promise; 16 values are as long as two registers.
+        unsafe {
+            _mm256_storeu_ps(values.as_mut_ptr(), x[0]);
+            _mm256_storeu_ps(values.as_mut_ptr().add(8), x[1]);
+        }
+        values
+    }
+}
