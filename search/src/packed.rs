@@ -15,8 +15,12 @@ use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
 /// them, beside the rows that are rescored.
 const CHUNK_BYTES: usize = 128 * 1_024;
 
-/// Bounds of the blocks in a chunk.
+/// Bounds of the blocks in a full chunk.
 const CHUNK_BLOCKS: Range<usize> = 4..64;
+
+/// Blocks of the first chunk of a category: all its rows reach a threshold that is not there yet, so it is small, and
+/// the next ones grow.
+const FIRST_CHUNK_BLOCKS: usize = 4;
 
 /// Rows in scanning order, coded.
 #[derive(Debug)]
@@ -25,9 +29,12 @@ pub(crate) struct Packed {
     pub(crate) segments: Vec<Segment>,
     /// The row at each position.
     order: Vec<u32>,
+    /// By position.
+    norms: Vec<f64>,
     /// For each category the position of its first row, and at the end the number of rows.
     starts: Vec<u32>,
-    chunk_blocks: usize,
+    /// Ascending: the first block of each chunk, and at the end the number of blocks.
+    chunks: Vec<u32>,
     precision: Precision,
 }
 
@@ -64,12 +71,16 @@ impl Packed {
             .reduce(|| 0.0, f32::max);
         drop(writers);
         let precision = Precision { row_error, vector_error: ROUNDING, defect: 0.0 };
-        Self { kernel, segments, order, starts, chunk_blocks, precision }
+        let norms = order.par_iter().map(|&row| norms[row as usize]).collect();
+        let chunks = chunks(&starts, blocks, chunk_blocks);
+        Self { kernel, segments, order, norms, starts, chunks, precision }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.segments.iter().map(Segment::memory_bytes).sum::<usize>()
             + size_of_val(self.order.as_slice())
+            + size_of_val(self.norms.as_slice())
+            + size_of_val(self.chunks.as_slice())
             + size_of_val(self.starts.as_slice())
     }
 
@@ -82,23 +93,28 @@ impl Packed {
 
     /// The row at a position.
     #[inline]
-    pub(crate) fn row(&self, position: u32) -> u32 {
-        self.order[position as usize]
+    pub(crate) fn row(&self, position: usize) -> u32 {
+        self.order[position]
+    }
+
+    /// The norm of the row at a position.
+    #[inline]
+    pub(crate) fn norm(&self, position: usize) -> f64 {
+        self.norms[position]
     }
 
     pub(crate) fn chunks(&self) -> usize {
-        self.order.len().div_ceil(self.chunk_blocks * BLOCK)
+        self.chunks.len() - 1
     }
 
     /// Most rows in a chunk, with the padding of the last block.
     pub(crate) fn chunk_rows(&self) -> usize {
-        self.chunk_blocks * BLOCK
+        (0..self.chunks()).map(|chunk| self.blocks(chunk).len() * BLOCK).max().unwrap_or(0)
     }
 
     /// The blocks of a chunk.
     pub(crate) fn blocks(&self, chunk: usize) -> Range<usize> {
-        let blocks = self.order.len().div_ceil(BLOCK);
-        chunk * self.chunk_blocks..((chunk + 1) * self.chunk_blocks).min(blocks)
+        self.chunks[chunk] as usize..self.chunks[chunk + 1] as usize
     }
 
     /// The categories that have rows in these blocks, in order, each with the positions there.
@@ -129,6 +145,30 @@ fn by_category(category_of: &[u32], category_count: u32) -> (Vec<u32>, Vec<u32>)
         *next += 1;
     }
     (order, starts)
+}
+
+/// Where chunks start: those at the start of a category that fills several are smaller.
+fn chunks(starts: &[u32], blocks: usize, full: usize) -> Vec<u32> {
+    let mut chunks = vec![0];
+    let mut at = 0;
+    // The blocks that hold a category's first rows, of categories that are worth it.
+    let mut warm = starts.windows(2).filter_map(|bounds| {
+        let (first, end) = (bounds[0] as usize / BLOCK, bounds[1] as usize / BLOCK);
+        (end - first > 2 * FIRST_CHUNK_BLOCKS).then_some(first)
+    });
+    let mut next_warm = warm.next();
+    let mut size = full;
+    while at < blocks {
+        if next_warm == Some(at) {
+            size = FIRST_CHUNK_BLOCKS;
+            next_warm = warm.next();
+        }
+        let end = (at + size).min(blocks).min(next_warm.unwrap_or(blocks));
+        size = (size * 2).min(full);
+        at = end;
+        chunks.push(at as u32);
+    }
+    chunks
 }
 
 /// Appends the vector, scaled to length 1 and rounded to f32.

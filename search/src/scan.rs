@@ -3,19 +3,25 @@
 //! Threads take chunks as they are free and tell each other, for each group of each query, the score below which no
 //! row can be among the best any more. What one thread knows late only costs it some rescoring.
 
-use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use crate::index::Index;
-use crate::kernel::{Hit, Scan, Tiles};
+use crate::kernel::{self, BLOCK, Hit, Scan, Tiles};
 use crate::packed::Packed;
 use crate::quantize::CodedQuery;
 use crate::query::PreparedQuery;
 use crate::score::cosine;
 use crate::selection::Selection;
-use crate::top_k::Match;
+use crate::top_k::{Match, ordered, unordered};
+
+/// Rows that are scored side by side: the sums of one alone would wait for each other.
+const ROWS_TOGETHER: usize = 4;
+
+/// How many hits ahead a row is asked for.
+const PREFETCH: usize = 8;
 
 /// Selects for each query from all rows; `None` if it was cancelled.
 pub(crate) fn search(
@@ -59,23 +65,14 @@ impl Floors {
         Self(query.groups.iter().map(|_| AtomicU32::new(ordered(query.min_score))).collect())
     }
 
-    fn get(&self, group: usize) -> f32 {
-        score(self.0[group].load(Ordering::Relaxed))
+    /// Tells the other threads of a group's limit, and takes theirs if it is higher.
+    fn exchange(&self, group: usize, limit: f32) -> f32 {
+        let known = unordered(self.0[group].load(Ordering::Relaxed));
+        if known < limit {
+            self.0[group].fetch_max(ordered(limit), Ordering::Relaxed);
+        }
+        known.max(limit)
     }
-
-    fn raise(&self, group: usize, threshold: f32) {
-        self.0[group].fetch_max(ordered(threshold), Ordering::Relaxed);
-    }
-}
-
-/// A score as an integer of the same order.
-fn ordered(score: f32) -> u32 {
-    let bits = score.to_bits();
-    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
-}
-
-fn score(ordered: u32) -> f32 {
-    f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
 }
 
 /// One thread's part of a search, and its scratch.
@@ -85,6 +82,8 @@ struct Scanner<'a> {
     queries: &'a [PreparedQuery],
     coded: &'a [CodedQuery],
     floors: &'a [Floors],
+    /// For each query, for each group: a row that scores less is not among the best.
+    limits: Vec<Vec<f32>>,
     selections: Vec<Selection>,
     /// Queries that want rows of the chunk.
     active: Vec<usize>,
@@ -93,6 +92,9 @@ struct Scanner<'a> {
     tiles: Tiles,
     thresholds: Vec<f32>,
     hits: Vec<Hit>,
+    categories: Vec<(u32, Range<usize>)>,
+    /// The queries' vectors.
+    exact: Vec<Vec<f64>>,
 }
 
 impl<'a> Scanner<'a> {
@@ -110,12 +112,15 @@ impl<'a> Scanner<'a> {
             queries,
             coded,
             floors,
+            limits: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
             selections: queries.iter().map(Selection::new).collect(),
             active: Vec::with_capacity(queries.len()),
             gathered: Vec::with_capacity(queries.len()),
             tiles: Tiles::default(),
             thresholds: Vec::with_capacity(rows),
             hits: Vec::with_capacity(rows),
+            categories: Vec::new(),
+            exact: queries.iter().map(|query| query.vector.iter().map(|&value| f64::from(value)).collect()).collect(),
         }
     }
 
@@ -144,7 +149,7 @@ impl<'a> Scanner<'a> {
         };
         self.hits.clear();
         kernel.scan(&scan, &mut self.hits);
-        self.rescore();
+        self.rescore(chunk);
     }
 
     /// What each active query asks of each row of the chunk.
@@ -154,41 +159,92 @@ impl<'a> Scanner<'a> {
         for &number in &self.active {
             let (query, coded) = (&self.queries[number], &self.coded[number]);
             for (category, positions) in self.packed.categories(blocks.clone()) {
-                let threshold = match query.group_of(category) {
-                    Some(group) => coded.threshold(self.threshold(number, group)),
-                    None => f32::INFINITY,
-                };
+                let threshold = query.group_of(category).map_or(f32::INFINITY, |group| {
+                    let limit = &mut self.limits[number][group];
+                    *limit = self.floors[number].exchange(group, *limit);
+                    coded.threshold(*limit)
+                });
                 self.thresholds.extend(positions.map(|_| threshold));
             }
             // The padding of the last block.
-            let padded = self.thresholds.len().next_multiple_of(crate::kernel::BLOCK);
+            let padded = self.thresholds.len().next_multiple_of(BLOCK);
             self.thresholds.resize(padded, f32::INFINITY);
         }
     }
 
-    fn threshold(&self, query: usize, group: usize) -> f32 {
-        self.selections[query].threshold(group, &self.queries[query]).max(self.floors[query].get(group))
+    /// Scores the rows that the kernel named, the most promising of each query first: most of the others need not be.
+    fn rescore(&mut self, chunk: usize) {
+        self.hits.sort_unstable();
+        let blocks = self.packed.blocks(chunk);
+        let first = blocks.start * BLOCK;
+        self.categories.clear();
+        self.categories.extend(self.packed.categories(blocks));
+        let mut at = 0;
+        while at < self.hits.len() {
+            at = self.rescore_query(first, at);
+        }
     }
 
-    /// Scores the rows that the kernel named, the most promising first, so that most of the others need not be.
-    fn rescore(&mut self) {
-        self.hits.sort_unstable_by_key(|hit| (hit.slot, Reverse(ordered(hit.upper))));
-        for at in 0..self.hits.len() {
-            let hit = self.hits[at];
-            let number = self.active[hit.slot as usize];
-            let query = &self.queries[number];
-            let row = self.packed.row(hit.position);
-            let group = query.group_of(self.index.category_of(row)).expect("no other rows reach a threshold");
-            if hit.upper < self.threshold(number, group) || query.excludes(row) {
+    /// Scores the rows of the query whose hits start at `from`; returns where those of the next one start.
+    fn rescore_query(&mut self, first: usize, from: usize) -> usize {
+        let slot = self.hits[from].slot();
+        let number = self.active[slot];
+        let query = &self.queries[number];
+        let kernel = self.packed.kernel;
+        let mut waiting = [(0, 0); ROWS_TOGETHER];
+        let mut count = 0;
+        let mut at = from;
+        while let Some(hit) = self.hits.get(at)
+            && hit.slot() == slot
+        {
+            at += 1;
+            let position = first + hit.row();
+            let category = match &self.categories[..] {
+                [(category, _)] => *category,
+                several => several[several.partition_point(|(_, positions)| positions.end <= position)].0,
+            };
+            let group = query.group_of(category).expect("no other rows reach a threshold");
+            if hit.upper() < self.limits[number][group] {
                 continue;
             }
-            let xy = self.packed.kernel.dot(&query.vector, self.index.vector(row));
-            let score = cosine(xy, query.norm, self.index.norm(row));
-            let selection = &mut self.selections[number];
-            selection.rescored += 1;
+            if let Some(later) = self.hits.get(at + PREFETCH) {
+                kernel::prefetch(self.vector(first + later.row()));
+            }
+            if query.excludes(self.packed.row(position)) {
+                continue;
+            }
+            waiting[count] = (position, group);
+            count += 1;
+            if count == ROWS_TOGETHER {
+                let vectors = waiting.map(|(position, _)| self.vector(position));
+                let products = kernel.dots(&self.exact[number], vectors);
+                for ((position, group), xy) in waiting.into_iter().zip(products) {
+                    self.keep(number, group, position, xy);
+                }
+                count = 0;
+            }
+        }
+        for &(position, group) in &waiting[..count] {
+            let [xy] = kernel.dots(&self.exact[number], [self.vector(position)]);
+            self.keep(number, group, position, xy);
+        }
+        at
+    }
+
+    fn vector(&self, position: usize) -> &'a [f32] {
+        self.index.vector(self.packed.row(position))
+    }
+
+    fn keep(&mut self, number: usize, group: usize, position: usize, xy: f64) {
+        let query = &self.queries[number];
+        let score = cosine(xy, query.norm, self.packed.norm(position));
+        let selection = &mut self.selections[number];
+        selection.rescored += 1;
+        let limit = &mut self.limits[number][group];
+        if score >= *limit {
             let best = selection.open(group, query);
-            best.push(Match { row, score });
-            self.floors[number].raise(group, best.threshold());
+            best.push(Match { row: self.packed.row(position), score });
+            *limit = limit.max(best.threshold());
         }
     }
 }

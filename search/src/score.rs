@@ -5,14 +5,14 @@
 //! that the definition itself is what a vector unit does best. The product of two f32 is exact in f64, so fused and
 //! separate multiply-add agree.
 
-const LANES: usize = 8;
+/// Sums that a dot product is made of.
+pub(crate) const LANES: usize = 8;
 
 /// The dot product of two vectors of the same length, as the definition sums it. Never -0, and finite if all
 /// components are.
 ///
 /// # Panics
 /// If the lengths differ.
-#[inline]
 pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     assert_eq!(x.len(), y.len(), "a dot product takes two vectors of the same length");
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();
@@ -26,7 +26,34 @@ pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     for (lane, (&x, &y)) in lanes.iter_mut().zip(x_rest.iter().zip(y_rest)) {
         *lane += f64::from(x) * f64::from(y);
     }
-    let [l0, l1, l2, l3, l4, l5, l6, l7] = lanes;
+    sum(lanes)
+}
+
+/// The dot products of several vectors with one of the same length that is f64 already: what [`dot`] gives for each.
+pub(crate) fn dots<const N: usize>(x: &[f64], ys: [&[f32]; N]) -> [f64; N] {
+    ys.map(|y| {
+        let mut lanes = [0.0; LANES];
+        for (x, y) in x.as_chunks::<LANES>().0.iter().zip(y.as_chunks::<LANES>().0) {
+            for lane in 0..LANES {
+                lanes[lane] += x[lane] * f64::from(y[lane]);
+            }
+        }
+        finish(lanes, x, y)
+    })
+}
+
+/// Adds what is left of two vectors behind their last whole run of lanes, and then the lanes.
+#[inline]
+pub(crate) fn finish(mut lanes: [f64; LANES], x: &[f64], y: &[f32]) -> f64 {
+    for (lane, (x, &y)) in lanes.iter_mut().zip(x.as_chunks::<LANES>().1.iter().zip(y.as_chunks::<LANES>().1)) {
+        *lane += x * f64::from(y);
+    }
+    sum(lanes)
+}
+
+/// The lanes, added as the definition's tree.
+#[inline]
+fn sum([l0, l1, l2, l3, l4, l5, l6, l7]: [f64; LANES]) -> f64 {
     ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7))
 }
 

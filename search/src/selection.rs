@@ -20,11 +20,6 @@ impl Selection {
         self.groups[group].get_or_insert_with(|| Box::new(TopK::new(query.top_k, query.min_score)))
     }
 
-    /// No match of the group below this can be kept.
-    pub(crate) fn threshold(&self, group: usize, query: &PreparedQuery) -> f32 {
-        self.groups[group].as_ref().map_or(query.min_score, |best| best.threshold())
-    }
-
     /// Takes over what was selected from other rows.
     pub(crate) fn merge(&mut self, other: Self) {
         self.rescored += other.rescored;

@@ -23,6 +23,19 @@ impl Match {
     }
 }
 
+/// A score as an integer of the same order. Not for NaN.
+#[inline]
+pub(crate) fn ordered(score: f32) -> u32 {
+    let bits = score.to_bits();
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+}
+
+/// The score that [`ordered`] made an integer of.
+#[inline]
+pub(crate) fn unordered(ordered: u32) -> f32 {
+    f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
+}
+
 /// Ordered so that a max-heap has the worst match on top.
 #[derive(Debug)]
 struct WorstFirst(Match);

@@ -3,14 +3,14 @@
 //! before they are widened to 32 bits.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_GE_OQ, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps,
+    __m256, __m256i, _CMP_GE_OQ, _mm_loadu_ps, _mm256_cvtps_pd, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_setzero_pd, _mm256_storeu_pd, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps,
     _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps,
     _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps,
 };
 
 use super::tile::{Hit, Lanes, Scan, scan_tile};
 use super::{BLOCK, Coding, Group};
-use crate::score;
+use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 63, query_max: 63, offset: 64, run: 4 };
 
@@ -47,12 +47,37 @@ pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Vec<Hit>) {
     }
 }
 
+/// What [`score::dots`] gives: two registers hold the lanes of one product.
+///
 /// # Safety
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn dot(x: &[f32], y: &[f32]) -> f64 {
-    score::dot(x, y)
+pub(super) unsafe fn dots<const N: usize>(x: &[f64], ys: [&[f32]; N]) -> [f64; N] {
+    let mut sums = [[_mm256_setzero_pd(); 2]; N];
+    let y_runs = ys.map(|y| &y.as_chunks::<LANES>().0[..x.len() / LANES]);
+    for (at, x) in x.as_chunks::<LANES>().0.iter().enumerate() {
+        for half in 0..2 {
+            // SAFETY: each half of a run is as long as the register.
+            let x = unsafe { _mm256_loadu_pd(x.as_ptr().add(4 * half)) };
+            for (sum, runs) in sums.iter_mut().zip(&y_runs) {
+                // SAFETY: each half of a run is as long as the register.
+                let y = unsafe { _mm_loadu_ps(runs[at].as_ptr().add(4 * half)) };
+                sum[half] = _mm256_fmadd_pd(x, _mm256_cvtps_pd(y), sum[half]);
+            }
+        }
+    }
+    let mut products = [0.0; N];
+    for ((product, sum), y) in products.iter_mut().zip(sums).zip(ys) {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: there are as many lanes as two registers hold.
+        unsafe {
+            _mm256_storeu_pd(lanes.as_mut_ptr(), sum[0]);
+            _mm256_storeu_pd(lanes.as_mut_ptr().add(4), sum[1]);
+        }
+        *product = score::finish(lanes, x, y);
+    }
+    products
 }
 
 #[expect(unsafe_code, reason = "intrinsics")]

@@ -3,14 +3,15 @@
 //! are stored 128 higher, and the sums start lower by 128 times the sum of the query's codes.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_GE_OQ, _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_si512, _mm512_storeu_ps,
+    __m512, __m512i, _CMP_GE_OQ, _mm256_loadu_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_ps, _mm512_cvtps_pd, _mm512_dpbusd_epi32, _mm512_fmadd_pd, _mm512_fmadd_ps, _mm512_load_si512,
+    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_pd,
+    _mm512_setzero_si512, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
 use super::tile::{Hit, Lanes, Scan, scan_tile};
 use super::{BLOCK, Coding, Group};
-use crate::score;
+use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 128, run: 4 };
 
@@ -40,12 +41,32 @@ pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Vec<Hit>) {
     }
 }
 
+/// What [`score::dots`] gives: a register holds the lanes of one product.
+///
 /// # Safety
 /// The processor has AVX-512.
 #[target_feature(enable = "avx512f")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn dot(x: &[f32], y: &[f32]) -> f64 {
-    score::dot(x, y)
+pub(super) unsafe fn dots<const N: usize>(x: &[f64], ys: [&[f32]; N]) -> [f64; N] {
+    let mut sums = [_mm512_setzero_pd(); N];
+    let y_runs = ys.map(|y| &y.as_chunks::<LANES>().0[..x.len() / LANES]);
+    for (at, x) in x.as_chunks::<LANES>().0.iter().enumerate() {
+        // SAFETY: each run is as long as the register.
+        let x = unsafe { _mm512_loadu_pd(x.as_ptr()) };
+        for (sum, runs) in sums.iter_mut().zip(&y_runs) {
+            // SAFETY: each run is as long as the register.
+            let y = unsafe { _mm256_loadu_ps(runs[at].as_ptr()) };
+            *sum = _mm512_fmadd_pd(x, _mm512_cvtps_pd(y), *sum);
+        }
+    }
+    let mut products = [0.0; N];
+    for ((product, sum), y) in products.iter_mut().zip(sums).zip(ys) {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: there are as many lanes as the register holds.
+        unsafe { _mm512_storeu_pd(lanes.as_mut_ptr(), sum) };
+        *product = score::finish(lanes, x, y);
+    }
+    products
 }
 
 #[expect(unsafe_code, reason = "intrinsics")]

@@ -153,20 +153,34 @@ impl Kernel {
         }
     }
 
-    /// The dot product of the score's definition, compiled for the kernel's processor.
+    /// The dot products of the score's definition, compiled for the kernel's processor.
     #[expect(unsafe_code, reason = "calls into code for processor features")]
-    pub(crate) fn dot(self, x: &[f32], y: &[f32]) -> f64 {
+    pub(crate) fn dots<const N: usize>(self, x: &[f64], ys: [&[f32]; N]) -> [f64; N] {
         match self {
             // SAFETY: as in `scan`.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::dot(x, y) },
+            Self::Avx2 => unsafe { avx2::dots(x, ys) },
             // SAFETY: as in `scan`.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => unsafe { avx512::dot(x, y) },
+            Self::Avx512Vnni => unsafe { avx512::dots(x, ys) },
             // Every 64-bit Arm processor has what the definition can use.
-            _ => score::dot(x, y),
+            _ => score::dots(x, ys),
         }
     }
+}
+
+/// Asks for a vector that will soon be read.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "an intrinsic"))]
+pub(crate) fn prefetch(vector: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in vector.chunks(64 / size_of::<f32>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, and it cannot fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = vector;
 }
 
 impl Display for Kernel {

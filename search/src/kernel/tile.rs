@@ -7,17 +7,35 @@
 use std::ops::Range;
 
 use super::{BLOCK, Group};
+use crate::top_k::{ordered, unordered};
 use crate::quantize::{CodedQuery, Part, Segment};
 
-/// A row whose bound reaches its query's threshold.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Hit {
+/// A row whose bound reaches its query's threshold. In one number, as hits are sorted before they are rescored: by
+/// query, then the best bound first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hit(u64);
+
+impl Hit {
+    /// `slot` and `row` are below 65,536.
+    #[inline]
+    fn new(slot: usize, upper: f32, row: usize) -> Self {
+        Self((slot as u64) << 48 | u64::from(!ordered(upper)) << 16 | row as u64)
+    }
+
     /// Which of the scan's active queries.
-    pub(crate) slot: u32,
-    /// Packed position of the row.
-    pub(crate) position: u32,
+    pub(crate) fn slot(self) -> usize {
+        (self.0 >> 48) as usize
+    }
+
     /// No smaller than the row's score.
-    pub(crate) upper: f32,
+    pub(crate) fn upper(self) -> f32 {
+        unordered(!((self.0 >> 16) as u32))
+    }
+
+    /// Which of the chunk's rows.
+    pub(crate) fn row(self) -> usize {
+        usize::from(self.0 as u16)
+    }
 }
 
 /// What a kernel scans: a chunk of consecutive blocks against the active queries.
@@ -270,7 +288,6 @@ unsafe fn pass<L: Lanes>(
     while passing != 0 {
         let row = passing.trailing_zeros() as usize;
         passing &= passing - 1;
-        let (slot, position) = (slot as u32, (at * BLOCK + row) as u32);
-        hits.push(Hit { slot, position, upper: query.upper(uppers[row]) });
+        hits.push(Hit::new(slot, query.upper(uppers[row]), (at - scan.blocks.start) * BLOCK + row));
     }
 }
