@@ -1,9 +1,9 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check examples docs build
+.PHONY: help demo up test test-arm64 check examples docs build bench compare
 
 help:      ## list the verbs
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
 
 demo:  ## run the example jobs through the whole path on local stand-ins and account for each
 	cargo build --workspace --locked
@@ -15,6 +15,9 @@ up: build  ## start the local stand-ins and leave them running; settings in .dev
 
 test:  ## pass all tests (the stand-ins are installed and started by the tests themselves)
 	cargo test --workspace --locked
+
+test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
+	search/arm64.sh
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
@@ -31,3 +34,17 @@ docs:  ## write the generated parts of docs/ anew: schemas and the table of sett
 
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
+
+bench:  ## time the search, by the shape of the question (criterion, about 2 minutes)
+	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
+
+COMPARE_VENV := $(or $(CARGO_TARGET_DIR),target)/compare-venv
+
+compare: $(COMPARE_VENV)/complete  ## run FAISS, NumPy, USearch and NumKong on the same vectors in turn; ARGS="--help"
+	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
+
+$(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make compare needs Python 3.11 or newer")'
+	python3 -m venv --clear $(COMPARE_VENV)
+	$(COMPARE_VENV)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement $<
+	touch $@

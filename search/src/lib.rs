@@ -32,9 +32,12 @@
 
 mod index;
 mod kernel;
+mod order;
 mod packed;
+mod principal;
 mod quantize;
 mod query;
+mod rotation;
 mod scan;
 mod score;
 mod selection;

@@ -6,10 +6,15 @@
 
 use std::ops::Range;
 
+use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
 use crate::kernel::{BLOCK, Kernel};
+use crate::order;
+use crate::principal::{self, Guide};
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
+use crate::query::PreparedQuery;
+use crate::rotation::Rotation;
 
 /// Codes that are scanned together, in bytes: they stay in a core's second-level cache while all queries pass over
 /// them, beside the rows that are rescored.
@@ -27,6 +32,8 @@ const FIRST_CHUNK_BLOCKS: usize = 4;
 pub(crate) struct Packed {
     pub(crate) kernel: Kernel,
     pub(crate) segments: Vec<Segment>,
+    rotation: Option<Rotation>,
+    pub(crate) guide: Option<Guide>,
     /// The row at each position.
     order: Vec<u32>,
     /// By position.
@@ -48,11 +55,28 @@ impl Packed {
         category_count: u32,
         kernel: Kernel,
     ) -> Self {
-        let (order, starts) = by_category(category_of, category_count);
+        let units = |numbers: &[u32]| {
+            let mut units = Vec::with_capacity(numbers.len() * dimension);
+            for &row in numbers {
+                let row = row as usize;
+                append_unit(&rows[row * dimension..][..dimension], norms[row], &mut units);
+            }
+            Array2::from_shape_vec((numbers.len(), dimension), units).expect("a vector for each row")
+        };
+        let (mut order, starts) = order::by_category(category_of, category_count);
+        let pruning = principal::fit(&units, dimension, &mut order, &starts);
+        let rotation = pruning.as_ref().map(|pruning| Rotation::new(&pruning.axes));
+        let (cuts, guide) =
+            pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.guide)));
+        let vector_error = ROUNDING + rotation.as_ref().map_or(0.0, |rotation| rotation.error);
+
         let blocks = order.len().div_ceil(BLOCK);
         let fitting = CHUNK_BYTES / (dimension * BLOCK);
         let chunk_blocks = fitting.clamp(CHUNK_BLOCKS.start, CHUNK_BLOCKS.end) / 4 * 4;
-        let mut segments = vec![Segment::new(0..dimension, blocks, true)];
+        let segment = |(at, &end): (usize, &usize)| {
+            Segment::new(if at == 0 { 0 } else { cuts[at - 1] }..end, blocks, end == dimension)
+        };
+        let mut segments: Vec<Segment> = cuts.iter().enumerate().map(segment).collect();
         let mut writers: Vec<_> = segments.iter_mut().map(|segment| segment.parts(chunk_blocks)).collect();
         let parts: Vec<Vec<_>> = (0..blocks.div_ceil(chunk_blocks))
             .map(|_| writers.iter_mut().map(|parts| parts.next().expect("segments have as many parts")).collect())
@@ -60,41 +84,60 @@ impl Packed {
         let row_error = order
             .par_chunks(chunk_blocks * BLOCK)
             .zip(parts)
-            .map_init(Vec::new, |unit_rows, (order, mut parts)| {
-                unit_rows.clear();
-                for &row in order {
-                    let row = row as usize;
-                    append_unit(&rows[row * dimension..][..dimension], norms[row], unit_rows);
+            .map(|(numbers, mut parts)| {
+                let mut vectors = units(numbers);
+                if let Some(rotation) = &rotation {
+                    vectors = rotation.apply(&vectors);
                 }
-                pack(unit_rows, dimension, ROUNDING, kernel.coding(), &mut parts)
+                let vectors = vectors.as_slice().expect("rows lie one after the other");
+                pack(vectors, dimension, vector_error, kernel.coding(), &mut parts)
             })
             .reduce(|| 0.0, f32::max);
         drop(writers);
-        let precision = Precision { row_error, vector_error: ROUNDING, defect: 0.0 };
+        let defect = rotation.as_ref().map_or(0.0, |rotation| rotation.defect);
+        let precision = Precision { row_error, vector_error, defect };
         let norms = order.par_iter().map(|&row| norms[row as usize]).collect();
         let chunks = chunks(&starts, blocks, chunk_blocks);
-        Self { kernel, segments, order, norms, starts, chunks, precision }
+        Self { kernel, segments, rotation, guide, order, norms, starts, chunks, precision }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.segments.iter().map(Segment::memory_bytes).sum::<usize>()
+            + self.rotation.as_ref().map_or(0, Rotation::memory_bytes)
+            + self.guide.as_ref().map_or(0, Guide::memory_bytes)
             + size_of_val(self.order.as_slice())
             + size_of_val(self.norms.as_slice())
             + size_of_val(self.chunks.as_slice())
             + size_of_val(self.starts.as_slice())
     }
 
-    /// Codes a vector of this norm as the rows are coded.
-    pub(crate) fn code(&self, vector: &[f32], norm: f64) -> CodedQuery {
-        let mut unit = Vec::with_capacity(vector.len());
-        append_unit(vector, norm, &mut unit);
-        CodedQuery::new(&unit, &self.segments, self.kernel.coding(), self.precision)
+    /// Codes queries as the rows are coded.
+    pub(crate) fn code(&self, queries: &[PreparedQuery]) -> Vec<CodedQuery> {
+        let dimension = queries.first().map_or(0, |query| query.vector.len());
+        let mut units = Vec::with_capacity(queries.len() * dimension);
+        for query in queries {
+            append_unit(&query.vector, query.norm, &mut units);
+        }
+        let mut units = Array2::from_shape_vec((queries.len(), dimension), units).expect("all have the same dimension");
+        if let Some(rotation) = &self.rotation {
+            units = rotation.apply(&units);
+        }
+        let code = |vector: ArrayView1<'_, f32>| {
+            let vector = vector.to_slice().expect("rows lie one after the other");
+            CodedQuery::new(vector, &self.segments, self.kernel.coding(), self.precision)
+        };
+        units.outer_iter().map(code).collect()
     }
 
     /// The row at a position.
     #[inline]
     pub(crate) fn row(&self, position: usize) -> u32 {
         self.order[position]
+    }
+
+    /// The rows of some blocks.
+    pub(crate) fn rows(&self, blocks: Range<usize>) -> &[u32] {
+        &self.order[blocks.start * BLOCK..(blocks.end * BLOCK).min(self.order.len())]
     }
 
     /// The norm of the row at a position.
@@ -117,6 +160,11 @@ impl Packed {
         self.chunks[chunk] as usize..self.chunks[chunk + 1] as usize
     }
 
+    /// The positions of a category's rows.
+    pub(crate) fn positions(&self, category: u32) -> Range<usize> {
+        self.starts[category as usize] as usize..self.starts[category as usize + 1] as usize
+    }
+
     /// The categories that have rows in these blocks, in order, each with the positions there.
     pub(crate) fn categories(&self, blocks: Range<usize>) -> impl Iterator<Item = (u32, Range<usize>)> {
         let (first, end) = (blocks.start * BLOCK, (blocks.end * BLOCK).min(self.order.len()));
@@ -126,25 +174,6 @@ impl Packed {
             (start < end).then(|| (category, start.max(first)..stop.min(end)))
         })
     }
-}
-
-/// Rows by category, in catalog order within each; and where each category starts.
-fn by_category(category_of: &[u32], category_count: u32) -> (Vec<u32>, Vec<u32>) {
-    let mut starts = vec![0; category_count as usize + 1];
-    for &category in category_of {
-        starts[category as usize + 1] += 1;
-    }
-    for category in 1..starts.len() {
-        starts[category] += starts[category - 1];
-    }
-    let mut next = starts.clone();
-    let mut order = vec![0; category_of.len()];
-    for (row, &category) in (0..).zip(category_of) {
-        let next = &mut next[category as usize];
-        order[*next as usize] = row;
-        *next += 1;
-    }
-    (order, starts)
 }
 
 /// Where chunks start: those at the start of a category that fills several are smaller.

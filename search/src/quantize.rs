@@ -66,7 +66,7 @@ impl Segment {
     }
 
     /// The groups of a block.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn block(&self, at: usize) -> &[Group] {
         &self.codes[at * self.groups..(at + 1) * self.groups]
     }

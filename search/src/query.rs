@@ -96,6 +96,8 @@ pub enum QueryFault {
 pub(crate) struct PreparedQuery {
     /// Contiguous, whatever the view was.
     pub(crate) vector: Vec<f32>,
+    /// The same, for products in f64.
+    pub(crate) exact: Vec<f64>,
     pub(crate) norm: f64,
     pub(crate) top_k: usize,
     pub(crate) min_score: f32,
@@ -139,6 +141,7 @@ impl PreparedQuery {
             (Grouping::ByCategory, None) => (0..category_count).map(Some).collect(),
         };
         Ok(Self {
+            exact: vector.iter().map(|&value| f64::from(value)).collect(),
             vector,
             norm,
             top_k: query.top_k,
@@ -161,6 +164,15 @@ impl PreparedQuery {
             Grouping::ByCategory => position,
             Grouping::Overall => 0,
         })
+    }
+
+    /// The categories whose rows compete in a group.
+    pub(crate) fn categories_of(&self, group: usize, category_count: u32) -> Vec<u32> {
+        match (self.groups[group], &self.categories) {
+            (Some(category), _) => vec![category],
+            (None, Some(wanted)) => wanted.clone(),
+            (None, None) => (0..category_count).collect(),
+        }
     }
 
     pub(crate) fn excludes(&self, row: u32) -> bool {

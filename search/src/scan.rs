@@ -9,19 +9,29 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::index::Index;
-use crate::kernel::{self, BLOCK, Hit, Scan, Tiles};
+use crate::kernel::{self, BLOCK, Hits, Scan, Tiles};
 use crate::packed::Packed;
+use crate::principal::Guide;
 use crate::quantize::CodedQuery;
 use crate::query::PreparedQuery;
 use crate::score::cosine;
 use crate::selection::Selection;
-use crate::top_k::{Match, ordered, unordered};
+use crate::top_k::{Match, TopK, ordered, unordered};
+
+/// Queries with more groups than this start without: scoring rows for each would take longer than it saves.
+const PRIME_GROUPS_MAX: usize = 8;
+
+/// If more than this share of the blocks passes the head, the next chunks are scanned whole at once...
+const PRUNE_SHARE_MAX: f64 = 0.3;
+
+/// ...and so many chunks later it is tried again.
+const PRUNE_AGAIN: usize = 8;
+
+/// Blocks whose rows are scored before the scan, for each group; more if they would hold fewer rows than top_k.
+const PRIME_BLOCKS: usize = 3;
 
 /// Rows that are scored side by side: the sums of one alone would wait for each other.
 const ROWS_TOGETHER: usize = 4;
-
-/// How many hits ahead a row is asked for.
-const PREFETCH: usize = 8;
 
 /// Selects for each query from all rows; `None` if it was cancelled.
 pub(crate) fn search(
@@ -30,8 +40,12 @@ pub(crate) fn search(
     queries: &[PreparedQuery],
     cancelled: &AtomicBool,
 ) -> Option<Vec<Selection>> {
-    let coded: Vec<CodedQuery> = queries.iter().map(|query| packed.code(&query.vector, query.norm)).collect();
+    let coded = packed.code(queries);
     let floors: Vec<Floors> = queries.iter().map(Floors::new).collect();
+    if let Some(guide) = &packed.guide {
+        let few = queries.par_iter().zip(&floors).filter(|(query, _)| query.groups.len() <= PRIME_GROUPS_MAX);
+        few.for_each(|(query, floors)| prime(index, packed, guide, query, floors));
+    }
     let next = AtomicUsize::new(0);
     let threads = rayon::current_num_threads().min(packed.chunks());
     let scanned = (0..threads).into_par_iter().map(|_| {
@@ -55,6 +69,61 @@ pub(crate) fn search(
             Some(selections)
         })
         .expect("there is at least one thread")
+}
+
+/// Raises a query's floors to what the most promising rows of each group score, so that the scan starts with
+/// thresholds that are close to the last ones. What it finds here it will find again.
+fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, floors: &Floors) {
+    let vector = |position: usize| index.vector(packed.row(position));
+    let most = PRIME_BLOCKS.max(query.top_k.div_ceil(BLOCK) + 1);
+    let mut ratings = Vec::new();
+    guide.rate(packed.kernel, &query.exact, &mut ratings);
+    let mut positions = Vec::new();
+    for group in 0..query.groups.len() {
+        let mut promising = TopK::new(most, f32::NEG_INFINITY);
+        for category in query.categories_of(group, index.categories() as u32) {
+            let positions = packed.positions(category);
+            let blocks = positions.start / BLOCK..positions.end.div_ceil(BLOCK);
+            for (block, &rating) in (blocks.start as u32..).zip(&ratings[blocks]) {
+                if rating >= promising.threshold() {
+                    promising.push(Match { row: block, score: rating });
+                }
+            }
+        }
+        positions.clear();
+        for Match { row: block, .. } in promising.into_ranked() {
+            let block = block as usize;
+            for (category, rows) in packed.categories(block..block + 1) {
+                if query.group_of(category) == Some(group) {
+                    positions.extend(rows.filter(|&position| !query.excludes(packed.row(position))));
+                }
+            }
+        }
+        // A block between two categories may have been named by both.
+        positions.sort_unstable();
+        positions.dedup();
+        if positions.len() < query.top_k {
+            continue;
+        }
+        for &position in &positions {
+            kernel::prefetch(vector(position));
+        }
+        let mut best = TopK::new(query.top_k, query.min_score);
+        let mut keep = |position: usize, xy| {
+            let score = cosine(xy, query.norm, packed.norm(position));
+            best.push(Match { row: packed.row(position), score });
+        };
+        let (together, alone) = positions.as_chunks::<ROWS_TOGETHER>();
+        for positions in together {
+            let products = packed.kernel.dots(&query.exact, positions.map(vector));
+            positions.iter().zip(products).for_each(|(&position, xy)| keep(position, xy));
+        }
+        for &position in alone {
+            let [xy] = packed.kernel.dots(&query.exact, [vector(position)]);
+            keep(position, xy);
+        }
+        floors.exchange(group, best.threshold());
+    }
 }
 
 /// For each group of a query the best threshold that some thread has reached: at least top_k rows score that much.
@@ -91,10 +160,10 @@ struct Scanner<'a> {
     gathered: Vec<usize>,
     tiles: Tiles,
     thresholds: Vec<f32>,
-    hits: Vec<Hit>,
+    hits: Hits,
+    /// Chunks to scan whole before pruning is tried again.
+    unpruned: usize,
     categories: Vec<(u32, Range<usize>)>,
-    /// The queries' vectors.
-    exact: Vec<Vec<f64>>,
 }
 
 impl<'a> Scanner<'a> {
@@ -118,9 +187,9 @@ impl<'a> Scanner<'a> {
             gathered: Vec::with_capacity(queries.len()),
             tiles: Tiles::default(),
             thresholds: Vec::with_capacity(rows),
-            hits: Vec::with_capacity(rows),
+            hits: Hits::default(),
+            unpruned: 0,
             categories: Vec::new(),
-            exact: queries.iter().map(|query| query.vector.iter().map(|&value| f64::from(value)).collect()).collect(),
         }
     }
 
@@ -146,9 +215,17 @@ impl<'a> Scanner<'a> {
             tiles: &self.tiles,
             queries: &active,
             thresholds: &self.thresholds,
+            order: self.packed.rows(blocks.clone()),
+            vectors: self.index.vectors(),
+            dimension: self.index.dimension(),
+            prune: self.unpruned == 0,
         };
-        self.hits.clear();
+        self.hits.clear(blocks.len());
         kernel.scan(&scan, &mut self.hits);
+        self.unpruned = match self.hits.share_beyond_head() {
+            Some(share) if share > PRUNE_SHARE_MAX => PRUNE_AGAIN,
+            _ => self.unpruned.saturating_sub(1),
+        };
         self.rescore(chunk);
     }
 
@@ -174,27 +251,27 @@ impl<'a> Scanner<'a> {
 
     /// Scores the rows that the kernel named, the most promising of each query first: most of the others need not be.
     fn rescore(&mut self, chunk: usize) {
-        self.hits.sort_unstable();
+        self.hits.list.sort_unstable();
         let blocks = self.packed.blocks(chunk);
         let first = blocks.start * BLOCK;
         self.categories.clear();
         self.categories.extend(self.packed.categories(blocks));
         let mut at = 0;
-        while at < self.hits.len() {
+        while at < self.hits.list.len() {
             at = self.rescore_query(first, at);
         }
     }
 
     /// Scores the rows of the query whose hits start at `from`; returns where those of the next one start.
     fn rescore_query(&mut self, first: usize, from: usize) -> usize {
-        let slot = self.hits[from].slot();
+        let slot = self.hits.list[from].slot();
         let number = self.active[slot];
         let query = &self.queries[number];
         let kernel = self.packed.kernel;
         let mut waiting = [(0, 0); ROWS_TOGETHER];
         let mut count = 0;
         let mut at = from;
-        while let Some(hit) = self.hits.get(at)
+        while let Some(hit) = self.hits.list.get(at)
             && hit.slot() == slot
         {
             at += 1;
@@ -207,9 +284,6 @@ impl<'a> Scanner<'a> {
             if hit.upper() < self.limits[number][group] {
                 continue;
             }
-            if let Some(later) = self.hits.get(at + PREFETCH) {
-                kernel::prefetch(self.vector(first + later.row()));
-            }
             if query.excludes(self.packed.row(position)) {
                 continue;
             }
@@ -217,7 +291,7 @@ impl<'a> Scanner<'a> {
             count += 1;
             if count == ROWS_TOGETHER {
                 let vectors = waiting.map(|(position, _)| self.vector(position));
-                let products = kernel.dots(&self.exact[number], vectors);
+                let products = kernel.dots(&query.exact, vectors);
                 for ((position, group), xy) in waiting.into_iter().zip(products) {
                     self.keep(number, group, position, xy);
                 }
@@ -225,7 +299,7 @@ impl<'a> Scanner<'a> {
             }
         }
         for &(position, group) in &waiting[..count] {
-            let [xy] = kernel.dots(&self.exact[number], [self.vector(position)]);
+            let [xy] = kernel.dots(&query.exact, [self.vector(position)]);
             self.keep(number, group, position, xy);
         }
         at

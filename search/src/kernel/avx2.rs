@@ -3,12 +3,13 @@
 //! before they are widened to 32 bits.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _CMP_GE_OQ, _mm_loadu_ps, _mm256_cvtps_pd, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_setzero_pd, _mm256_storeu_pd, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps,
-    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps,
-    _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps,
+    __m256, __m256i, _CMP_GE_OQ, _mm_loadu_ps, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_cmp_ps,
+    _mm256_cvtepi32_ps, _mm256_cvtps_pd, _mm256_fmadd_pd, _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_pd,
+    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_pd, _mm256_storeu_pd, _mm256_storeu_ps,
 };
 
-use super::tile::{Hit, Lanes, Scan, scan_tile};
+use super::tile::{self, Hits, Lanes, Scan, scan_tile};
 use super::{BLOCK, Coding, Group};
 use crate::score::{self, LANES};
 
@@ -20,7 +21,7 @@ pub(super) const WIDTHS: [usize; 3] = [4, 2, 1];
 const NARROW: usize = 2;
 
 const _: () = assert!(
-    2 * NARROW as i32 * (CODING.row_max + CODING.offset) * CODING.query_max <= i16::MAX as i32,
+    4 * (CODING.row_max + CODING.offset) * CODING.query_max <= i16::MAX as i32 && NARROW == 2,
     "sums of products must fit into 16 bits"
 );
 
@@ -34,17 +35,26 @@ pub(super) fn is_available() -> bool {
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Vec<Hit>) {
-    for (first, width, words) in scan.tiles() {
+pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+    for tile in scan.tiles.iter() {
         // SAFETY: the caller's promise.
         unsafe {
-            match width {
-                4 => scan_tile::<Avx2, 1, 4>(scan, first, words, hits),
-                2 => scan_tile::<Avx2, 1, 2>(scan, first, words, hits),
-                _ => scan_tile::<Avx2, 1, 1>(scan, first, words, hits),
+            match tile.width {
+                4 => scan_tile::<Avx2, 1, 4>(scan, tile, hits),
+                2 => scan_tile::<Avx2, 1, 2>(scan, tile, hits),
+                _ => scan_tile::<Avx2, 1, 1>(scan, tile, hits),
             }
         }
     }
+}
+
+/// # Safety
+/// The processor has the features.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn rate<const N: usize>(columns: &[[[f32; BLOCK]; N]], vector: &[f32; N], products: &mut Vec<f32>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::rate::<Avx2, N>(columns, vector, products) }
 }
 
 /// What [`score::dots`] gives: two registers hold the lanes of one product.
@@ -86,7 +96,9 @@ impl Lanes for Avx2 {
     type Sums = [__m256i; 2];
     type Floats = [__m256; 2];
 
-    #[inline(always)]
+    // On its own, so that the sums get all registers.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn tile<const B: usize, const Q: usize>(
         blocks: [&[Group]; B],
         words: &[i32],
@@ -103,8 +115,7 @@ impl Lanes for Avx2 {
                         let group: *const __m256i = blocks[block].as_ptr().add(at * NARROW + step).cast();
                         _mm256_load_si256(group.add(half))
                     };
-                    let rows: [[__m256i; 2]; NARROW] =
-                        [[group(0, 0), group(0, 1)], [group(1, 0), group(1, 1)]];
+                    let rows: [[__m256i; 2]; NARROW] = [[group(0, 0), group(0, 1)], [group(1, 0), group(1, 1)]];
                     for query in 0..Q {
                         let codes: [__m256i; NARROW] =
                             [_mm256_set1_epi32(words[query]), _mm256_set1_epi32(words[Q + query])];

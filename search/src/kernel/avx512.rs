@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm512_setzero_si512, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
-use super::tile::{Hit, Lanes, Scan, scan_tile};
+use super::tile::{self, Hits, Lanes, Scan, scan_tile};
 use super::{BLOCK, Coding, Group};
 use crate::score::{self, LANES};
 
@@ -27,18 +27,27 @@ pub(super) fn is_available() -> bool {
 /// The processor has AVX-512 VNNI.
 #[target_feature(enable = "avx512f,avx512vnni")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Vec<Hit>) {
-    for (first, width, words) in scan.tiles() {
+pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+    for tile in scan.tiles.iter() {
         // SAFETY: the caller's promise.
         unsafe {
-            match width {
-                8 => scan_tile::<Avx512, 3, 8>(scan, first, words, hits),
-                4 => scan_tile::<Avx512, 4, 4>(scan, first, words, hits),
-                2 => scan_tile::<Avx512, 4, 2>(scan, first, words, hits),
-                _ => scan_tile::<Avx512, 4, 1>(scan, first, words, hits),
+            match tile.width {
+                8 => scan_tile::<Avx512, 3, 8>(scan, tile, hits),
+                4 => scan_tile::<Avx512, 4, 4>(scan, tile, hits),
+                2 => scan_tile::<Avx512, 4, 2>(scan, tile, hits),
+                _ => scan_tile::<Avx512, 4, 1>(scan, tile, hits),
             }
         }
     }
+}
+
+/// # Safety
+/// The processor has the features.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn rate<const N: usize>(columns: &[[[f32; BLOCK]; N]], vector: &[f32; N], products: &mut Vec<f32>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::rate::<Avx512, N>(columns, vector, products) }
 }
 
 /// What [`score::dots`] gives: a register holds the lanes of one product.
@@ -101,7 +110,8 @@ impl Lanes for Avx512 {
         // Four chains, as the instruction's latency is several times its throughput.
         // SAFETY: the features are the caller's promise; a group is 64 bytes on a boundary of 64.
         unsafe {
-            let mut sums = [_mm512_set1_epi32(start), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()];
+            let mut sums =
+                [_mm512_set1_epi32(start), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()];
             for (groups, words) in block.chunks_exact(4).zip(words.chunks_exact(4)) {
                 for chain in 0..4 {
                     let rows = _mm512_load_si512(groups.as_ptr().add(chain).cast());

@@ -4,6 +4,8 @@
 //! queries are summed; [`tile`] does the rest, compiled once for each instruction set. Which kernel runs can change
 //! which rows are rescored, never what is found. [`portable`] is safe code and what the others are tested against.
 
+#![allow(clippy::inline_always, reason = "what is inlined is compiled for the features of the function around it")]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -11,6 +13,8 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use std::fmt::{self, Display};
@@ -19,7 +23,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::score;
-pub(crate) use tile::{Hit, Scan, Tiles};
+pub(crate) use tile::{Hits, Scan, Tiles};
 
 /// Rows of a block: they lie side by side, one in each lane of the sums.
 pub(crate) const BLOCK: usize = 16;
@@ -113,6 +117,8 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => avx512::CODING,
             #[cfg(target_arch = "aarch64")]
+            Self::DotProd => neon::dotprod::CODING,
+            #[cfg(target_arch = "aarch64")]
             Self::I8mm => neon::i8mm::CODING,
             _ => portable::CODING,
         }
@@ -135,7 +141,7 @@ impl Kernel {
 
     /// Appends the rows that can still reach their query's threshold.
     #[expect(unsafe_code, reason = "calls into code for processor features")]
-    pub(crate) fn scan(self, scan: &Scan<'_>, hits: &mut Vec<Hit>) {
+    pub(crate) fn scan(self, scan: &Scan<'_>, hits: &mut Hits) {
         match self {
             // SAFETY: an index only takes an available kernel, so the processor has the features that these need.
             #[cfg(target_arch = "x86_64")]
@@ -153,8 +159,29 @@ impl Kernel {
         }
     }
 
+    /// Appends the product of each column with the vector, 16 columns at a time.
+    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
+    pub(crate) fn rate<const N: usize>(
+        self,
+        columns: &[[[f32; BLOCK]; N]],
+        vector: &[f32; N],
+        products: &mut Vec<f32>,
+    ) {
+        match self {
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2::rate(columns, vector, products) },
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => unsafe { avx512::rate(columns, vector, products) },
+            #[cfg(target_arch = "aarch64")]
+            Self::DotProd | Self::I8mm => neon::rate(columns, vector, products),
+            _ => portable::rate(columns, vector, products),
+        }
+    }
+
     /// The dot products of the score's definition, compiled for the kernel's processor.
-    #[expect(unsafe_code, reason = "calls into code for processor features")]
+    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
     pub(crate) fn dots<const N: usize>(self, x: &[f64], ys: [&[f32]; N]) -> [f64; N] {
         match self {
             // SAFETY: as in `scan`.
@@ -163,7 +190,8 @@ impl Kernel {
             // SAFETY: as in `scan`.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => unsafe { avx512::dots(x, ys) },
-            // Every 64-bit Arm processor has what the definition can use.
+            #[cfg(target_arch = "aarch64")]
+            Self::DotProd | Self::I8mm => neon::dots(x, ys),
             _ => score::dots(x, ys),
         }
     }
@@ -171,16 +199,24 @@ impl Kernel {
 
 /// Asks for a vector that will soon be read.
 #[inline]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "an intrinsic"))]
+#[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), expect(unsafe_code, reason = "an instruction"))]
 pub(crate) fn prefetch(vector: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
     for line in vector.chunks(64 / size_of::<f32>()) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: every x86-64 processor has the instruction, and it cannot fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+        // SAFETY: every 64-bit Arm processor has the instruction, and it cannot fault.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            use std::arch::asm;
+            asm!("prfm pldl1keep, [{}]", in(reg) line.as_ptr(), options(readonly, nostack, preserves_flags));
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let _ = line;
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = vector;
 }
 
 impl Display for Kernel {

@@ -1,6 +1,6 @@
 //! Plain Rust: for processors without a kernel of their own, and the oracle of the others.
 
-use super::tile::{Hit, Lanes, Scan, scan_tile};
+use super::tile::{self, Hits, Lanes, Scan, scan_tile};
 use super::{BLOCK, Coding, Group};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 4 };
@@ -10,16 +10,22 @@ pub(super) const WIDTHS: [usize; 2] = [4, 1];
 struct Portable;
 
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
-pub(super) fn scan(scan: &Scan<'_>, hits: &mut Vec<Hit>) {
-    for (first, width, words) in scan.tiles() {
+pub(super) fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+    for tile in scan.tiles.iter() {
         // SAFETY: plain Rust needs no processor features.
         unsafe {
-            match width {
-                4 => scan_tile::<Portable, 1, 4>(scan, first, words, hits),
-                _ => scan_tile::<Portable, 1, 1>(scan, first, words, hits),
+            match tile.width {
+                4 => scan_tile::<Portable, 1, 4>(scan, tile, hits),
+                _ => scan_tile::<Portable, 1, 1>(scan, tile, hits),
             }
         }
     }
+}
+
+#[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
+pub(super) fn rate<const N: usize>(columns: &[[[f32; BLOCK]; N]], vector: &[f32; N], products: &mut Vec<f32>) {
+    // SAFETY: plain Rust needs no processor features.
+    unsafe { tile::rate::<Portable, N>(columns, vector, products) };
 }
 
 #[expect(unsafe_code, reason = "the trait is for kernels that need processor features; these need none")]

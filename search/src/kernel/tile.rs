@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use super::{BLOCK, Group};
-use crate::top_k::{ordered, unordered};
+use super::{BLOCK, Group, prefetch};
 use crate::quantize::{CodedQuery, Part, Segment};
+use crate::top_k::{ordered, unordered};
 
 /// A row whose bound reaches its query's threshold. In one number, as hits are sorted before they are rescored: by
 /// query, then the best bound first.
@@ -38,6 +38,32 @@ impl Hit {
     }
 }
 
+/// What a scan has found.
+#[derive(Debug, Default)]
+pub(crate) struct Hits {
+    pub(crate) list: Vec<Hit>,
+    /// For each block of the chunk the rows that are on their way into the cache.
+    asked: Vec<u16>,
+    /// Pairs of a block and a query whose head was looked at, and those that had to be read on.
+    tried: u32,
+    passed: u32,
+}
+
+impl Hits {
+    /// Forgets those of the last chunk; the next one has `blocks` blocks.
+    pub(crate) fn clear(&mut self, blocks: usize) {
+        self.list.clear();
+        self.asked.clear();
+        self.asked.resize(blocks, 0);
+        (self.tried, self.passed) = (0, 0);
+    }
+
+    /// The share of the pairs of a block and a query that had to be read on; `None` if that was not looked at.
+    pub(crate) fn share_beyond_head(&self) -> Option<f64> {
+        (self.tried > 0).then(|| f64::from(self.passed) / f64::from(self.tried))
+    }
+}
+
 /// What a kernel scans: a chunk of consecutive blocks against the active queries.
 pub(crate) struct Scan<'a> {
     pub(crate) segments: &'a [Segment],
@@ -48,12 +74,19 @@ pub(crate) struct Scan<'a> {
     /// For each active query, for each row of the chunk: what the head's bound must reach, in the query's units
     /// ([`CodedQuery::threshold`]).
     pub(crate) thresholds: &'a [f32],
+    /// The rows of the chunk, to ask for those that will be rescored.
+    pub(crate) order: &'a [u32],
+    pub(crate) vectors: &'a [f32],
+    pub(crate) dimension: usize,
+    /// Whether to look after each segment if a block may be left, rather than at the end alone.
+    pub(crate) prune: bool,
 }
 
 impl Scan<'_> {
-    /// For each tile the slot of its first query, its width and its words.
-    pub(super) fn tiles(&self) -> impl Iterator<Item = (usize, usize, &[i32])> {
-        self.tiles.iter(self.segments[0].words())
+    /// One of the chunk's rows.
+    #[inline(always)]
+    fn vector(&self, row: usize) -> &[f32] {
+        &self.vectors[self.order[row] as usize * self.dimension..][..self.dimension]
     }
 
     /// What the rows of a block must reach for one of the active queries.
@@ -64,42 +97,66 @@ impl Scan<'_> {
     }
 }
 
-/// Codes of the active queries' heads, interleaved tile by tile as the kernel reads them.
+/// Codes of the active queries, interleaved tile by tile as the kernel reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Tiles {
-    /// Four codes each: for each run of dimensions, the words of each query of the tile.
-    words: Vec<i32>,
+    /// For each segment four codes each: for each run of dimensions, the words of each query of the tile.
+    words: Vec<Vec<i32>>,
     widths: Vec<usize>,
 }
 
+/// Some of the active queries, side by side.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a> {
+    /// The slot of its first query.
+    first: usize,
+    pub(super) width: usize,
+    tiles: &'a Tiles,
+}
+
 impl Tiles {
-    /// Gathers the heads of `queries` into as few tiles as the widths (widest first, ending in 1) allow. `run` is the
-    /// kernel's, 4 or 8.
+    /// Gathers `queries` into as few tiles as the widths (widest first, ending in 1) allow. `run` is the kernel's, 4
+    /// or 8.
     pub(crate) fn gather(&mut self, queries: &[&CodedQuery], widths: &[usize], run: usize) {
-        self.words.clear();
-        self.widths.clear();
         let words_in_run = run / 4;
-        let mut rest = queries;
+        self.widths.clear();
+        let mut rest = queries.len();
         for &width in widths {
-            while rest.len() >= width {
+            while rest >= width {
+                self.widths.push(width);
+                rest -= width;
+            }
+        }
+        self.words.resize_with(queries.first().map_or(0, |query| query.parts.len()), Vec::new);
+        for (segment, words) in self.words.iter_mut().enumerate() {
+            words.clear();
+            let mut rest = queries;
+            for &width in &self.widths {
                 let tile;
                 (tile, rest) = rest.split_at(width);
-                self.widths.push(width);
-                for start in (0..tile[0].parts[0].words.len()).step_by(words_in_run) {
+                for start in (0..tile[0].parts[segment].words.len()).step_by(words_in_run) {
                     for query in tile {
-                        self.words.extend_from_slice(&query.parts[0].words[start..start + words_in_run]);
+                        words.extend_from_slice(&query.parts[segment].words[start..start + words_in_run]);
                     }
                 }
             }
         }
     }
 
-    fn iter(&self, words_of_query: usize) -> impl Iterator<Item = (usize, usize, &[i32])> {
-        self.widths.iter().scan(0, move |first, &width| {
-            let at = *first;
-            *first += width;
-            Some((at, width, &self.words[at * words_of_query..*first * words_of_query]))
+    pub(super) fn iter(&self) -> impl Iterator<Item = Tile<'_>> {
+        self.widths.iter().scan(0, |next, &width| {
+            let first = *next;
+            *next += width;
+            Some(Tile { first, width, tiles: self })
         })
+    }
+}
+
+impl Tile<'_> {
+    /// Its codes in a segment that has this many words for each query.
+    #[inline(always)]
+    fn words(&self, segment: usize, words_of_query: usize) -> &[i32] {
+        &self.tiles.words[segment][self.first * words_of_query..][..self.width * words_of_query]
     }
 }
 
@@ -165,7 +222,11 @@ pub(super) trait Lanes {
     unsafe fn store(x: Self::Floats) -> [f32; BLOCK];
 }
 
-/// Scans the chunk's blocks, `B` at a time, against the tile of `Q` queries that starts at slot `first`.
+/// Of the pairs of a block and a query in a tile, the share (1 / this) below which those that pass are read on one by
+/// one rather than all together.
+const ALONE: usize = 3;
+
+/// Scans the chunk's blocks, `B` at a time, against a tile of `Q` queries.
 ///
 /// # Safety
 /// The processor has the features of `L`.
@@ -173,19 +234,18 @@ pub(super) trait Lanes {
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
 pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
     scan: &Scan<'_>,
-    first: usize,
-    words: &[i32],
-    hits: &mut Vec<Hit>,
+    tile: Tile<'_>,
+    hits: &mut Hits,
 ) {
     let mut at = scan.blocks.start;
     while at + B <= scan.blocks.end {
         // SAFETY: the caller's promise.
-        unsafe { scan_blocks::<L, B, Q>(scan, at, first, words, hits) };
+        unsafe { scan_blocks::<L, B, Q>(scan, at, tile, hits) };
         at += B;
     }
     while at < scan.blocks.end {
         // SAFETY: the caller's promise.
-        unsafe { scan_blocks::<L, 1, Q>(scan, at, first, words, hits) };
+        unsafe { scan_blocks::<L, 1, Q>(scan, at, tile, hits) };
         at += 1;
     }
 }
@@ -197,97 +257,171 @@ pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
 unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
     scan: &Scan<'_>,
     at: usize,
-    first: usize,
-    words: &[i32],
-    hits: &mut Vec<Hit>,
+    tile: Tile<'_>,
+    hits: &mut Hits,
 ) {
-    let head = &scan.segments[0];
-    let queries: &[&CodedQuery; Q] = scan.queries[first..].first_chunk().expect("a tile has Q queries");
-    let blocks: [&[Group]; B] = std::array::from_fn(|block| head.block(at + block));
-    let start = std::array::from_fn(|query| queries[query].parts[0].start);
-    // SAFETY: the caller's promise; segments and queries are padded alike.
-    let sums = unsafe { L::tile::<B, Q>(blocks, words, &start) };
-    let mut passing = [[0; Q]; B];
-    for block in 0..B {
-        for query in 0..Q {
-            let threshold = scan.thresholds(first + query, at + block);
-            // SAFETY: the caller's promise.
-            passing[block][query] = unsafe {
-                let products = L::floats(sums[block][query]);
-                let bound = head_bound::<L>(head, at + block, &queries[query].parts[0], products).1;
-                L::reaches(bound, L::load(threshold))
-            };
+    let queries: &[&CodedQuery; Q] = scan.queries[tile.first..].first_chunk().expect("a tile has Q queries");
+    // SAFETY: the caller's promise.
+    let mut products = unsafe { [[L::splat(0.0); Q]; B] };
+    // Which pairs of a block and a query have rows that pass.
+    let mut pairs = 0_u64;
+    for (number, segment) in scan.segments.iter().enumerate() {
+        if number > 0 && scan.prune && (pairs.count_ones() as usize) * ALONE < B * Q {
+            while pairs != 0 {
+                let pair = pairs.trailing_zeros() as usize;
+                pairs &= pairs - 1;
+                let (block, query) = (pair / Q, pair % Q);
+                // SAFETY: the caller's promise.
+                unsafe { scan_alone::<L>(scan, number, at + block, tile.first + query, products[block][query], hits) };
+            }
+            return;
         }
-    }
-    for block in 0..B {
-        for query in 0..Q {
-            if passing[block][query] != 0 {
+        let blocks: [&[Group]; B] = std::array::from_fn(|block| segment.block(at + block));
+        let start = std::array::from_fn(|query| queries[query].parts[number].start);
+        // SAFETY: the caller's promise; segments and queries are padded alike.
+        let sums = unsafe { L::tile::<B, Q>(blocks, tile.words(number, segment.words()), &start) };
+        let last = number + 1 == scan.segments.len();
+        let look = last || scan.prune;
+        pairs = 0;
+        for block in 0..B {
+            for query in 0..Q {
+                let (part, products) = (&queries[query].parts[number], &mut products[block][query]);
+                let threshold = scan.thresholds(tile.first + query, at + block);
                 // SAFETY: the caller's promise.
                 unsafe {
-                    let products = L::floats(sums[block][query]);
-                    pass::<L>(scan, at + block, first + query, products, passing[block][query], hits);
+                    *products = add::<L>(segment, at + block, part, L::floats(sums[block][query]), *products);
+                    if look {
+                        let bound = bound::<L>(segment, at + block, part, *products);
+                        pairs |= u64::from(L::reaches(bound, L::load(threshold)) != 0) << (block * Q + query);
+                    }
                 }
             }
         }
-    }
-}
-
-/// What is known after the head: the products so far, and the bound.
-///
-/// # Safety
-/// The processor has the features of `L`.
-#[inline(always)]
-#[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn head_bound<L: Lanes>(head: &Segment, at: usize, part: &Part, products: L::Floats) -> (L::Floats, L::Floats) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let products = L::multiply(products, L::load(&head.scales[at]));
-        let mut bound = L::multiply_add(L::load(&head.errors[at]), L::splat(part.error_weight), products);
-        if let Some(rests) = head.rests.get(at) {
-            bound = L::multiply_add(L::load(rests), L::splat(part.rest_weight), bound);
+        if number == 0 && look && !last {
+            hits.tried += (B * Q) as u32;
+            hits.passed += pairs.count_ones();
         }
-        (products, bound)
+    }
+    while pairs != 0 {
+        let pair = pairs.trailing_zeros() as usize;
+        pairs &= pairs - 1;
+        let (block, query) = (pair / Q, pair % Q);
+        // SAFETY: the caller's promise.
+        unsafe { hit::<L>(scan, at + block, tile.first + query, products[block][query], hits) };
     }
 }
 
-/// Appends the rows of a block that pass all segments, of those that have passed the head.
+/// Reads a block on from segment `from` for one query.
 ///
 /// # Safety
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn pass<L: Lanes>(
+unsafe fn scan_alone<L: Lanes>(
     scan: &Scan<'_>,
+    from: usize,
     at: usize,
     slot: usize,
-    products: L::Floats,
-    mut passing: u32,
-    hits: &mut Vec<Hit>,
+    mut products: L::Floats,
+    hits: &mut Hits,
 ) {
     let query = scan.queries[slot];
     // SAFETY: the caller's promise; segments and queries are padded alike.
-    let uppers = unsafe {
+    unsafe {
         let threshold = L::load(scan.thresholds(slot, at));
-        let (mut products, mut bound) = head_bound::<L>(&scan.segments[0], at, &query.parts[0], products);
-        for (segment, part) in scan.segments.iter().zip(&query.parts).skip(1) {
-            let sums = L::floats(L::block(segment.block(at), &part.words, part.start));
-            let scaled = L::multiply(sums, L::load(&segment.scales[at]));
-            products = L::multiply_add(scaled, L::splat(part.scale), products);
-            bound = L::multiply_add(L::load(&segment.errors[at]), L::splat(part.error_weight), products);
-            if let Some(rests) = segment.rests.get(at) {
-                bound = L::multiply_add(L::load(rests), L::splat(part.rest_weight), bound);
-            }
-            bound = L::add(bound, L::splat(part.shift));
-            passing = L::reaches(bound, threshold);
-            if passing == 0 {
+        for (segment, part) in scan.segments[from..].iter().zip(&query.parts[from..]) {
+            let sums = L::block(segment.block(at), &part.words, part.start);
+            products = add::<L>(segment, at, part, L::floats(sums), products);
+            if L::reaches(bound::<L>(segment, at, part, products), threshold) == 0 {
                 return;
             }
         }
-        L::store(bound)
+        hit::<L>(scan, at, slot, products, hits);
+    }
+}
+
+/// Adds a segment's sums to the products of those before it, in the query's unit.
+///
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn add<L: Lanes>(segment: &Segment, at: usize, part: &Part, sums: L::Floats, products: L::Floats) -> L::Floats {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let scaled = L::multiply(sums, L::load(&segment.scales[at]));
+        L::multiply_add(scaled, L::splat(part.scale), products)
+    }
+}
+
+/// The bound after a segment, in the query's unit.
+///
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn bound<L: Lanes>(segment: &Segment, at: usize, part: &Part, products: L::Floats) -> L::Floats {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut bound = L::multiply_add(L::load(&segment.errors[at]), L::splat(part.error_weight), products);
+        if let Some(rests) = segment.rests.get(at) {
+            bound = L::multiply_add(L::load(rests), L::splat(part.rest_weight), bound);
+        }
+        L::add(bound, L::splat(part.shift))
+    }
+}
+
+/// Appends the rows of a block that pass the last segment.
+///
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn hit<L: Lanes>(scan: &Scan<'_>, at: usize, slot: usize, products: L::Floats, hits: &mut Hits) {
+    let query = scan.queries[slot];
+    let (Some(segment), Some(part)) = (scan.segments.last(), query.parts.last()) else { return };
+    // SAFETY: the caller's promise.
+    let (uppers, mut passing) = unsafe {
+        let bound = bound::<L>(segment, at, part, products);
+        (L::store(bound), L::reaches(bound, L::load(scan.thresholds(slot, at))))
     };
+    let block = at - scan.blocks.start;
+    let asked = &mut hits.asked[block];
+    let mut unasked = passing & !u32::from(*asked);
+    *asked |= passing as u16;
+    while unasked != 0 {
+        let row = unasked.trailing_zeros() as usize;
+        unasked &= unasked - 1;
+        prefetch(scan.vector(block * BLOCK + row));
+    }
     while passing != 0 {
         let row = passing.trailing_zeros() as usize;
         passing &= passing - 1;
-        hits.push(Hit::new(slot, query.upper(uppers[row]), (at - scan.blocks.start) * BLOCK + row));
+        hits.list.push(Hit::new(slot, query.upper(uppers[row]), block * BLOCK + row));
+    }
+}
+
+/// Appends the product of each column with the vector, 16 columns at a time.
+///
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+pub(super) unsafe fn rate<L: Lanes, const N: usize>(
+    columns: &[[[f32; BLOCK]; N]],
+    vector: &[f32; N],
+    products: &mut Vec<f32>,
+) {
+    for columns in columns {
+        // SAFETY: the caller's promise.
+        let sums = unsafe {
+            // Two sums, as one would wait for itself.
+            let mut sums = [L::splat(0.0); 2];
+            for (at, (column, &value)) in columns.iter().zip(vector).enumerate() {
+                sums[at % 2] = L::multiply_add(L::load(column), L::splat(value), sums[at % 2]);
+            }
+            L::store(L::add(sums[0], sums[1]))
+        };
+        products.extend_from_slice(&sums);
     }
 }

@@ -1,0 +1,125 @@
+"""Runs nearline-search and other exact engines on the same vectors in turn, and prints ratios and shares of limits.
+
+`make compare ARGS="..."` starts it in an environment that has the others. Every ranking of nearline is compared with a
+float64 oracle. Exit code 0: done; 1: failed, or a ranking was wrong; 2: wrong usage. Missed targets are no failure:
+they hold for the machines in docs/benchmarks.md.
+"""
+
+import argparse
+import os
+import signal
+import sys
+
+sys.dont_write_bytecode = True
+
+TARGET_ROWS_AND_DIMENSIONS = [(100_000, 384), (1_000_000, 384), (100_000, 1_024)]
+TARGET_RATIOS = {1: 3.5, 10: 3.0, 64: 2.5}
+RIVALS = ["numpy", "usearch", "usearch-i8", "numkong", "numkong-i8", "straightforward"]
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="compare", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--rows", type=count, metavar="N", help="clustered rows (default 100,000)")
+    add("--dimension", type=count, metavar="D", help="their dimension (default 384)")
+    add("--vectors", default="clustered", metavar="clustered|FILE.npy",
+        help="unit vectors around 1,000 seeded centres, or n x D float16 or float32 of your own, brought to length 1; "
+        "512 of them become the queries and leave the catalog")
+    add("--repeat-to", type=count, metavar="N", help="repeat the rows of FILE.npy up to N, with noise")
+    add("--noise", type=float, default=0.02, metavar="LENGTH", help="of the vector added to a repeated row (0.02)")
+    add("--categories", metavar="C|FILE.csv",
+        help="also the top k of each category: each row's is the nearest of C seeded rows, or the column `category` of "
+        "a CSV with one line for each row of FILE.npy")
+    add("--batches", type=counts, default=[1, 10, 64], metavar="B,B,...", help="queries a call (1,10,64)")
+    add("--top-k", type=count, default=10, metavar="K", help="1 to 1,000 (10)")
+    add("--threads", type=count, default=1, metavar="T", help="of each engine (1)")
+    add("--pairs", type=count, default=5, metavar="N", help="rounds in which each engine has its turn (5)")
+    add("--seconds", type=float, default=0.2, metavar="S", help="the least time of a turn (0.2)")
+    add("--only", type=names, default=RIVALS, metavar="NAME,...",
+        help=f"beside faiss and nearline: none, or some of {', '.join(RIVALS)} (all)")
+    add("--kernel", metavar="NAME", help="nearline's, instead of the one it chooses")
+    add("--suite", action="store_true", help="all sizes and batches that have a target, and whether it is met")
+    add("--json", metavar="FILE", help="write every figure there, too")
+    options = parser.parse_args()
+    refusal = contradiction(options)
+    if refusal:
+        parser.error(refusal)
+    return options
+
+
+def contradiction(options):
+    """What does not go together in the options, or None."""
+    of_clustered = options.rows or options.dimension
+    if options.suite and (of_clustered or options.vectors != "clustered" or options.batches != [1, 10, 64]):
+        return "--suite has rows, dimensions, vectors and batches of its own"
+    if options.vectors == "clustered" and options.repeat_to:
+        return "--repeat-to repeats the rows of a FILE.npy; clustered vectors have --rows"
+    if options.vectors == "clustered" and options.categories and not options.categories.isdigit():
+        return "a CSV of categories belongs to a FILE.npy"
+    if options.vectors != "clustered" and options.rows:
+        return "--rows is for clustered vectors; FILE.npy has its own, and --repeat-to makes more of them"
+    if options.categories == "0":
+        return "--categories must be above 0"
+    if options.top_k > 1_000:
+        return "--top-k must be 1 to 1,000"
+    return None
+
+
+def count(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def counts(text):
+    numbers = [count(part) for part in text.split(",")]
+    if max(numbers) > 512:
+        raise argparse.ArgumentTypeError("there are 512 queries, so a batch has at most as many")
+    return numbers
+
+
+def names(text):
+    wanted = [] if text == "none" else text.split(",")
+    unknown = set(wanted) - set(RIVALS)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no rival is called {sorted(unknown)[0]}; there are {', '.join(RIVALS)}")
+    return wanted
+
+
+def limit_threads(threads):
+    """To be called before NumPy, FAISS and the libraries under them are loaded: that is when they look."""
+    for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]:
+        os.environ[name] = str(threads)
+    # A thread that spins after its work takes the core from the engine whose turn comes next.
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def main():
+    options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    limit_threads(options.threads)
+    import comparison
+    import report
+    import vectors
+
+    if options.json:
+        report.write(options.json, [])
+    shapes = TARGET_ROWS_AND_DIMENSIONS if options.suite else [(options.rows, options.dimension)]
+    results = []
+    for rows, dimension in shapes:
+        dataset = vectors.load(options, rows, dimension)
+        results.append(comparison.run(options, dataset))
+        del dataset
+        report.table(results[-1])
+        if options.json:
+            report.write(options.json, results)
+    if options.suite:
+        report.targets(results, TARGET_RATIOS)
+    return report.verdict(results)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,113 @@
+"""The rankings that are right: cosines in float64 over the same float32 rows, rounded to float32, ties by row.
+
+NumPy adds the products in an order of its own, so a cosine may differ from nearline's in the last bits of float64, and
+where that crosses the middle between two float32 values, by one step of float32. SLACK covers it: a score is right if
+a cosine within SLACK rounds to it, and a row may be missing only if it is, at the low end, below the last place.
+"""
+
+import numpy as np
+
+SLACK = 1e-12
+BLOCK_ROWS = 20_000
+GATHERED_COMPONENTS = 8_000_000
+NO_ROW = 0xFFFFFFFF
+
+
+class Oracle:
+    def __init__(self, catalog, queries, categories, top_k):
+        self._catalog = catalog
+        self._queries = directions(queries)
+        self._categories = np.zeros(len(catalog), np.uint32) if categories is None else categories
+        self._sizes = np.bincount(self._categories)
+        self._top_k = top_k
+        self._right = np.empty((0, len(self._sizes), top_k, 2), np.uint32)
+        self.rankings, self.stepped, self.faults = 0, 0, []
+        # The top k at the low end of every cosine, as keys: queries x groups x places.
+        self._best = self._scan()
+
+    def check(self, rankings, engine):
+        """`rankings` of the first queries: queries x groups x places x (row, bits of the score)."""
+        self.rankings += len(rankings)
+        known = min(len(self._right), len(rankings))
+        if not np.array_equal(rankings[:known], self._right[:known]):
+            known = 0
+        faults = len(self.faults)
+        at_once = max(1, GATHERED_COMPONENTS // (rankings[0, ..., 0].size * self._catalog.shape[1]))
+        for first in range(known, len(rankings), at_once):
+            self._check(rankings[first : first + at_once], first, engine)
+        if len(self.faults) == faults and len(rankings) > len(self._right):
+            self._right = rankings
+
+    def share_found(self, rows):
+        """The share of a rival's rows that belong into the top k (of one group), give or take float32 arithmetic."""
+        found = self._cosines(rows[:, None, :], self._queries[: len(rows)])[:, 0]
+        last = scores_of(self._best[: len(rows), 0, -1:])
+        return float(np.mean(found >= last - 1e-6))
+
+    def _scan(self):
+        best = [np.empty((len(self._queries), 0), np.uint64) for _ in self._sizes]
+        for start in range(0, len(self._catalog), BLOCK_ROWS):
+            cosines = self._queries @ directions(self._catalog[start : start + BLOCK_ROWS]).T
+            keys = keys_of((cosines - SLACK).astype(np.float32), np.arange(start, start + cosines.shape[1]))
+            category = self._categories[start : start + BLOCK_ROWS]
+            for group in np.unique(category):
+                among = keys if len(best) == 1 else keys[:, category == group]
+                best[group] = largest(np.concatenate([best[group], largest(among, self._top_k)], axis=1), self._top_k)
+        for group, keys in enumerate(best):
+            missing = self._top_k - keys.shape[1]
+            best[group] = np.pad(np.sort(keys, axis=1)[:, ::-1], ((0, 0), (0, missing)))
+        return np.stack(best, axis=1)
+
+    def _check(self, rankings, first, engine):
+        """Finds wrong places: filled or empty, category, score, order; and rows that should have had one of them."""
+        rows, scores = rankings[..., 0], rankings[..., 1].view(np.float32)
+        best = self._best[first : first + len(rankings)]
+        filled = rows < len(self._catalog)
+        wrong = filled != (best > 0)
+        held = np.where(filled, rows, 0)
+        cosines = self._cosines(held, self._queries[first : first + len(rankings)])
+        low, high = (cosines - SLACK).astype(np.float32), (cosines + SLACK).astype(np.float32)
+        wrong |= filled & (self._categories[held] != np.arange(len(self._sizes))[:, None])
+        wrong |= filled & ~((low <= scores) & (scores <= high))
+        keys = np.where(filled, keys_of(scores, held), 0)
+        wrong[..., 1:] |= filled[..., 1:] & (keys[..., 1:] >= keys[..., :-1])
+        for query, group in np.argwhere((np.sort(rows) != np.sort(rows_of(best))).any(axis=2)):
+            absent = best[query, group][~np.isin(rows_of(best[query, group]), rows[query, group])]
+            wrong[query, group, -1] |= (absent > keys[query, group, -1]).any()
+        self.stepped += int((filled & (scores != cosines.astype(np.float32))).sum())
+        for query, group, place in np.argwhere(wrong)[:1]:
+            self.faults.append(
+                f"{engine}: query {first + query}, group {group}, place {place + 1}: row {rows[query, group, place]} "
+                f"with {scores[query, group, place]}, cosine {cosines[query, group, place]}; {wrong.sum()} such places"
+            )
+
+    def _cosines(self, rows, queries):
+        vectors = directions(self._catalog[rows.ravel()]).reshape(*rows.shape, -1)
+        return np.einsum("qgpd,qd->qgp", vectors, queries)
+
+
+def directions(vectors):
+    """In float64, of length 1."""
+    vectors = vectors.astype(np.float64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def keys_of(scores, rows):
+    """Integers in the order of the ranking: a higher score, then a lower row, is a larger key. 0 is no key."""
+    bits = (scores + np.float32(0)).view(np.uint32)
+    rising = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(0x80000000))
+    return rising.astype(np.uint64) << np.uint64(32) | (np.uint64(NO_ROW) - rows.astype(np.uint64))
+
+
+def rows_of(keys):
+    return np.uint64(NO_ROW) - (keys & np.uint64(NO_ROW))
+
+
+def scores_of(keys):
+    rising = (keys >> np.uint64(32)).astype(np.uint32)
+    return np.where(rising >> 31 == 1, rising & np.uint32(0x7FFFFFFF), ~rising).astype(np.uint32).view(np.float32)
+
+
+def largest(keys, count):
+    """In no order."""
+    return keys if keys.shape[1] <= count else np.partition(keys, -count, axis=1)[:, -count:]

@@ -1,0 +1,95 @@
+"""What is printed, and the JSON file."""
+
+import json
+import statistics
+import sys
+
+# From this batch on an engine is held against the multiplier, below it against reading the catalog.
+COMPUTING_BATCH = 2
+
+
+def table(result):
+    index, limits, of = result["index"], result["limits"], result["machine"]
+    threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
+    print(f"\n{result['rows']:,} x {result['dimension']} {result['vectors']}, top {result['top_k']}, {threads}, "
+          f"{result['pairs']} rounds; {of['processor']}")
+    print(f"nearline: kernel {index['kernel']}, built in {index['build_seconds']:.2f} s, "
+          f"{index['memory_bytes'] / result['rows'] / result['dimension']:.2f} bytes a component")
+    print(f"limits: reading {limits['read_4_byte_components_gigabytes_per_second']:.1f} GB/s (f32 rows), "
+          f"{limits['read_1_byte_components_gigabytes_per_second']:.1f} GB/s (as many bytes as codes have); "
+          f"sgemm {limits['sgemm_gigamacs_per_second']:.1f} GMAC/s")
+    for batch in result["batches"]:
+        reading = batch["batch"] < COMPUTING_BATCH
+        unit, limit = ("GB/s", "of reading") if reading else ("GMAC/s", "of sgemm")
+        print(f"\n{'batch ' + str(batch['batch']):34}{'queries/s':>10}{'ratio':>8}{'min..max':>14}{'to faster':>11}"
+              f"{unit:>9}{limit:>12}{'found':>8}{'rescored':>10}")
+        for engine in batch["engines"]:
+            print(line(engine, limits, reading))
+    shares(result)
+
+
+def line(engine, limits, reading):
+    if reading:
+        speed = engine["gigabytes_per_second"]
+        limit = limits[f"read_{engine['component_bytes']}_byte_components_gigabytes_per_second"]
+    else:
+        speed, limit = engine["gigamacs_per_second"], limits["sgemm_gigamacs_per_second"]
+    ratio, to_faster = engine["ratio"], engine["ratio_to_faster_faiss"]
+    spread = f"{ratio['min']:.2f}..{ratio['max']:.2f}"
+    found, rescored = engine["share_found"], engine.get("rescored_fraction")
+    return (
+        f"{engine['engine']:34}{engine['queries_per_second']:>10,.0f}{ratio['median']:>8.2f}{spread:>14}"
+        f"{to_faster['median']:>11.2f}{speed:>9.1f}{speed / limit:>12.0%}"
+        f"{'' if found is None else f'{found:.1%}':>8}{'' if rescored is None else f'{rescored:.3%}':>10}"
+    )
+
+
+def shares(result):
+    """What is not about rivals: the cost of categories, and the gain by threads, from the same rounds."""
+    print()
+    for batch in result["batches"]:
+        rounds = {engine["engine"]: engine["rounds"] for engine in batch["engines"]}
+        for name, speeds in rounds.items():
+            ratios = [whole / part for whole, part in zip(rounds["nearline"], speeds)]
+            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
+            if name.endswith("categories"):
+                print(f"batch {batch['batch']}: top {result['top_k']} of each of {result['categories']} categories "
+                      f"takes {spread} times as long as of all")
+            if name == "nearline, one thread":
+                print(f"batch {batch['batch']}: {result['threads']} threads are {spread} times as fast as one")
+
+
+def targets(results, wanted):
+    others = {"ratio": "faiss, BLAS threshold 20", "ratio_to_faster_faiss": "the faster faiss setting"}
+    for key, of in others.items():
+        print(f"\n{'ratio to ' + of:38}" + "".join(f"{f'batch {batch}':>20}" for batch in wanted))
+        for result in results:
+            cells = [target(batch, key, wanted[batch["batch"]]) for batch in result["batches"]]
+            shape = f"{result['rows']:>11,} x {result['dimension']}"
+            print(f"{shape:38}" + "".join(f"{cell:>20}" for cell in cells))
+
+
+def target(batch, key, least):
+    [median] = [engine[key]["median"] for engine in batch["engines"] if engine["engine"] == "nearline"]
+    return f"{median:.2f} >= {least} {'met' if median >= least else 'missed'}"
+
+
+def verdict(results):
+    """The exit code: whether every ranking was right."""
+    faults = [fault for result in results for fault in result["faults"]]
+    checked = sum(result["rankings_checked"] for result in results)
+    stepped = sum(result["scores_one_step_off"] for result in results)
+    print(f"\n{checked:,} rankings of nearline compared with float64: {'WRONG' if faults else 'all equal'}; "
+          f"{stepped} scores one float32 step away, by the order of float64 sums")
+    for fault in faults[:5]:
+        print(f"compare: wrong: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def write(path, results):
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+            file.write("\n")
+    except OSError as error:
+        sys.exit(f"compare: cannot write {path}: {error.strerror}")

@@ -1,0 +1,74 @@
+//! The order in which rows are scanned: by category, and inside a category similar rows side by side, so that a block
+//! of them is skipped or not as one.
+
+use ndarray::Array2;
+
+use crate::kernel::BLOCK;
+
+/// Rows by category, in catalog order within each; and where each category starts, and at the end the number of rows.
+pub(crate) fn by_category(category_of: &[u32], category_count: u32) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0; category_count as usize + 1];
+    for &category in category_of {
+        starts[category as usize + 1] += 1;
+    }
+    for category in 1..starts.len() {
+        starts[category] += starts[category - 1];
+    }
+    let mut next = starts.clone();
+    let mut order = vec![0; category_of.len()];
+    for (row, &category) in (0..).zip(category_of) {
+        let next = &mut next[category as usize];
+        order[*next as usize] = row;
+        *next += 1;
+    }
+    (order, starts)
+}
+
+/// Brings similar rows of each category together. `coordinates` (rows x a few) tells what is similar.
+pub(crate) fn by_similarity(order: &mut [u32], starts: &[u32], coordinates: &Array2<f32>) {
+    let mut rest = order;
+    let mut done = 0;
+    rayon::scope(|scope| {
+        for &end in &starts[1..] {
+            let category;
+            (category, rest) = std::mem::take(&mut rest).split_at_mut(end as usize - done);
+            let first = done;
+            done = end as usize;
+            scope.spawn(move |_| split(category, first, coordinates));
+        }
+    });
+}
+
+/// Halves the rows along the coordinate in which they differ most, and then each half, down to single blocks. `first`
+/// is the position of the first row: halves end where blocks do.
+fn split(rows: &mut [u32], first: usize, coordinates: &Array2<f32>) {
+    if rows.len() <= BLOCK {
+        return;
+    }
+    let middle = (first + rows.len() / 2).next_multiple_of(BLOCK) - first;
+    if middle >= rows.len() {
+        return;
+    }
+    let coordinate = widest(rows, coordinates);
+    let key = |row: &u32| coordinates[(*row as usize, coordinate)];
+    rows.select_nth_unstable_by(middle, |a, b| key(a).total_cmp(&key(b)).then(a.cmp(b)));
+    let (left, right) = rows.split_at_mut(middle);
+    rayon::join(|| split(left, first, coordinates), || split(right, first + middle, coordinates));
+}
+
+/// The coordinate with the largest variance, judged by some of the rows.
+fn widest(rows: &[u32], coordinates: &Array2<f32>) -> usize {
+    const SAMPLE: usize = 1_024;
+    let stride = rows.len().div_ceil(SAMPLE);
+    let mut sums = vec![(0.0_f32, 0.0_f32); coordinates.ncols()];
+    let mut count = 0.0;
+    for &row in rows.iter().step_by(stride) {
+        count += 1.0;
+        for ((sum, squares), value) in sums.iter_mut().zip(coordinates.row(row as usize)) {
+            *sum += value;
+            *squares += value * value;
+        }
+    }
+    let variance = |(sum, squares): (f32, f32)| squares - sum * sum / count;
+    (0..sums.len()).max_by(|&a, &b| variance(sums[a]).total_cmp(&variance(sums[b]))).unwrap_or(0)
+}

@@ -1,0 +1,261 @@
+//! Whether a catalog's vectors lie so unevenly in space that the leading principal components decide most rows, and
+//! the axes and cuts to use then.
+//!
+//! A row's score is at most the product of the leading components plus the product of the norms of the rest. The cuts
+//! are chosen by trying them: some of the catalog's own rows are asked for, and what share of the blocks would have to
+//! be read on is counted. Where that does not pay, as with vectors that are the same in all directions, there is no
+//! rotation. The choice is about speed alone; no result depends on it.
+
+use std::f64::consts::PI;
+use std::ops::RangeInclusive;
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use ndarray::{Array2, s};
+use rayon::prelude::*;
+
+use crate::kernel::{BLOCK, Kernel, STEP};
+use crate::order;
+use crate::top_k::{Match, TopK};
+
+/// The axes take 4 D^2 bytes, which must be little beside the rows' 4 n D.
+const ROWS_PER_DIMENSION_MIN: usize = 40;
+
+/// Below, a scan is short anyway; above, the eigenvectors (D^3) would take longer than a start should.
+const DIMENSIONS: RangeInclusive<usize> = 64..=2_048;
+
+/// Rows that the second moments are taken of.
+const MOMENT_ROWS: usize = 16_384;
+
+/// Leading components by which rows are called similar.
+pub(crate) const COMPONENTS: usize = 32;
+
+/// The trial: queries, the rank whose score is the threshold, blocks.
+const TRIAL_QUERIES: usize = 32;
+const TRIAL_TOP_K: usize = 50;
+const TRIAL_BLOCKS: usize = 512;
+
+/// What coding adds to a bound, about.
+const TRIAL_ERROR: f32 = 0.015;
+
+/// What it costs to read a block on for one query alone: as much as so many dimensions in a tile, and for each dimension
+/// so many.
+const ALONE: (f64, f64) = (300.0, 1.5);
+
+/// What pruning costs each query whatever it saves, in multiplications of codes: rotating it, and scoring the rows that
+/// look most promising.
+const FIXED: f64 = 2e6;
+
+/// The share of the plain scan's work at which pruning is worth it.
+const WORTH_IT: f64 = 0.85;
+
+/// Gives rows by their numbers, scaled to length 1.
+pub(crate) type Vectors<'a> = dyn Fn(&[u32]) -> Array2<f32> + Sync + 'a;
+
+/// How to prune.
+pub(crate) struct Pruning {
+    /// New axes as columns, D x D; the leading ones first.
+    pub(crate) axes: Array2<f64>,
+    /// Where the segments end, the last at D.
+    pub(crate) cuts: Vec<usize>,
+    pub(crate) guide: Guide,
+}
+
+/// Where a query's best rows probably are: the mean of each block's rows in the leading components.
+#[derive(Debug)]
+pub(crate) struct Guide {
+    /// For each dimension its share of each component.
+    leading: Vec<[f32; COMPONENTS]>,
+    /// For 16 blocks at a time: for each component the blocks' means, side by side.
+    means: Vec<[[f32; BLOCK]; COMPONENTS]>,
+}
+
+impl Guide {
+    fn new(leading: &Array2<f32>, coordinates: &Array2<f32>, order: &[u32]) -> Self {
+        let leading = leading.outer_iter().map(|axes| std::array::from_fn(|at| axes[at])).collect();
+        let means = order.par_chunks(BLOCK * BLOCK).map(|rows| {
+            let mut means = [[0.0; BLOCK]; COMPONENTS];
+            for (lane, rows) in rows.chunks(BLOCK).enumerate() {
+                for &row in rows {
+                    for (means, value) in means.iter_mut().zip(coordinates.row(row as usize)) {
+                        means[lane] += value / rows.len() as f32;
+                    }
+                }
+            }
+            means
+        });
+        Self { leading, means: means.collect() }
+    }
+
+    /// How promising each block is for a vector; in the order of blocks, and some more at the end.
+    pub(crate) fn rate(&self, kernel: Kernel, vector: &[f64], ratings: &mut Vec<f32>) {
+        let mut projected = [0.0; COMPONENTS];
+        for (&value, axes) in vector.iter().zip(&self.leading) {
+            for (sum, axis) in projected.iter_mut().zip(axes) {
+                *sum += value as f32 * axis;
+            }
+        }
+        kernel.rate(&self.means, &projected, ratings);
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of_val(self.leading.as_slice()) + size_of_val(self.means.as_slice())
+    }
+}
+
+/// Decides how to prune, and brings similar rows in `order` together then.
+pub(crate) fn fit(
+    vectors: &Vectors<'_>,
+    dimension: usize,
+    order: &mut [u32],
+    starts: &[u32],
+) -> Option<Pruning> {
+    if order.len() < ROWS_PER_DIMENSION_MIN * dimension || !DIMENSIONS.contains(&dimension) {
+        return None;
+    }
+    let components = components(vectors, dimension, order.len());
+    let leading = components.slice(s![.., ..COMPONENTS]).mapv(|value| value as f32);
+    let mut coordinates = vec![0.0; order.len() * COMPONENTS];
+    coordinates.par_chunks_mut(1_024 * COMPONENTS).enumerate().for_each(|(chunk, coordinates)| {
+        let first = chunk * 1_024;
+        let rows: Vec<u32> = (first..first + coordinates.len() / COMPONENTS).map(|row| row as u32).collect();
+        for (to, value) in coordinates.iter_mut().zip(vectors(&rows).dot(&leading)) {
+            *to = value;
+        }
+    });
+    let coordinates =
+        Array2::from_shape_vec((order.len(), COMPONENTS), coordinates).expect("there are coordinates for each row");
+    let mut similar = order.to_vec();
+    order::by_similarity(&mut similar, starts, &coordinates);
+    let cuts = cuts(&trial(vectors, &components, &similar), dimension, FIXED / order.len() as f64)?;
+    order.copy_from_slice(&similar);
+    let mut axes = components;
+    let mut from = 0;
+    for &end in &cuts {
+        mix(&mut axes, from, end);
+        from = end;
+    }
+    let guide = Guide::new(&leading, &coordinates, order);
+    Some(Pruning { axes, cuts, guide })
+}
+
+/// Eigenvectors of the second-moment matrix as columns, the largest eigenvalue first.
+fn components(vectors: &Vectors<'_>, dimension: usize, rows: usize) -> Array2<f64> {
+    let sample: Vec<u32> = (0..rows as u32).step_by(rows.div_ceil(MOMENT_ROWS)).collect();
+    let moments = sample
+        .par_chunks(512)
+        .map(|rows| {
+            let vectors = vectors(rows);
+            vectors.t().dot(&vectors)
+        })
+        .reduce(|| Array2::zeros((dimension, dimension)), |sum, moments| sum + moments);
+    let eigen = SymmetricEigen::new(DMatrix::from_fn(dimension, dimension, |i, j| f64::from(moments[(i, j)])));
+    let mut by_value: Vec<usize> = (0..dimension).collect();
+    by_value.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    Array2::from_shape_fn((dimension, dimension), |(i, j)| eigen.eigenvectors[(i, by_value[j])])
+}
+
+/// For each possible cut, how many dimensions lie before it and the share of blocks that some query must read on.
+fn trial(
+    vectors: &Vectors<'_>,
+    components: &Array2<f64>,
+    order: &[u32],
+) -> Vec<(usize, f64)> {
+    let dimension = components.nrows();
+    let queries: Vec<u32> = order.iter().copied().step_by(order.len() / TRIAL_QUERIES).take(TRIAL_QUERIES).collect();
+    let queries = vectors(&queries);
+    let thresholds = thresholds(vectors, &queries, order);
+    let components = components.mapv(|value| value as f32);
+    let queries = queries.dot(&components);
+    let step = (dimension / 24).next_multiple_of(STEP);
+    let ends: Vec<usize> = (step..dimension).step_by(step).collect();
+    let query_rests = rests(&queries, &ends);
+    let blocks = order.len() / BLOCK;
+    let tried: Vec<usize> = (0..blocks).step_by(blocks.div_ceil(TRIAL_BLOCKS)).collect();
+    let survivors = tried
+        .par_iter()
+        .map(|block| {
+            let rows = vectors(&order[block * BLOCK..(block + 1) * BLOCK]).dot(&components);
+            let row_rests = rests(&rows, &ends);
+            let mut products = Array2::<f32>::zeros((BLOCK, queries.nrows()));
+            let mut from = 0;
+            let mut survivors = Vec::with_capacity(ends.len());
+            for (at, &end) in ends.iter().enumerate() {
+                let part = s![.., from..end];
+                products += &rows.slice(part).dot(&queries.slice(part).t());
+                from = end;
+                let reaches = |row: usize, query: usize| {
+                    let rest = row_rests[(row, at)] * query_rests[(query, at)];
+                    products[(row, query)] + rest + TRIAL_ERROR >= thresholds[query]
+                };
+                let survives = |query: &usize| (0..BLOCK).any(|row| reaches(row, *query));
+                survivors.push((0..queries.nrows()).filter(survives).count());
+            }
+            survivors
+        })
+        .reduce(|| vec![0; ends.len()], |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect());
+    let tries = (tried.len() * queries.nrows()) as f64;
+    ends.into_iter().zip(survivors).map(|(end, survivors)| (end, survivors as f64 / tries)).collect()
+}
+
+/// The score at the trial's rank for each query, over all rows.
+fn thresholds(
+    vectors: &Vectors<'_>,
+    queries: &Array2<f32>,
+    order: &[u32],
+) -> Vec<f32> {
+    let none = || (0..queries.nrows()).map(|_| TopK::new(TRIAL_TOP_K, f32::NEG_INFINITY)).collect::<Vec<_>>();
+    let best = order.par_chunks(1_024).fold(none, |mut best, rows| {
+        let scores = vectors(rows).dot(&queries.t());
+        for (&row, scores) in rows.iter().zip(scores.outer_iter()) {
+            for (best, &score) in best.iter_mut().zip(scores) {
+                best.push(Match { row, score });
+            }
+        }
+        best
+    });
+    let best = best.reduce(none, |mut best, others| {
+        best.iter_mut().zip(others).for_each(|(best, other)| best.merge(other));
+        best
+    });
+    best.iter().map(TopK::threshold).collect()
+}
+
+/// For each vector the norm of what follows each cut.
+fn rests(vectors: &Array2<f32>, ends: &[usize]) -> Array2<f32> {
+    Array2::from_shape_fn((vectors.nrows(), ends.len()), |(vector, at)| {
+        vectors.slice(s![vector, ends[at]..]).iter().map(|value| value * value).sum::<f32>().sqrt()
+    })
+}
+
+/// The one or two cuts with the least work, in dimensions of each row for each query; `None` if that is not worth it.
+fn cuts(trial: &[(usize, f64)], dimension: usize, overhead: f64) -> Option<Vec<usize>> {
+    let (fixed, each) = ALONE;
+    let width = |from: usize, end: usize| (end - from) as f64;
+    let one = |&(cut, share): &(usize, f64)| {
+        let alone = share * (fixed + each * width(cut, dimension));
+        (overhead + width(0, cut) + alone, vec![cut, dimension])
+    };
+    let two = |&(first, first_share): &(usize, f64), &(second, second_share): &(usize, f64)| {
+        let alone =
+            first_share * (fixed + each * width(first, second)) + second_share * each * width(second, dimension);
+        (overhead + width(0, first) + alone, vec![first, second, dimension])
+    };
+    let ones = trial.iter().map(one);
+    let twos =
+        trial.iter().enumerate().flat_map(|(at, first)| trial[at + 1..].iter().map(move |second| two(first, second)));
+    let (work, cuts) = ones.chain(twos).min_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (work < WORTH_IT * dimension as f64).then_some(cuts)
+}
+
+/// Turns some of the axes among themselves by a cosine transform, so that a vector's components there are of about the
+/// same size: coded with one scale, they lose less.
+fn mix(axes: &mut Array2<f64>, from: usize, end: usize) {
+    let size = end - from;
+    let transform = Array2::from_shape_fn((size, size), |(i, j)| {
+        let norm = if j == 0 { 1.0 } else { 2.0 } / size as f64;
+        norm.sqrt() * (PI * (i as f64 + 0.5) * j as f64 / size as f64).cos()
+    });
+    // Rows of the transform mix the axes, so every new axis has a share of each old one.
+    let mixed = axes.slice(s![.., from..end]).dot(&transform.t());
+    axes.slice_mut(s![.., from..end]).assign(&mixed);
+}

@@ -1,0 +1,82 @@
+//! A change of axes for rows and queries alike, which leaves their products as they are but for a known error.
+//!
+//! Nothing here needs the axes to be exactly orthonormal or the arithmetic to be exact: what is missing is measured
+//! once (`defect`) or bounded (`error`), and both are part of the bound that prunes rows.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, Axis, s};
+
+/// Components that are summed in one go; longer sums would round more.
+const RUN: usize = 64;
+
+/// Axes, and how far they are from a rotation.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    /// Column j is the j-th axis.
+    axes: Array2<f32>,
+    /// How far a rotated vector of length 1 may be from its exact value (eta).
+    pub(crate) error: f32,
+    /// At least the spectral norm of what the axes' matrix times its transpose differs from the identity by (delta).
+    pub(crate) defect: f64,
+}
+
+impl Rotation {
+    /// `axes` has the new axes as columns, about orthonormal.
+    pub(crate) fn new(axes: &Array2<f64>) -> Self {
+        let dimension = axes.nrows();
+        let axes = axes.mapv(|value| value as f32);
+        let exact = axes.mapv(f64::from);
+        let mut difference = exact.dot(&exact.t());
+        for diagonal in difference.diag_mut() {
+            *diagonal -= 1.0;
+        }
+        let frobenius = difference.iter().map(|value| value * value).sum::<f64>().sqrt();
+        // The spectral norm of the absolute values is at most the root of the largest sums of a row and of a column.
+        let largest = |axis| exact.map_axis(axis, |line| line.iter().map(|value| value.abs()).sum::<f64>());
+        let largest = |axis| largest(axis).into_iter().fold(0.0, f64::max);
+        let absolute = (largest(Axis(0)) * largest(Axis(1))).sqrt();
+        // Each product passes at most this many roundings.
+        let roundings = (RUN + dimension.div_ceil(RUN) + 1) as f64;
+        let unit = f64::from(f32::EPSILON) / 2.0;
+        let relative = roundings * unit / (1.0 - roundings * unit);
+        Self {
+            error: ((relative * absolute * 1.001) as f32).next_up(),
+            // Doubled, for the rounding of its own computation in f64.
+            defect: 2.0 * frobenius,
+            axes,
+        }
+    }
+
+    /// Rotates n vectors of length 1 (n x D).
+    pub(crate) fn apply(&self, vectors: &Array2<f32>) -> Array2<f32> {
+        let (count, dimension) = vectors.dim();
+        let mut rotated = Array2::zeros((count, dimension));
+        if count < 4 {
+            // Packing the axes for a matrix product would take longer than the product.
+            for (vector, mut rotated) in vectors.outer_iter().zip(rotated.outer_iter_mut()) {
+                for from in (0..dimension).step_by(RUN) {
+                    let mut sums = vec![0.0_f32; dimension];
+                    for component in from..dimension.min(from + RUN) {
+                        let axis = self.axes.row(component);
+                        let value = vector[component];
+                        for (sum, axis) in sums.iter_mut().zip(axis) {
+                            *sum += value * axis;
+                        }
+                    }
+                    rotated.zip_mut_with(&ndarray::aview1(&sums), |rotated, sum| *rotated += sum);
+                }
+            }
+            return rotated;
+        }
+        for from in (0..dimension).step_by(RUN) {
+            let run = s![.., from..dimension.min(from + RUN)];
+            let axes = self.axes.slice(s![from..dimension.min(from + RUN), ..]);
+            general_mat_mul(1.0, &vectors.slice(run), &axes, 1.0, &mut rotated);
+        }
+        rotated
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.axes.len() * size_of::<f32>()
+    }
+}
