@@ -41,9 +41,9 @@ const TRIAL_ERROR: f32 = 0.015;
 /// so many.
 const ALONE: (f64, f64) = (300.0, 1.5);
 
-/// What pruning costs each query whatever it saves, in multiplications of codes: rotating it, and scoring the rows that
-/// look most promising.
-const FIXED: f64 = 2e6;
+/// What pruning costs each query whatever it saves, in multiplications of codes and times D^2: rotating it, and scoring
+/// the rows that look most promising.
+const FIXED: f64 = 13.0;
 
 /// The share of the plain scan's work at which pruning is worth it.
 const WORTH_IT: f64 = 0.85;
@@ -103,12 +103,7 @@ impl Guide {
 }
 
 /// Decides how to prune, and brings similar rows in `order` together then.
-pub(crate) fn fit(
-    vectors: &Vectors<'_>,
-    dimension: usize,
-    order: &mut [u32],
-    starts: &[u32],
-) -> Option<Pruning> {
+pub(crate) fn fit(vectors: &Vectors<'_>, dimension: usize, order: &mut [u32], starts: &[u32]) -> Option<Pruning> {
     if order.len() < ROWS_PER_DIMENSION_MIN * dimension || !DIMENSIONS.contains(&dimension) {
         return None;
     }
@@ -126,7 +121,8 @@ pub(crate) fn fit(
         Array2::from_shape_vec((order.len(), COMPONENTS), coordinates).expect("there are coordinates for each row");
     let mut similar = order.to_vec();
     order::by_similarity(&mut similar, starts, &coordinates);
-    let cuts = cuts(&trial(vectors, &components, &similar), dimension, FIXED / order.len() as f64)?;
+    let overhead = FIXED * (dimension * dimension) as f64 / order.len() as f64;
+    let cuts = cuts(&trial(vectors, &components, &similar), dimension, overhead)?;
     order.copy_from_slice(&similar);
     let mut axes = components;
     let mut from = 0;
@@ -155,11 +151,7 @@ fn components(vectors: &Vectors<'_>, dimension: usize, rows: usize) -> Array2<f6
 }
 
 /// For each possible cut, how many dimensions lie before it and the share of blocks that some query must read on.
-fn trial(
-    vectors: &Vectors<'_>,
-    components: &Array2<f64>,
-    order: &[u32],
-) -> Vec<(usize, f64)> {
+fn trial(vectors: &Vectors<'_>, components: &Array2<f64>, order: &[u32]) -> Vec<(usize, f64)> {
     let dimension = components.nrows();
     let queries: Vec<u32> = order.iter().copied().step_by(order.len() / TRIAL_QUERIES).take(TRIAL_QUERIES).collect();
     let queries = vectors(&queries);
@@ -198,11 +190,7 @@ fn trial(
 }
 
 /// The score at the trial's rank for each query, over all rows.
-fn thresholds(
-    vectors: &Vectors<'_>,
-    queries: &Array2<f32>,
-    order: &[u32],
-) -> Vec<f32> {
+fn thresholds(vectors: &Vectors<'_>, queries: &Array2<f32>, order: &[u32]) -> Vec<f32> {
     let none = || (0..queries.nrows()).map(|_| TopK::new(TRIAL_TOP_K, f32::NEG_INFINITY)).collect::<Vec<_>>();
     let best = order.par_chunks(1_024).fold(none, |mut best, rows| {
         let scores = vectors(rows).dot(&queries.t());

@@ -156,6 +156,7 @@ struct Scanner<'a> {
     selections: Vec<Selection>,
     /// Queries that want rows of the chunk.
     active: Vec<usize>,
+    active_codes: Vec<&'a CodedQuery>,
     /// Those that the tiles were gathered for.
     gathered: Vec<usize>,
     tiles: Tiles,
@@ -184,6 +185,7 @@ impl<'a> Scanner<'a> {
             limits: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
             selections: queries.iter().map(Selection::new).collect(),
             active: Vec::with_capacity(queries.len()),
+            active_codes: Vec::with_capacity(queries.len()),
             gathered: Vec::with_capacity(queries.len()),
             tiles: Tiles::default(),
             thresholds: Vec::with_capacity(rows),
@@ -203,17 +205,18 @@ impl<'a> Scanner<'a> {
             return;
         }
         self.set_thresholds(chunk);
-        let active: Vec<&CodedQuery> = self.active.iter().map(|&query| &self.coded[query]).collect();
+        self.active_codes.clear();
+        self.active_codes.extend(self.active.iter().map(|&query| &self.coded[query]));
         let kernel = self.packed.kernel;
         if self.gathered != self.active {
-            self.tiles.gather(&active, kernel.tile_widths(), kernel.coding().run);
+            self.tiles.gather(&self.active_codes, kernel.tile_widths(), kernel.coding().run);
             self.gathered.clone_from(&self.active);
         }
         let scan = Scan {
             segments: &self.packed.segments,
             blocks: blocks.clone(),
             tiles: &self.tiles,
-            queries: &active,
+            queries: &self.active_codes,
             thresholds: &self.thresholds,
             order: self.packed.rows(blocks.clone()),
             vectors: self.index.vectors(),
