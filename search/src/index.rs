@@ -1,9 +1,7 @@
-//! The rows of a catalog and the scan that ranks them.
+//! The rows of a catalog, and the ways to search them.
 //!
-//! An index is immutable, so any number of threads may search it at once. The scan reads rows in their order: each
-//! chunk of them, small enough for a core's cache, is scored against every query of the batch before the next one is
-//! read from memory. Threads select on their own and merge at the end; because the ranking is a total order, who
-//! scanned what cannot show in the result.
+//! An index is immutable, so any number of threads may search it at once. Rows stay in catalog order; only their codes
+//! are permuted. Queries are checked before any row is read, and scanned in batches that fit a core's cache.
 
 use std::sync::atomic::AtomicBool;
 
@@ -256,7 +254,84 @@ mod tests {
         assert_eq!([0, 1, 2].map(|row| index.category_of(row)), [0, 1, 0]);
         assert_eq!(index.row(2), aview1(&[1.0, 1.0]));
         assert_eq!(index.memory_bytes(), 3 * (2 * 4 + 8 + 4));
-        assert_eq!(index.kernel(), "portable");
+        assert_eq!(index.kernel(), Kernel::fastest().name());
+    }
+
+    #[test]
+    fn a_kernel_that_the_processor_lacks_is_refused_with_those_that_it_has() {
+        for kernel in Kernel::ALL {
+            match Index::build_with(array![[1.0]], vec![0], kernel) {
+                Ok(index) => assert!(kernel.is_available() && index.kernel() == kernel.name()),
+                Err(error) => {
+                    assert!(!kernel.is_available());
+                    let start = format!("this processor cannot run the {kernel} kernel; it can run portable");
+                    assert!(error.to_string().starts_with(&start), "{error}");
+                }
+            }
+        }
+    }
+
+    /// Vectors whose components shrink geometrically, so that principal components decide.
+    fn uneven(rows: usize, dimension: usize) -> Array2<f32> {
+        let mut state = 7_u64;
+        Array2::from_shape_fn((rows, dimension), |(_, column)| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let noise = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
+            noise * 0.9_f32.powi(column as i32)
+        })
+    }
+
+    #[test]
+    fn memory_stays_within_its_bound() {
+        for (rows, dimension, categories) in [
+            (256, 384, 1),
+            (257, 384, 257),
+            (300, 3_072, 2),
+            (1_000, 50, 1_000),
+            (5_000, 3, 5),
+            (12_000, 128, 9),
+            (16_000, 384, 1),
+        ] {
+            let numbers = (0..rows as u32).map(|row| row % categories).collect();
+            let index = Index::build(uneven(rows, dimension), numbers).unwrap();
+            let bound = rows as f64 * (5.1 * dimension as f64 + 64.0);
+            let ratio = index.memory_bytes() as f64 / bound;
+            assert_eq!(
+                index.packed.as_ref().unwrap().guide.is_some(),
+                rows >= 12_000,
+                "{rows} x {dimension} is pruned"
+            );
+            assert!(ratio <= 1.0, "{rows} x {dimension}, {categories} categories: {ratio}");
+            assert!(ratio > 0.5, "not everything is counted: {ratio}");
+        }
+    }
+
+    #[test]
+    fn a_cancelled_search_has_no_answer() {
+        for (rows, dimension) in [(2_000, 20), (12_000, 128)] {
+            let index = Index::build(uneven(rows, dimension), vec![0; rows]).unwrap();
+            let vector = vec![1.0; dimension];
+            let queries = vec![query(&vector, Grouping::Overall); 3];
+            assert_eq!(index.search_unless(&AtomicBool::new(true), &queries).unwrap(), None);
+            let answer = index.search_unless(&AtomicBool::new(false), &queries).unwrap();
+            assert_eq!(answer.unwrap(), index.search(&queries).unwrap());
+        }
+    }
+
+    #[test]
+    fn few_rows_have_their_score_computed() {
+        for (rows, dimension) in [(20_000, 16), (12_000, 128)] {
+            let index = Index::build(uneven(rows, dimension), vec![0; rows]).unwrap();
+            for row in [0, 77, 1_999] {
+                let vector = index.row(row).to_vec();
+                let query = Query { top_k: 5, ..query(&vector, Grouping::Overall) };
+                let ranking = &index.search(&[query]).unwrap()[0];
+                let exhaustive = &index.search_straightforward(&[query]).unwrap()[0];
+                assert_eq!(ranking.groups, exhaustive.groups);
+                assert_eq!(exhaustive.rescored, rows as u64);
+                assert!(ranking.rescored < rows as u64 / 20, "{} of {rows}", ranking.rescored);
+            }
+        }
     }
 
     #[test]
@@ -267,6 +342,11 @@ mod tests {
 
     #[test]
     fn only_rows_of_the_asked_for_categories_are_scored() {
+        let rows = 700_u32;
+        let index = Index::build(Array2::ones((700, 3)), (0..rows).map(|row| row / 100).collect()).unwrap();
+        let some = Query { categories: Some(&[2, 0, 2]), ..query(&[1.0; 3], Grouping::Overall) };
+        assert_eq!(index.search(&[some]).unwrap()[0].rescored, 200);
+
         let index = Index::build(Array2::ones((7, 3)), vec![0, 1, 0, 2, 2, 2, 1]).unwrap();
         let all = query(&[1.0; 3], Grouping::Overall);
         let some = Query { categories: Some(&[2, 0, 2]), ..all };
@@ -274,15 +354,5 @@ mod tests {
         let rescored = |ranking: &Ranking| ranking.rescored;
         let rankings = index.search(&[all, some, none]).unwrap();
         assert_eq!(rankings.iter().map(rescored).collect::<Vec<_>>(), [7, 5, 0]);
-    }
-
-    #[test]
-    fn a_scan_makes_room_only_for_categories_that_it_meets() {
-        let index = Index::build(Array2::ones((9_000, 1)), (0..9_000).map(|row| row % 3_000).collect()).unwrap();
-        let queries = [PreparedQuery::new(&query(&[1.0], Grouping::ByCategory), 1, 3_000).unwrap()];
-        let mut selections = [Selection::new(&queries[0])];
-        index.scan(5, &[1.0; 7], &queries, &mut selections);
-        let open = |&at: &usize| selections[0].groups[at].is_some();
-        assert_eq!((0..3_000).filter(open).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 10, 11]);
     }
 }

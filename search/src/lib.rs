@@ -4,12 +4,23 @@
 //! against them. It does no I/O, knows no product, no file format and no service, and is synchronous: parallelism is
 //! the caller's rayon pool. Neither the pool's size nor the other queries of a batch ever change a result, not by a bit.
 //!
+//! A search scans int8 codes of the rows, and scores from f32 only the rows that a proven bound cannot exclude, so it
+//! finds what scoring every row would find, to the bit (docs/exactness.md). Which rows those are depends on the
+//! kernel, the threads and the batch; what is found does not.
+//!
 //! | module | what it owns |
 //! |---|---|
 //! | `score` | the definition of the score |
 //! | `query` | what may be asked, and how the answer looks |
-//! | `top_k` | the best k of a stream of matches |
-//! | `index` | the rows, and the scan over them |
+//! | `index` | the rows, and the ways to search them |
+//! | `straightforward` | the search that scores every row: the oracle |
+//! | `packed` | the codes of all rows, in scanning order |
+//! | `order` | that order: by category, similar rows side by side |
+//! | `principal`, `rotation` | pruning by principal components, where a catalog allows it |
+//! | `quantize` | codes of vectors, and the bound of what they lose |
+//! | `kernel` | the instruction sets that multiply codes |
+//! | `scan` | the search over codes: thresholds, hits, rescoring |
+//! | `selection`, `top_k` | the best k of a stream of matches |
 //!
 //! ```
 //! use ndarray::{array, aview1};

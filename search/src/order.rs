@@ -72,3 +72,49 @@ fn widest(rows: &[u32], coordinates: &Array2<f32>) -> usize {
     let variance = |(sum, squares): (f32, f32)| squares - sum * sum / count;
     (0..sums.len()).max_by(|&a, &b| variance(sums[a]).total_cmp(&variance(sums[b]))).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn categories_are_ranges_in_catalog_order() {
+        let (order, starts) = by_category(&[0, 1, 0, 2, 1, 0], 3);
+        assert_eq!(order, [0, 2, 5, 1, 4, 3]);
+        assert_eq!(starts, [0, 3, 5, 6]);
+    }
+
+    #[test]
+    fn similar_rows_share_blocks_and_stay_in_their_category() {
+        // Rows of eight places, scattered over the catalog; four places in each category.
+        let place = |row: u32| (row * 37 % 256) / 32;
+        let category_of: Vec<u32> = (0..256).map(|row| u32::from(place(row) >= 4)).collect();
+        // Categories count from the first that appears.
+        assert_eq!(category_of[0], 0);
+        let (mut order, starts) = by_category(&category_of, 2);
+        let coordinates = Array2::from_shape_fn((256, 2), |(row, column)| {
+            let place = place(row as u32);
+            (if column == 0 { place % 2 * 2 } else { place / 2 % 2 }) as f32
+        });
+        by_similarity(&mut order, &starts, &coordinates);
+        let mut seen = order.clone();
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq(0..256), "a permutation");
+        for (category, bounds) in (0..).zip(starts.windows(2)) {
+            assert!(
+                order[bounds[0] as usize..bounds[1] as usize].iter().all(|&row| category_of[row as usize] == category)
+            );
+        }
+        for block in order.chunks(BLOCK) {
+            assert!(block.iter().all(|&row| place(row) == place(block[0])), "{block:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_all_the_same_are_split_too() {
+        let (mut order, starts) = by_category(&[0; 1_000], 1);
+        by_similarity(&mut order, &starts, &Array2::zeros((1_000, 4)));
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..1_000));
+    }
+}

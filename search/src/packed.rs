@@ -9,7 +9,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
-use crate::kernel::{BLOCK, Kernel};
+use crate::kernel::{BLOCK, Kernel, STEP};
 use crate::order;
 use crate::principal::{self, Guide};
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
@@ -26,6 +26,13 @@ const CHUNK_BLOCKS: Range<usize> = 4..64;
 /// Blocks of the first chunk of a category: all its rows reach a threshold that is not there yet, so it is small, and
 /// the next ones grow.
 const FIRST_CHUNK_BLOCKS: usize = 4;
+
+/// The most that an index keeps besides the f32 rows, in bytes: for each dimension of a row, and for each row.
+const MEMORY_FOR_DIMENSION: f64 = 1.1;
+const MEMORY_FOR_ROW: f64 = 64.0;
+
+/// What it keeps for each row in any case: twice its norm, its category, its number, scale and error, a share of chunks.
+const KEPT_FOR_ROW: usize = 2 * size_of::<f64>() + 4 * size_of::<u32>() + 1;
 
 /// Rows in scanning order, coded.
 #[derive(Debug)]
@@ -64,7 +71,14 @@ impl Packed {
             Array2::from_shape_vec((numbers.len(), dimension), units).expect("a vector for each row")
         };
         let (mut order, starts) = order::by_category(category_of, category_count);
-        let pruning = principal::fit(&units, dimension, &mut order, &starts);
+        // What every index keeps, and what it may.
+        let plain = order.len() * (KEPT_FOR_ROW + dimension.next_multiple_of(STEP)) + size_of_val(starts.as_slice());
+        let room = (order.len() as f64 * (MEMORY_FOR_DIMENSION * dimension as f64 + MEMORY_FOR_ROW)) as usize;
+        let pruning = if plain + principal::memory_bytes(order.len(), dimension) <= room {
+            principal::fit(&units, dimension, &mut order, &starts)
+        } else {
+            None
+        };
         let rotation = pruning.as_ref().map(|pruning| Rotation::new(&pruning.axes));
         let (cuts, guide) =
             pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.guide)));
@@ -204,4 +218,57 @@ fn chunks(starts: &[u32], blocks: usize, full: usize) -> Vec<u32> {
 fn append_unit(vector: &[f32], norm: f64, to: &mut Vec<f32>) {
     let inverse = 1.0 / norm;
     to.extend(vector.iter().map(|&value| (f64::from(value) * inverse) as f32));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(categories: &[u32], count: u32) -> Packed {
+        let rows: Vec<f32> = (0..categories.len()).flat_map(|row| [1.0, row as f32]).collect();
+        let norms: Vec<f64> = rows.chunks(2).map(crate::score::norm).collect();
+        Packed::build(&rows, 2, &norms, categories, count, Kernel::Portable)
+    }
+
+    #[test]
+    fn every_position_is_in_one_chunk_and_one_category() {
+        for (rows, count) in [(256, 1), (5_000, 1), (5_001, 3), (5_000, 2_500), (30_000, 7)] {
+            let categories: Vec<u32> = (0..rows).map(|row| row % count).collect();
+            let packed = packed(&categories, count);
+            let mut next = 0;
+            for chunk in 0..packed.chunks() {
+                let blocks = packed.blocks(chunk);
+                assert!(!blocks.is_empty() && blocks.len() * BLOCK <= packed.chunk_rows());
+                assert_eq!(
+                    packed.rows(blocks.clone()).len(),
+                    (blocks.end * BLOCK).min(rows as usize) - blocks.start * BLOCK
+                );
+                for (category, positions) in packed.categories(blocks) {
+                    assert_eq!(positions.start, next);
+                    next = positions.end;
+                    for position in positions {
+                        let row = packed.row(position);
+                        assert_eq!(categories[row as usize], category);
+                        assert!(packed.positions(category).contains(&position));
+                        let norm = crate::score::norm(&[1.0, row as f32]);
+                        assert_eq!(packed.norm(position).to_bits(), norm.to_bits());
+                    }
+                }
+            }
+            assert_eq!(next, rows as usize);
+        }
+    }
+
+    #[test]
+    fn chunks_are_small_where_a_large_category_starts() {
+        let sizes = |starts: &[u32], blocks| {
+            let chunks = chunks(starts, blocks, 20);
+            chunks.windows(2).map(|bounds| bounds[1] - bounds[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&[0, 1_600], 100), [4, 8, 16, 20, 20, 20, 12]);
+        assert_eq!(sizes(&[0, 648, 1_600], 100), [4, 8, 16, 12, 4, 8, 16, 20, 12]);
+        // None of these fills several chunks.
+        let tiny: Vec<u32> = (0..=100).map(|category| category * 16).collect();
+        assert_eq!(sizes(&tiny, 100), [20; 5]);
+    }
 }

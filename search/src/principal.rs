@@ -17,9 +17,6 @@ use crate::kernel::{BLOCK, Kernel, STEP};
 use crate::order;
 use crate::top_k::{Match, TopK};
 
-/// The axes take 4 D^2 bytes, which must be little beside the rows' 4 n D.
-const ROWS_PER_DIMENSION_MIN: usize = 40;
-
 /// Below, a scan is short anyway; above, the eigenvectors (D^3) would take longer than a start should.
 const DIMENSIONS: RangeInclusive<usize> = 64..=2_048;
 
@@ -27,7 +24,7 @@ const DIMENSIONS: RangeInclusive<usize> = 64..=2_048;
 const MOMENT_ROWS: usize = 16_384;
 
 /// Leading components by which rows are called similar.
-pub(crate) const COMPONENTS: usize = 32;
+pub(crate) const COMPONENTS: usize = 16;
 
 /// The trial: queries, the rank whose score is the threshold, blocks.
 const TRIAL_QUERIES: usize = 32;
@@ -102,9 +99,17 @@ impl Guide {
     }
 }
 
+/// The most that pruning adds to an index: the axes, the guide, and the norms of two more segments.
+pub(crate) fn memory_bytes(rows: usize, dimension: usize) -> usize {
+    let of_row = size_of::<f32>() * (2 * 2 + 2) + size_of::<f32>() * COMPONENTS / BLOCK;
+    let of_dimension = size_of::<f32>() * (dimension + COMPONENTS);
+    let padding = 2 * BLOCK * (of_row + dimension);
+    rows * of_row + dimension * of_dimension + padding
+}
+
 /// Decides how to prune, and brings similar rows in `order` together then.
 pub(crate) fn fit(vectors: &Vectors<'_>, dimension: usize, order: &mut [u32], starts: &[u32]) -> Option<Pruning> {
-    if order.len() < ROWS_PER_DIMENSION_MIN * dimension || !DIMENSIONS.contains(&dimension) {
+    if order.len() < TRIAL_QUERIES * BLOCK || !DIMENSIONS.contains(&dimension) {
         return None;
     }
     let components = components(vectors, dimension, order.len());
@@ -246,4 +251,81 @@ fn mix(axes: &mut Array2<f64>, from: usize, end: usize) {
     // Rows of the transform mix the axes, so every new axis has a share of each old one.
     let mixed = axes.slice(s![.., from..end]).dot(&transform.t());
     axes.slice_mut(s![.., from..end]).assign(&mixed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog(rows: usize, dimension: usize, decay: f32) -> Array2<f32> {
+        let mut state = 3_u64;
+        let mut vectors = Array2::from_shape_fn((rows, dimension), |(_, column)| {
+            // The sum of some uniform numbers: about normal.
+            let mut sum = 0.0;
+            for _ in 0..4 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                sum += (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
+            }
+            sum * decay.powi(column as i32)
+        });
+        for mut vector in vectors.outer_iter_mut() {
+            let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+            vector.mapv_inplace(|value| value / norm);
+        }
+        vectors
+    }
+
+    fn fit_all(vectors: &Array2<f32>) -> (Option<Pruning>, Vec<u32>) {
+        let (mut order, starts) = order::by_category(&vec![0; vectors.nrows()], 1);
+        let rows = |rows: &[u32]| {
+            Array2::from_shape_fn((rows.len(), vectors.ncols()), |(at, column)| vectors[(rows[at] as usize, column)])
+        };
+        let pruning = fit(&rows, vectors.ncols(), &mut order, &starts);
+        (pruning, order)
+    }
+
+    #[test]
+    fn an_uneven_catalog_is_pruned_after_its_leading_components() {
+        let vectors = catalog(6_000, 128, 0.9);
+        let (pruning, order) = fit_all(&vectors);
+        let pruning = pruning.unwrap();
+        assert_eq!(pruning.cuts.last(), Some(&128));
+        assert!(pruning.cuts[0] <= 96 && pruning.cuts.is_sorted(), "{:?}", pruning.cuts);
+        assert!(!order.is_sorted(), "similar rows are brought together");
+        // Orthonormal, and most of the energy is before the first cut.
+        let products = pruning.axes.t().dot(&pruning.axes);
+        for ((i, j), product) in products.indexed_iter() {
+            assert!((product - f64::from(u8::from(i == j))).abs() < 1e-9);
+        }
+        let rotated = vectors.mapv(f64::from).dot(&pruning.axes);
+        let energy = |part: ndarray::ArrayView2<'_, f64>| part.iter().map(|value| value * value).sum::<f64>();
+        let head = energy(rotated.slice(s![.., ..pruning.cuts[0]])) / energy(rotated.view());
+        assert!(head > 0.7, "{head}");
+    }
+
+    #[test]
+    fn a_catalog_that_is_the_same_in_all_directions_is_left_as_it_is() {
+        let (pruning, order) = fit_all(&catalog(6_000, 128, 1.0));
+        assert!(pruning.is_none());
+        assert!(order.is_sorted());
+    }
+
+    #[test]
+    fn the_guide_rates_the_blocks_of_a_vector_s_neighbours_best() {
+        let vectors = catalog(6_000, 128, 0.9);
+        let (pruning, order) = fit_all(&vectors);
+        let guide = pruning.unwrap().guide;
+        for kernel in Kernel::available() {
+            let mut found = 0;
+            for (position, &row) in order.iter().enumerate().step_by(143) {
+                let vector: Vec<f64> = vectors.row(row as usize).iter().map(|&value| f64::from(value)).collect();
+                let mut ratings = Vec::new();
+                guide.rate(kernel, &vector, &mut ratings);
+                assert!(ratings.len() >= order.len() / BLOCK);
+                let better = ratings.iter().filter(|&&rating| rating > ratings[position / BLOCK]).count();
+                found += usize::from(better < 5);
+            }
+            assert!(found > 25, "{kernel}: only {found} of 42 are in one of the five best blocks");
+        }
+    }
 }

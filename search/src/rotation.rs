@@ -80,3 +80,63 @@ impl Rotation {
         self.axes.len() * size_of::<f32>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Orthonormal axes: a reflection.
+    fn axes(dimension: usize) -> Array2<f64> {
+        let normal: Vec<f64> = (0..dimension).map(|at| ((at * 7 + 3) % 11) as f64 - 5.0).collect();
+        let square: f64 = normal.iter().map(|value| value * value).sum();
+        Array2::from_shape_fn((dimension, dimension), |(i, j)| {
+            f64::from(u8::from(i == j)) - 2.0 * normal[i] * normal[j] / square
+        })
+    }
+
+    fn units(count: usize, dimension: usize) -> Array2<f32> {
+        let mut vectors = Array2::from_shape_fn((count, dimension), |(i, j)| ((i * 31 + j * 17) % 23) as f32 - 11.0);
+        for mut vector in vectors.outer_iter_mut() {
+            let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+            vector.mapv_inplace(|value| value / norm);
+        }
+        vectors
+    }
+
+    #[test]
+    fn rotated_vectors_are_within_the_error() {
+        for dimension in [64, 100, 385] {
+            let rotation = Rotation::new(&axes(dimension));
+            // Few vectors and many take different ways.
+            for count in [1, 3, 4, 33] {
+                let vectors = units(count, dimension);
+                let rotated = rotation.apply(&vectors);
+                let exact = vectors.mapv(f64::from).dot(&rotation.axes.mapv(f64::from));
+                for (rotated, exact) in rotated.outer_iter().zip(exact.outer_iter()) {
+                    let square: f64 =
+                        rotated.iter().zip(exact).map(|(&rotated, exact)| (f64::from(rotated) - exact).powi(2)).sum();
+                    let error = f64::from(rotation.error);
+                    assert!(square.sqrt() <= error, "{} > {error}", square.sqrt());
+                    assert!(error < 2e-4, "{error} would prune nothing");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_defect_bounds_how_much_products_change() {
+        // Axes that are visibly not orthonormal.
+        let mut axes = axes(80);
+        axes[(3, 5)] += 0.01;
+        axes[(70, 70)] -= 0.02;
+        let rotation = Rotation::new(&axes);
+        let exact = rotation.axes.mapv(f64::from);
+        let vectors = units(40, 80).mapv(f64::from);
+        let rotated = vectors.dot(&exact);
+        let change = &rotated.dot(&rotated.t()) - &vectors.dot(&vectors.t());
+        let largest = change.iter().fold(0.0_f64, |largest, change| largest.max(change.abs()));
+        assert!(largest > 1e-4 && largest <= rotation.defect, "{largest}, {}", rotation.defect);
+        let orthonormal = Rotation::new(&super::tests::axes(80));
+        assert!(orthonormal.defect < 1e-5, "{}", orthonormal.defect);
+    }
+}

@@ -7,7 +7,7 @@ mod oracle;
 use std::sync::LazyLock;
 
 use ndarray::{Array2, ArrayView1};
-use nearline_search::{Grouping, Index, Query, Ranking};
+use nearline_search::{Grouping, Index, Kernel, Query, Ranking};
 use oracle::{Answer, Question};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -25,9 +25,9 @@ struct Catalog {
 }
 
 impl Catalog {
-    fn index(&self) -> Index {
+    fn index(&self, kernel: Kernel) -> Index {
         let rows = Array2::from_shape_vec((self.rows.len(), self.rows[0].len()), self.rows.concat()).unwrap();
-        Index::build(rows, self.categories.clone()).unwrap()
+        Index::build_with(rows, self.categories.clone(), kernel).unwrap()
     }
 }
 
@@ -47,28 +47,42 @@ fn plain(ranking: &Ranking) -> Answer {
     groups.map(|group| (group.category, group.matches.iter().map(|m| (m.row, m.score.to_bits())).collect())).collect()
 }
 
-/// Asks all questions as one batch in each pool, and each question alone, and compares with the oracle.
+/// Asks all questions as one batch in each pool, and each question alone, of each kernel, and compares with the oracle.
 fn check(catalog: &Catalog, questions: &[Question]) {
-    let index = catalog.index();
     let expected: Vec<Answer> =
         questions.iter().map(|question| oracle::answer(&catalog.rows, &catalog.categories, question)).collect();
     let queries: Vec<Query<'_>> = questions.iter().map(query).collect();
-    for pool in &*POOLS {
-        let threads = pool.current_num_threads();
-        let together = pool.install(|| index.search(&queries)).unwrap();
-        assert_eq!(together.iter().map(plain).collect::<Vec<_>>(), expected, "one batch, {threads} threads");
+    for kernel in Kernel::available() {
+        let index = catalog.index(kernel);
+        for pool in &*POOLS {
+            let threads = pool.current_num_threads();
+            let together = pool.install(|| index.search(&queries)).unwrap();
+            assert_eq!(
+                together.iter().map(plain).collect::<Vec<_>>(),
+                expected,
+                "{kernel}, one batch, {threads} threads"
+            );
+            for (ranking, question) in together.iter().zip(questions) {
+                check_work(catalog, ranking, question);
+            }
+        }
         for (position, (query, expected)) in queries.iter().zip(&expected).enumerate() {
+            let pool = &POOLS[position % POOLS.len()];
             let alone = pool.install(|| index.search(&[*query])).unwrap();
             assert_eq!(alone.len(), 1);
-            assert_eq!(&plain(&alone[0]), expected, "query {position} alone, {threads} threads");
-        }
-        for (ranking, question) in together.iter().zip(questions) {
-            let in_reach = |of: &&u32| question.categories.as_ref().is_none_or(|wanted| wanted.contains(of));
-            let in_reach = catalog.categories.iter().filter(in_reach).count() as u64;
-            let matches: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
-            assert!((matches as u64..=in_reach).contains(&ranking.rescored), "rescored {} rows", ranking.rescored);
+            assert_eq!(&plain(&alone[0]), expected, "{kernel}, query {position} alone");
         }
     }
+    let straightforward = catalog.index(Kernel::Portable).search_straightforward(&queries).unwrap();
+    assert_eq!(straightforward.iter().map(plain).collect::<Vec<_>>(), expected, "straightforward");
+}
+
+/// No row is scored twice or without need.
+fn check_work(catalog: &Catalog, ranking: &Ranking, question: &Question) {
+    let in_reach = |of: &&u32| question.categories.as_ref().is_none_or(|wanted| wanted.contains(of));
+    let in_reach = catalog.categories.iter().filter(in_reach).count() as u64;
+    let matches: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
+    assert!((matches as u64..=in_reach).contains(&ranking.rescored), "rescored {} rows", ranking.rescored);
 }
 
 /// Category numbers from 0 by first appearance, from labels of any kind.
@@ -162,7 +176,7 @@ fn catalog_and_questions(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
-    fn rankings_equal_the_oracle((catalog, questions) in catalog_and_questions(1..70, 1..120)) {
+    fn rankings_equal_the_oracle((catalog, questions) in catalog_and_questions(1..70, 1..600)) {
         check(&catalog, &questions);
     }
 }
@@ -229,7 +243,7 @@ fn the_order_of_summation_decides_rankings() {
     let length = (2.0 * f64::from(big) * f64::from(big)).sqrt();
     let winner = ((7.0 / (3.0 * length)) as f32).to_bits();
     let question = plain_question(vec![1.0; 9], 2, false);
-    let rankings = catalog.index().search(&[query(&question)]).unwrap();
+    let rankings = catalog.index(Kernel::fastest()).search(&[query(&question)]).unwrap();
     assert_eq!(plain(&rankings[0]), [(None, vec![(1, winner), (0, 0.0_f32.to_bits())])]);
     check(&catalog, &[question]);
 }
@@ -254,6 +268,76 @@ fn thousands_of_tiny_categories_each_have_their_group() {
     let mut vectors = |count| (0..count).map(|_| (0..12).map(|_| noise()).collect()).collect::<Vec<Vec<f32>>>();
     let catalog = Catalog { rows: vectors(12_000), categories: (0..12_000).map(|row| row % 5_000).collect() };
     let questions: Vec<Question> = vectors(2).into_iter().map(|vector| plain_question(vector, 1_000, true)).collect();
+    check(&catalog, &questions);
+}
+
+/// Vectors whose components shrink geometrically, so that the engine prunes by principal components; every tenth row is
+/// another one's duplicate, or close to it.
+fn uneven(rows: usize, dimension: usize) -> Vec<Vec<f32>> {
+    let mut noise = noise(3);
+    let mut vectors: Vec<Vec<f32>> = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let mut vector: Vec<f32> =
+            (0..dimension).map(|column| noise() * 0.9_f32.powi(i32::try_from(column).unwrap())).collect();
+        if row % 10 == 9 {
+            vector.clone_from(&vectors[row - 5]);
+            if row % 20 == 19 {
+                vector[row % dimension] += 1e-6;
+            }
+        }
+        vectors.push(vector);
+    }
+    vectors
+}
+
+#[test]
+fn catalogs_that_are_pruned_by_principal_components_equal_the_oracle() {
+    let rows = uneven(12_000, 128);
+    for categories in [1, 3, 700] {
+        let catalog = Catalog { rows: rows.clone(), categories: (0..12_000).map(|row| row % categories).collect() };
+        let questions: Vec<Question> = (0..12)
+            .map(|at| {
+                let mut vector = rows[at * 863].clone();
+                vector[at] += 0.05;
+                let exclude = if at % 3 == 0 { vec![u32::try_from(at * 863).unwrap(), 4, 5] } else { vec![] };
+                let min_score = (at % 4 == 1).then_some(0.7);
+                let asked = (at % 5 == 2).then(|| vec![0, categories / 2]);
+                Question {
+                    exclude,
+                    min_score,
+                    categories: asked,
+                    ..plain_question(vector, [1, 10, 100][at % 3], at % 2 == 0)
+                }
+            })
+            .collect();
+        check(&catalog, &questions);
+    }
+}
+
+#[test]
+fn near_ties_by_the_thousand_are_told_apart() {
+    // All rows score within a few units in the last place of each other, far closer than codes can tell.
+    let mut noise = noise(4);
+    let base: Vec<f32> = (0..100).map(|_| noise()).collect();
+    let rows = (0..5_000).map(|_| base.iter().map(|value| value + noise() * 2e-7).collect()).collect();
+    let catalog = Catalog { rows, categories: (0..5_000).map(|row| row / 2_500).collect() };
+    let questions = [(1, true), (10, false), (1_000, true), (1_000, false)];
+    check(&catalog, &questions.map(|(top_k, by_category)| plain_question(base.clone(), top_k, by_category)));
+}
+
+#[test]
+fn more_queries_than_one_scan_takes_are_all_answered() {
+    let mut noise = noise(5);
+    let mut vectors = |count| (0..count).map(|_| (0..33).map(|_| noise()).collect()).collect::<Vec<Vec<f32>>>();
+    let catalog = Catalog { rows: vectors(700), categories: (0..700).map(|row| row % 3).collect() };
+    let questions: Vec<Question> = vectors(131)
+        .into_iter()
+        .enumerate()
+        .map(|(at, vector)| Question {
+            categories: (at % 7 == 0).then(|| vec![u32::try_from(at).unwrap() % 3]),
+            ..plain_question(vector, 1 + at % 9, at % 2 == 0)
+        })
+        .collect();
     check(&catalog, &questions);
 }
 
@@ -295,7 +379,7 @@ fn strided_and_reversed_views_are_searched_as_they_read() {
 #[test]
 fn an_empty_batch_has_no_rankings() {
     let catalog = Catalog { rows: vec![vec![1.0]], categories: vec![0] };
-    assert_eq!(catalog.index().search(&[]).unwrap(), []);
+    assert_eq!(catalog.index(Kernel::fastest()).search(&[]).unwrap(), []);
 }
 
 #[test]
@@ -308,7 +392,7 @@ fn groups_without_matches_are_there_and_empty() {
         ..plain_question(vec![1.0], 5, true)
     };
     let overall = Question { by_category: false, ..none_left.clone() };
-    let index = catalog.index();
+    let index = catalog.index(Kernel::fastest());
     let rankings = index.search(&[query(&none_left), query(&overall)]).unwrap();
     assert_eq!(plain(&rankings[0]), [(Some(0), vec![]), (Some(2), vec![])]);
     assert_eq!(plain(&rankings[1]), [(None, vec![])]);
