@@ -45,7 +45,8 @@ pub struct Ranking {
     /// [`Grouping::ByCategory`]: one for each asked-for category in catalog order, those without matches included.
     /// [`Grouping::Overall`]: exactly one.
     pub groups: Vec<Group>,
-    /// How many rows had their exact score computed for this query: a measure of work, not part of the result.
+    /// How often a row's exact score was computed for this query: a measure of work, not part of the result. A row that
+    /// was scored twice counts twice.
     pub rescored: u64,
 }
 

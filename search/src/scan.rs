@@ -42,10 +42,11 @@ pub(crate) fn search(
 ) -> Option<Vec<Selection>> {
     let coded = packed.code(queries);
     let floors: Vec<Floors> = queries.iter().map(Floors::new).collect();
-    if let Some(guide) = &packed.guide {
-        let few = queries.par_iter().zip(&floors).filter(|(query, _)| query.groups.len() <= PRIME_GROUPS_MAX);
-        few.for_each(|(query, floors)| prime(index, packed, guide, query, floors));
-    }
+    let prime = |(query, floors): (&PreparedQuery, &Floors)| match &packed.guide {
+        Some(guide) if query.groups.len() <= PRIME_GROUPS_MAX => prime(index, packed, guide, query, floors),
+        _ => 0,
+    };
+    let primed: Vec<u64> = queries.par_iter().zip(&floors).map(prime).collect();
     let next = AtomicUsize::new(0);
     let threads = rayon::current_num_threads().min(packed.chunks());
     let scanned = (0..threads).into_par_iter().map(|_| {
@@ -61,19 +62,23 @@ pub(crate) fn search(
             scanner.scan(chunk);
         }
     });
-    scanned
-        .try_reduce_with(|mut selections, others| {
-            for (selection, other) in selections.iter_mut().zip(others) {
-                selection.merge(other);
-            }
-            Some(selections)
-        })
-        .expect("there is at least one thread")
+    let selections = scanned.try_reduce_with(|mut selections, others| {
+        for (selection, other) in selections.iter_mut().zip(others) {
+            selection.merge(other);
+        }
+        Some(selections)
+    });
+    let mut selections = selections.expect("there is at least one thread")?;
+    for (selection, primed) in selections.iter_mut().zip(primed) {
+        selection.rescored += primed;
+    }
+    Some(selections)
 }
 
 /// Raises a query's floors to what the most promising rows of each group score, so that the scan starts with
-/// thresholds that are close to the last ones. What it finds here it will find again.
-fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, floors: &Floors) {
+/// thresholds that are close to the last ones. What it finds here the scan will find again. Returns how many it scored.
+fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, floors: &Floors) -> u64 {
+    let mut scored = 0;
     let vector = |position: usize| index.vector(packed.row(position));
     let most = PRIME_BLOCKS.max(query.top_k.div_ceil(BLOCK) + 1);
     let mut ratings = Vec::new();
@@ -123,7 +128,9 @@ fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, f
             keep(position, xy);
         }
         floors.exchange(group, best.threshold());
+        scored += positions.len() as u64;
     }
+    scored
 }
 
 /// For each group of a query the best threshold that some thread has reached: at least top_k rows score that much.

@@ -77,12 +77,12 @@ fn check(catalog: &Catalog, questions: &[Question]) {
     assert_eq!(straightforward.iter().map(plain).collect::<Vec<_>>(), expected, "straightforward");
 }
 
-/// No row is scored twice or without need.
+/// Every match was scored, and no row more than twice.
 fn check_work(catalog: &Catalog, ranking: &Ranking, question: &Question) {
     let in_reach = |of: &&u32| question.categories.as_ref().is_none_or(|wanted| wanted.contains(of));
     let in_reach = catalog.categories.iter().filter(in_reach).count() as u64;
     let matches: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
-    assert!((matches as u64..=in_reach).contains(&ranking.rescored), "rescored {} rows", ranking.rescored);
+    assert!((matches as u64..=2 * in_reach).contains(&ranking.rescored), "rescored {} rows", ranking.rescored);
 }
 
 /// Category numbers from 0 by first appearance, from labels of any kind.
