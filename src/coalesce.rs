@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// The batch that a request was part of was dropped without an answer: its runner panicked or has ended.
@@ -40,7 +41,8 @@ impl<T: Send + 'static, R: Send + 'static> Coalescer<T, R> {
         Self { queue }
     }
 
-    /// Waits for the answer to `request`. Dropping the future withdraws a request that has not been taken yet.
+    /// Waits for the answer to `request`. Dropping the future withdraws a request that has not been taken yet; a batch
+    /// that nobody waits for any more is dropped where it stands.
     ///
     /// # Errors
     /// [`Dropped`] if no answer came.
@@ -63,13 +65,22 @@ where
         if waiting.lock().await.recv_many(&mut batch, cap).await == 0 {
             return;
         }
-        let (requests, answers): (Vec<T>, Vec<_>) =
+        let (requests, mut answers): (Vec<T>, Vec<_>) =
             batch.drain(..).filter(|(_, answer): &Waiting<T, R>| !answer.is_closed()).unzip();
         if requests.is_empty() {
             continue;
         }
         // A task of its own, so that a panic drops this batch's answers and not the runner.
-        match tokio::spawn(run(requests)).await {
+        let mut batch = tokio::spawn(run(requests));
+        let all_gone = join_all(answers.iter_mut().map(oneshot::Sender::closed));
+        let finished = tokio::select! {
+            finished = &mut batch => finished,
+            _ = all_gone => {
+                batch.abort();
+                continue;
+            }
+        };
+        match finished {
             Ok(results) => results.into_iter().zip(answers).for_each(|(result, answer)| {
                 let _ = answer.send(result); // the one who asked may have gone
             }),
@@ -82,7 +93,6 @@ where
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures_util::future::join_all;
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -123,6 +133,28 @@ mod tests {
         });
         assert_eq!(coalescer.call(13).await, Err(Dropped));
         assert_eq!(coalescer.call(7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_nobody_waits_for_is_dropped() {
+        let (started, mut starts) = mpsc::unbounded_channel();
+        let coalescer = Coalescer::start(1, 2, move |batch: Vec<u32>| {
+            let (ends, ended) = oneshot::channel::<()>();
+            started.send(ended).unwrap();
+            async move {
+                if batch[0] == 0 {
+                    std::future::pending::<()>().await;
+                }
+                drop(ends);
+                batch
+            }
+        });
+        let mut both = Box::pin(join_all([coalescer.call(0), coalescer.call(1)]));
+        assert!(futures_util::poll!(&mut both).is_pending());
+        let ended = starts.recv().await.unwrap();
+        drop(both);
+        assert!(ended.await.is_err(), "the batch has dropped what it holds");
+        assert_eq!(coalescer.call(7).await, Ok(7), "the runner goes on");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use nearline_search::Kernel;
 use table::{
     CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MAX_CONCURRENCY,
     EMBEDDING_MODEL, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL, RESULTS_BUCKET,
@@ -115,6 +116,8 @@ pub struct WorkerSettings {
     pub max_attempts: u32,
     /// Threads that scan; `None` = one for each processor.
     pub search_threads: Option<usize>,
+    /// What scans: the one that was set, or the fastest that the processor has.
+    pub kernel: Kernel,
 }
 
 /// What reading and writing records needs.
@@ -165,7 +168,6 @@ impl Reader {
     /// # Errors
     /// All faults at once.
     pub fn worker(mut self) -> Result<WorkerSettings, ConfigError> {
-        self.kernel();
         let settings = WorkerSettings {
             queue_url: self.required(&QUEUE_URL),
             dead_letter_queue_url: self.text(&DEAD_LETTER_QUEUE_URL),
@@ -177,6 +179,7 @@ impl Reader {
             guard: self.guard(),
             embedding: self.embedding_limits(),
             max_attempts: self.whole(&MAX_ATTEMPTS, 1, 1_000) as u32,
+            kernel: self.kernel(),
             search_threads: self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize),
         };
         self.finish(settings)
@@ -259,9 +262,16 @@ impl Reader {
         }
     }
 
-    fn kernel(&mut self) {
-        if let Some(kernel) = self.text(&KERNEL).filter(|kernel| kernel != "portable") {
-            self.faults.push(format!("{} must be {}, was `{kernel}`", KERNEL.name, KERNEL.range));
+    fn kernel(&mut self) -> Kernel {
+        let Some(name) = self.text(&KERNEL) else { return Kernel::fastest() };
+        match name.parse::<Kernel>() {
+            Ok(kernel) if kernel.is_available() => kernel,
+            _ => {
+                let available: Vec<&str> = Kernel::available().map(Kernel::name).collect();
+                let available = available.join(", ");
+                self.faults.push(format!("{} must be one of {available} on this processor, was `{name}`", KERNEL.name));
+                Kernel::Portable
+            }
         }
     }
 
@@ -333,9 +343,32 @@ mod tests {
             "NEARLINE_CATALOG must be s3://BUCKET/PREFIX, was `gs://bucket/prefix`",
             "NEARLINE_MAX_ATTEMPTS must be a whole number from 1 to 1000, was `0`",
             "NEARLINE_SEARCH_THREADS must be a whole number from 1 to 1024, was `many`",
-            "NEARLINE_KERNEL must be portable, was `avx9`",
+            "NEARLINE_KERNEL must be one of portable",
         ] {
             assert!(message.contains(part), "{part} is missing in: {message}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_the_fastest_unless_one_is_set_that_the_processor_has() {
+        let required = [
+            ("NEARLINE_QUEUE_URL", "http://q"),
+            ("NEARLINE_RESULTS_TABLE", "t"),
+            ("NEARLINE_CATALOG", "s3://bucket/prefix"),
+        ];
+        let kernel = |name: Option<&'static str>| {
+            let variables: Vec<_> = required.into_iter().chain(name.map(|name| ("NEARLINE_KERNEL", name))).collect();
+            reader(&variables).worker().map(|settings| settings.kernel)
+        };
+        assert_eq!(kernel(None).unwrap(), Kernel::fastest());
+        for set in Kernel::ALL {
+            match kernel(Some(set.name())) {
+                Ok(kernel) => assert!(kernel == set && set.is_available()),
+                Err(error) => {
+                    assert!(!set.is_available());
+                    assert!(error.to_string().contains(&format!("on this processor, was `{set}`")), "{error}");
+                }
+            }
         }
     }
 

@@ -156,7 +156,7 @@ fn write(rows: Rows, model_id: &str, output: &Path) -> Result<(), CatalogError> 
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(file_error)?;
     artifact::write(std::io::BufWriter::new(file.as_file_mut()), &rows, model_id)?.flush().map_err(file_error)?;
-    super::Catalog::new(rows, String::new(), None)?;
+    super::Catalog::new(rows, String::new(), None, &super::Indexing::default())?;
     file.as_file().sync_all().map_err(file_error)?;
     file.persist(output).map_err(|error| file_error(error.error))?;
     Ok(())

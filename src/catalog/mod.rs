@@ -10,9 +10,11 @@ pub mod refresh;
 pub mod store;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ndarray::Array2;
-use nearline_search::{Index, IndexError};
+use nearline_search::{Index, IndexError, Kernel};
+use rayon::ThreadPool;
 
 use crate::config::CatalogGuard;
 use crate::embed::{ModelError, base_id};
@@ -29,6 +31,21 @@ pub struct Catalog {
     titles: Option<Column>,
     index: Index,
     rows_by_category: Vec<u32>,
+}
+
+/// How catalogs are made searchable.
+#[derive(Debug, Clone)]
+pub struct Indexing {
+    /// What scans them; must be one that the processor has.
+    pub kernel: Kernel,
+    /// The threads that index them; `None` for one a processor.
+    pub pool: Option<Arc<ThreadPool>>,
+}
+
+impl Default for Indexing {
+    fn default() -> Self {
+        Self { kernel: Kernel::fastest(), pool: None }
+    }
 }
 
 /// The columns of an artifact, row by row.
@@ -100,7 +117,12 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::Invalid`], naming row and column (rows count from 0).
-    pub fn new(rows: Rows, version: String, model_id: Option<String>) -> Result<Self, CatalogError> {
+    pub fn new(
+        rows: Rows,
+        version: String,
+        model_id: Option<String>,
+        indexing: &Indexing,
+    ) -> Result<Self, CatalogError> {
         let invalid = |message: String| CatalogError::Invalid(message);
         let count = rows.product_ids.len();
         let products = Names::unique(rows.product_ids.iter().map(String::as_str))
@@ -117,7 +139,12 @@ impl Catalog {
         }
         let vectors = Array2::from_shape_vec((count, rows.dimension), rows.vectors)
             .map_err(|error| invalid(format!("column embedding: {error}")))?;
-        let index = Index::build(vectors, category_of_row).map_err(|error| invalid(index_fault(&error)))?;
+        let build = || Index::build_with(vectors, category_of_row, indexing.kernel);
+        let index = match &indexing.pool {
+            Some(pool) => pool.install(build),
+            None => build(),
+        };
+        let index = index.map_err(|error| invalid(index_fault(&error)))?;
         Ok(Self { version, model_id, products, categories, titles, index, rows_by_category })
     }
 
@@ -230,7 +257,7 @@ mod tests {
 
     #[test]
     fn rows_and_categories_are_found_by_name_and_number() {
-        let catalog = Catalog::new(rows(), "v".into(), None).unwrap();
+        let catalog = Catalog::new(rows(), "v".into(), None, &Indexing::default()).unwrap();
         assert_eq!((catalog.row("c"), catalog.row("d")), (Some(2), None));
         assert_eq!((catalog.category("mugs"), catalog.category_name(0)), (Some(1), "tea"));
         assert_eq!((catalog.title(0), catalog.title(1)), (Some("Assam"), None));
@@ -242,7 +269,7 @@ mod tests {
         let check = |change: fn(&mut Rows), part: &str| {
             let mut rows = rows();
             change(&mut rows);
-            let message = Catalog::new(rows, "v".into(), None).unwrap_err().to_string();
+            let message = Catalog::new(rows, "v".into(), None, &Indexing::default()).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         };
         check(|rows| rows.product_ids[2] = "a".into(), "row 2, column product_id: `a` stands in row 0 already");
@@ -252,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_guard_names_both_sides_and_ignores_region_prefixes() {
-        let catalog = Catalog::new(rows(), "v".into(), Some("eu.cohere.embed-v4:0".into())).unwrap();
+        let catalog =
+            Catalog::new(rows(), "v".into(), Some("eu.cohere.embed-v4:0".into()), &Indexing::default()).unwrap();
         let guard = |model: &str, dimension| CatalogGuard { model_id: Some(model.into()), dimension };
         assert!(catalog.check(&guard("us.cohere.embed-v4:0", Some(2))).is_ok());
         let message = catalog.check(&guard("amazon.titan-embed-text-v2:0", None)).unwrap_err().to_string();

@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Catalog, CatalogError, artifact};
+use super::{Catalog, CatalogError, Indexing, artifact};
 use crate::aws;
 use crate::config::{CatalogLocation, S3Prefix};
 use crate::embed::Model;
@@ -67,12 +67,13 @@ impl Pointer {
 #[derive(Debug, Clone)]
 pub struct CatalogStore {
     s3: Client,
+    indexing: Indexing,
 }
 
 impl CatalogStore {
-    /// A store that reaches S3 through `s3`.
-    pub fn new(s3: Client) -> Self {
-        Self { s3 }
+    /// A store that reaches S3 through `s3`, and indexes what it loads.
+    pub fn new(s3: Client, indexing: Indexing) -> Self {
+        Self { s3, indexing }
     }
 
     /// Loads the current catalog of a location.
@@ -81,7 +82,7 @@ impl CatalogStore {
     /// [`CatalogError`]: nothing there, not what the pointer promises, or not valid.
     pub async fn load(&self, location: &CatalogLocation) -> Result<Catalog, CatalogError> {
         match location {
-            CatalogLocation::File(path) => load_file(path).await,
+            CatalogLocation::File(path) => load_file(path, &self.indexing).await,
             CatalogLocation::S3(prefix) => {
                 let pointer = self.pointer(prefix).await?;
                 self.load_version(prefix, &pointer).await
@@ -126,12 +127,13 @@ impl CatalogStore {
             return Err(corrupt("the object does not exist".into()));
         };
         let expected = pointer.sha256.clone();
+        let indexing = self.indexing.clone();
         let catalog = blocking(move || {
             let sha256 = hex(&Sha256::digest(&body));
             if sha256 != expected {
                 return Ok(Err(format!("its SHA-256 is {sha256}, expected {expected}")));
             }
-            catalog(artifact::read(Cursor::new(body))?, artifact::version(&sha256)).map(Ok)
+            catalog(artifact::read(Cursor::new(body))?, artifact::version(&sha256), &indexing).map(Ok)
         })
         .await?
         .map_err(corrupt)?;
@@ -143,7 +145,7 @@ impl CatalogStore {
     /// # Errors
     /// [`CatalogError`]; the pointer is only written when all else is done.
     pub async fn publish(&self, path: &Path, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
-        let (sha256, catalog) = read_file(path).await?;
+        let (sha256, catalog) = read_file(path, &self.indexing).await?;
         if let Some(model_id) = catalog.model_id() {
             Model::new(model_id, catalog.dimension())?;
         }
@@ -178,9 +180,10 @@ impl CatalogStore {
         let corrupt = |fault: &str| CatalogError::Corrupt { what: what.clone(), fault: fault.into() };
         let body = self.get(&prefix.bucket, &key).await?.ok_or_else(|| corrupt("the object does not exist"))?;
         let bytes = body.len() as u64;
+        let indexing = self.indexing.clone();
         let (sha256, catalog) = blocking(move || {
             let sha256 = hex(&Sha256::digest(&body));
-            let catalog = catalog(artifact::read(Cursor::new(body))?, artifact::version(&sha256))?;
+            let catalog = catalog(artifact::read(Cursor::new(body))?, artifact::version(&sha256), &indexing)?;
             Ok((sha256, catalog))
         })
         .await?;
@@ -227,17 +230,17 @@ impl CatalogStore {
 ///
 /// # Errors
 /// [`CatalogError`].
-pub async fn load_file(path: &Path) -> Result<Catalog, CatalogError> {
-    Ok(read_file(path).await?.1)
+pub async fn load_file(path: &Path, indexing: &Indexing) -> Result<Catalog, CatalogError> {
+    Ok(read_file(path, indexing).await?.1)
 }
 
 /// The SHA-256 of an artifact on disk, and its catalog.
-async fn read_file(path: &Path) -> Result<(String, Catalog), CatalogError> {
+async fn read_file(path: &Path, indexing: &Indexing) -> Result<(String, Catalog), CatalogError> {
     let sha256 = file_sha256(path).await?;
-    let path = path.to_owned();
+    let (path, indexing) = (path.to_owned(), indexing.clone());
     blocking(move || {
         let file = File::open(&path).map_err(|source| CatalogError::File { path, source })?;
-        let catalog = catalog(artifact::read(BufReader::new(file))?, artifact::version(&sha256))?;
+        let catalog = catalog(artifact::read(BufReader::new(file))?, artifact::version(&sha256), &indexing)?;
         Ok((sha256, catalog))
     })
     .await
@@ -252,8 +255,8 @@ async fn file_sha256(path: &Path) -> Result<String, CatalogError> {
     .await
 }
 
-fn catalog(artifact: artifact::Artifact, version: &str) -> Result<Catalog, CatalogError> {
-    Catalog::new(artifact.rows, version.to_owned(), artifact.model_id)
+fn catalog(artifact: artifact::Artifact, version: &str, indexing: &Indexing) -> Result<Catalog, CatalogError> {
+    Catalog::new(artifact.rows, version.to_owned(), artifact.model_id, indexing)
 }
 
 /// Runs what takes seconds of processor or disk off the async threads.

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::{CliError, json, print};
 use crate::aws;
 use crate::catalog::store::{CatalogStore, Pointer, load_file};
-use crate::catalog::{Catalog, CatalogError, artifact, build};
+use crate::catalog::{Catalog, CatalogError, Indexing, artifact, build};
 use crate::config::{CatalogLocation, Reader, S3Prefix};
 use crate::embed::{Bedrock, Embedder, Model, Purpose};
 
@@ -71,7 +71,7 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
 }
 
 async fn store() -> CatalogStore {
-    CatalogStore::new(aws_sdk_s3::Client::new(&aws::sdk_config().await))
+    CatalogStore::new(aws_sdk_s3::Client::new(&aws::sdk_config().await), Indexing::default())
 }
 
 async fn build_catalog(input: &Path, output: &Path) -> Result<(), CliError> {
@@ -147,7 +147,7 @@ impl<'a> Inspection<'a> {
 
 async fn inspect(location: &CatalogLocation, as_json: bool) -> Result<(), CliError> {
     let catalog = match location {
-        CatalogLocation::File(path) => load_file(path).await?,
+        CatalogLocation::File(path) => load_file(path, &Indexing::default()).await?,
         location @ CatalogLocation::S3(_) => store().await.load(location).await?,
     };
     let inspection = Inspection::new(&catalog);

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{CliError, json, print};
 use crate::aws;
-use crate::catalog::Catalog;
 use crate::catalog::store::CatalogStore;
+use crate::catalog::{Catalog, Indexing};
 use crate::config::{Reader, WorkerSettings};
 use crate::embed::{Bedrock, Embedder, Model, Purpose};
 
@@ -89,7 +89,7 @@ async fn check_all(settings: &WorkerSettings) -> Vec<Check> {
         None => Check::ok("results bucket", "none is set")
             .advise("set NEARLINE_RESULTS_BUCKET: without it results above 350 KB are rejected as result_too_large"),
     });
-    match CatalogStore::new(aws_sdk_s3::Client::new(&config)).load(&settings.catalog).await {
+    match CatalogStore::new(aws_sdk_s3::Client::new(&config), Indexing::default()).load(&settings.catalog).await {
         Err(error) => checks.push(Check::failed(
             "catalog",
             error.to_string(),

@@ -16,15 +16,15 @@ use nearline_contract::limits::{TOP_K_DEFAULT, TOP_K_MAX};
 use nearline_contract::{
     ErrorCode, Group, GroupBy, JobError, RecordError, Refusal, SearchJob, Status, Target, receive,
 };
-use nearline_search::{Query, Ranking};
+use nearline_search::{Kernel, Query, Ranking, UnknownKernel};
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{CliError, json, print};
 use crate::aws;
-use crate::catalog::Catalog;
 use crate::catalog::store::load_file;
+use crate::catalog::{Catalog, Indexing};
 use crate::config::Reader;
 use crate::embed::{Bedrock, Embedder, Model, Purpose};
 use crate::fault::Fault;
@@ -57,6 +57,9 @@ pub(super) struct SearchArgs {
     /// Threads that scan [default: one for each processor]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     threads: Option<u16>,
+    /// What scans: portable, avx2, avx512vnni, dotprod or i8mm [default: the fastest that the processor has]
+    #[arg(long, value_parser = kernel)]
+    kernel: Option<Kernel>,
     /// Results as JSON Lines, one line a query, in order [default: standard output]
     #[arg(long)]
     output: Option<PathBuf>,
@@ -111,15 +114,17 @@ struct Prepared {
 }
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
-    let catalog = load_file(&args.catalog).await?;
-    let inputs = inputs(&args, &catalog)?;
-    let (ids, jobs): (Vec<_>, Vec<_>) = inputs.into_iter().map(|input| (input.request_id, input.job)).unzip();
-    let prepared = prepare(&catalog, jobs).await?;
     let mut pool = ThreadPoolBuilder::new();
     if let Some(threads) = args.threads {
         pool = pool.num_threads(usize::from(threads));
     }
     let pool = pool.build().map_err(|error| CliError::Other(format!("search threads: {error}")))?;
+    let pool = Arc::new(pool);
+    let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), pool: Some(Arc::clone(&pool)) };
+    let catalog = load_file(&args.catalog, &indexing).await?;
+    let inputs = inputs(&args, &catalog)?;
+    let (ids, jobs): (Vec<_>, Vec<_>) = inputs.into_iter().map(|input| (input.request_id, input.job)).unzip();
+    let prepared = prepare(&catalog, jobs).await?;
     let queries: Vec<Query<'_>> =
         prepared.iter().flatten().map(|prepared| prepared.filter.query(&prepared.vector)).collect();
     let mut rankings: Vec<Ranking> = Vec::with_capacity(queries.len());
@@ -152,6 +157,13 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
         line(request_id, results)
     });
     output(&args, lines, &figures)
+}
+
+/// A kernel that this processor can run.
+fn kernel(name: &str) -> Result<Kernel, String> {
+    let kernel: Kernel = name.parse().map_err(|error: UnknownKernel| error.to_string())?;
+    let available: Vec<&str> = Kernel::available().map(Kernel::name).collect();
+    if kernel.is_available() { Ok(kernel) } else { Err(format!("this processor can run {}", available.join(", "))) }
 }
 
 fn line(request_id: Option<String>, results: Result<Vec<Group>, JobError>) -> Line {

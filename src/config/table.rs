@@ -110,7 +110,7 @@ pub(super) const SEARCH_THREADS: Setting = Setting {
 pub(super) const KERNEL: Setting = Setting {
     name: "NEARLINE_KERNEL",
     default: None,
-    range: "portable",
+    range: "portable, avx2, avx512vnni, dotprod, i8mm; one that the processor has",
     required_by: "",
     meaning: "scoring kernel; unset: the fastest that the processor has (every kernel gives the same bits)",
 };

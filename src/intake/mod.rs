@@ -14,7 +14,7 @@ use rayon::ThreadPoolBuilder;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::store::CatalogStore;
-use crate::catalog::{Catalog, CatalogError, refresh};
+use crate::catalog::{Catalog, CatalogError, Indexing, refresh};
 use crate::config::{ConfigError, WorkerSettings};
 use crate::embed::Bedrock;
 use crate::fault::Fault;
@@ -56,7 +56,8 @@ pub async fn start(
     }
     let pool = Arc::new(threads.build()?);
     let bedrock = Bedrock::new(config, settings.embedding);
-    let store = CatalogStore::new(aws_sdk_s3::Client::new(config));
+    let indexing = Indexing { kernel: settings.kernel, pool: Some(Arc::clone(&pool)) };
+    let store = CatalogStore::new(aws_sdk_s3::Client::new(config), indexing);
     let catalog = store.load(&settings.catalog).await?;
     catalog.check(&settings.guard)?;
     tracing::info!(
@@ -65,6 +66,8 @@ pub async fn start(
         dimension = catalog.dimension(),
         model = catalog.model_id(),
         memory_bytes = catalog.memory_bytes(),
+        kernel = catalog.index().kernel(),
+        threads = pool.current_num_threads(),
         "the catalog is loaded"
     );
     let version = catalog.version().to_owned();

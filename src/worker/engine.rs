@@ -1,6 +1,7 @@
 //! One catalog with what it takes to search it: the embedder of its model, and the scan that all jobs share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nearline_contract::{ErrorCode, Group, JobError, SearchJob, Target};
 use nearline_search::{Query, Ranking};
@@ -128,14 +129,27 @@ pub fn no_model() -> JobError {
     JobError::new(ErrorCode::MissingField, message)
 }
 
+/// Stops a scan that nobody waits for any more, so that its threads are free for the next one.
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 async fn scan(catalog: Arc<Catalog>, pool: Arc<ThreadPool>, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {
     let count = batch.len();
+    let dropped = SetOnDrop(Arc::default());
+    let cancelled = Arc::clone(&dropped.0);
     let scanned = tokio::task::spawn_blocking(move || {
         let queries: Vec<Query<'_>> = batch.iter().map(|scan| scan.filter.query(&scan.vector)).collect();
-        pool.install(|| catalog.index().search(&queries))
+        pool.install(|| catalog.index().search_unless(&cancelled, &queries))
     });
     match scanned.await {
-        Ok(Ok(rankings)) => rankings.into_iter().map(Ok).collect(),
+        Ok(Ok(Some(rankings))) => rankings.into_iter().map(Ok).collect(),
+        // Only if this task is dropped, which ends here.
+        Ok(Ok(None)) => Vec::new(),
         // Every query was checked on its way here, so either is a bug; the jobs come back and are counted.
         Ok(Err(error)) => vec![Err(Fault::Retry(format!("search: {error}"))); count],
         Err(panic) => vec![Err(Fault::Retry(format!("search: {panic}"))); count],

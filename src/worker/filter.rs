@@ -152,7 +152,7 @@ pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Rows;
+    use crate::catalog::{Indexing, Rows};
 
     const CATEGORIES: usize = 101;
     const ROWS: usize = CATEGORIES * 1_000;
@@ -165,7 +165,7 @@ mod tests {
             vectors: vec![1.0; ROWS],
             dimension: 1,
         };
-        Catalog::new(rows, String::new(), None).unwrap()
+        Catalog::new(rows, String::new(), None, &Indexing::default()).unwrap()
     }
 
     fn job(fields: &str) -> SearchJob {

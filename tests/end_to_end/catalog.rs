@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nearline::catalog::{Rows, artifact, store};
+use nearline::catalog::{Indexing, Rows, artifact, store};
 use nearline_contract::{ErrorCode, Status};
 
 use crate::world::{DIMENSION, MODEL, World, example_rows, until, write_artifact};
@@ -37,7 +37,7 @@ async fn a_build_that_was_throttled_goes_on_where_it_was_and_builds_the_same_byt
     assert_eq!(std::fs::read(&output).unwrap(), bytes);
     world.stack.bedrock().set_fault(None);
     assert!(world.nearline(&build).await.status.success());
-    let loaded = store::load_file(&output).await.unwrap();
+    let loaded = store::load_file(&output, &Indexing::default()).await.unwrap();
     assert_eq!((loaded.rows(), loaded.dimension(), loaded.model_id()), (4, DIMENSION, Some(MODEL)));
     assert_eq!(loaded.title(1), None);
 
