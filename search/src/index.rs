@@ -18,6 +18,9 @@ use crate::{scan, straightforward};
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
 const PACKED_ROWS_MIN: usize = 256;
 
+/// In more dimensions than this the 32-bit sums of codes could overflow.
+const PACKED_DIMENSION_MAX: usize = 1 << 16;
+
 /// Queries that are scanned together at most: their codes and thresholds stay in cache beside those of the rows.
 const BATCH_MAX: usize = 64;
 
@@ -100,7 +103,8 @@ impl Index {
         let category_count = count_dense(&categories)?;
         let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
         let norms = positive_norms(&rows)?;
-        let packed = (row_count >= PACKED_ROWS_MIN).then(|| {
+        let packs = row_count >= PACKED_ROWS_MIN && dimension <= PACKED_DIMENSION_MAX;
+        let packed = packs.then(|| {
             let vectors = standard_layout(&rows);
             Packed::build(vectors, dimension, &norms, &categories, category_count, kernel)
         });
