@@ -281,7 +281,7 @@ mod tests {
         Array2::from_shape_fn((rows, dimension), |(_, column)| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let noise = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
-            noise * 0.9_f32.powi(column as i32)
+            noise * 0.9_f32.powf(column as f32)
         })
     }
 

@@ -266,7 +266,7 @@ mod tests {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 sum += (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
             }
-            sum * decay.powi(column as i32)
+            sum * decay.powf(column as f32)
         });
         for mut vector in vectors.outer_iter_mut() {
             let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();

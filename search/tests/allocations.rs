@@ -1,7 +1,5 @@
 //! The scan allocates nothing: a search over many times the rows allocates as often as one over few.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use allocation_counter::measure;
 use ndarray::{Array2, ArrayView1};
 use nearline_search::{Grouping, Index, Kernel, Query};
