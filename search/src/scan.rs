@@ -18,7 +18,8 @@ use crate::score::cosine;
 use crate::selection::Selection;
 use crate::top_k::{Match, TopK, ordered, unordered};
 
-/// Queries with more groups than this start without: scoring rows for each would take longer than it saves.
+/// Queries with more groups than this start without such scores: they would take longer than they save. Nor are blocks
+/// pruned for them, as the thresholds of small groups are low.
 const PRIME_GROUPS_MAX: usize = 8;
 
 /// If more than this share of the blocks passes the head, the next chunks are scanned whole at once...
@@ -183,6 +184,7 @@ impl<'a> Scanner<'a> {
         floors: &'a [Floors],
     ) -> Self {
         let rows = packed.chunk_rows() * queries.len();
+        let many = queries.iter().filter(|query| query.groups.len() > PRIME_GROUPS_MAX).count();
         Self {
             index,
             packed,
@@ -197,7 +199,7 @@ impl<'a> Scanner<'a> {
             tiles: Tiles::default(),
             thresholds: Vec::with_capacity(rows),
             hits: Hits::default(),
-            unpruned: 0,
+            unpruned: if 2 * many > queries.len() { usize::MAX } else { 0 },
             categories: Vec::new(),
         }
     }

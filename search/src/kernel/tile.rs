@@ -284,14 +284,16 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
         let look = last || scan.prune;
         pairs = 0;
         for block in 0..B {
+            // SAFETY: the caller's promise.
+            let numbers = unsafe { numbers::<L>(segment, at + block) };
             for query in 0..Q {
                 let (part, products) = (&queries[query].parts[number], &mut products[block][query]);
                 let threshold = scan.thresholds(tile.first + query, at + block);
                 // SAFETY: the caller's promise.
                 unsafe {
-                    *products = add::<L>(segment, at + block, part, L::floats(sums[block][query]), *products);
+                    *products = add::<L>(&numbers, part, L::floats(sums[block][query]), *products);
                     if look {
-                        let bound = bound::<L>(segment, at + block, part, *products);
+                        let bound = bound::<L>(&numbers, part, *products);
                         pairs |= u64::from(L::reaches(bound, L::load(threshold)) != 0) << (block * Q + query);
                     }
                 }
@@ -331,12 +333,38 @@ unsafe fn scan_alone<L: Lanes>(
         let threshold = L::load(scan.thresholds(slot, at));
         for (segment, part) in scan.segments[from..].iter().zip(&query.parts[from..]) {
             let sums = L::block(segment.block(at), &part.words, part.start);
-            products = add::<L>(segment, at, part, L::floats(sums), products);
-            if L::reaches(bound::<L>(segment, at, part, products), threshold) == 0 {
+            let numbers = numbers::<L>(segment, at);
+            products = add::<L>(&numbers, part, L::floats(sums), products);
+            if L::reaches(bound::<L>(&numbers, part, products), threshold) == 0 {
                 return;
             }
         }
         hit::<L>(scan, at, slot, products, hits);
+    }
+}
+
+/// What is known of the rows of a block in one segment.
+struct Numbers<F> {
+    scales: F,
+    errors: F,
+    rests: Option<F>,
+}
+
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn numbers<L: Lanes>(segment: &Segment, at: usize) -> Numbers<L::Floats> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        Numbers {
+            scales: L::load(&segment.scales[at]),
+            errors: L::load(&segment.errors[at]),
+            rests: match segment.rests.get(at) {
+                Some(rests) => Some(L::load(rests)),
+                None => None,
+            },
+        }
     }
 }
 
@@ -346,12 +374,9 @@ unsafe fn scan_alone<L: Lanes>(
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn add<L: Lanes>(segment: &Segment, at: usize, part: &Part, sums: L::Floats, products: L::Floats) -> L::Floats {
+unsafe fn add<L: Lanes>(numbers: &Numbers<L::Floats>, part: &Part, sums: L::Floats, products: L::Floats) -> L::Floats {
     // SAFETY: the caller's promise.
-    unsafe {
-        let scaled = L::multiply(sums, L::load(&segment.scales[at]));
-        L::multiply_add(scaled, L::splat(part.scale), products)
-    }
+    unsafe { L::multiply_add(L::multiply(sums, numbers.scales), L::splat(part.scale), products) }
 }
 
 /// The bound after a segment, in the query's unit.
@@ -360,12 +385,12 @@ unsafe fn add<L: Lanes>(segment: &Segment, at: usize, part: &Part, sums: L::Floa
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn bound<L: Lanes>(segment: &Segment, at: usize, part: &Part, products: L::Floats) -> L::Floats {
+unsafe fn bound<L: Lanes>(numbers: &Numbers<L::Floats>, part: &Part, products: L::Floats) -> L::Floats {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut bound = L::multiply_add(L::load(&segment.errors[at]), L::splat(part.error_weight), products);
-        if let Some(rests) = segment.rests.get(at) {
-            bound = L::multiply_add(L::load(rests), L::splat(part.rest_weight), bound);
+        let mut bound = L::multiply_add(numbers.errors, L::splat(part.error_weight), products);
+        if let Some(rests) = numbers.rests {
+            bound = L::multiply_add(rests, L::splat(part.rest_weight), bound);
         }
         L::add(bound, L::splat(part.shift))
     }
@@ -382,7 +407,7 @@ unsafe fn hit<L: Lanes>(scan: &Scan<'_>, at: usize, slot: usize, products: L::Fl
     let (Some(segment), Some(part)) = (scan.segments.last(), query.parts.last()) else { return };
     // SAFETY: the caller's promise.
     let (uppers, mut passing) = unsafe {
-        let bound = bound::<L>(segment, at, part, products);
+        let bound = bound::<L>(&numbers::<L>(segment, at), part, products);
         (L::store(bound), L::reaches(bound, L::load(scan.thresholds(slot, at))))
     };
     let block = at - scan.blocks.start;
