@@ -361,6 +361,8 @@ mod tests {
             reader(&variables).worker().map(|settings| settings.kernel)
         };
         assert_eq!(kernel(None).unwrap(), Kernel::fastest());
+        let names = Kernel::ALL.map(Kernel::name).join(", ");
+        assert!(KERNEL.range.starts_with(&names), "{} does not name {names}", KERNEL.range);
         for set in Kernel::ALL {
             match kernel(Some(set.name())) {
                 Ok(kernel) => assert!(kernel == set && set.is_available()),

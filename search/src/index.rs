@@ -297,7 +297,7 @@ mod tests {
             (16_000, 384, 1),
         ] {
             let numbers = (0..rows as u32).map(|row| row % categories).collect();
-            let index = Index::build(uneven(rows, dimension), numbers).unwrap();
+            let index = Index::build_with(uneven(rows, dimension), numbers, Kernel::Portable).unwrap();
             let bound = rows as f64 * (5.1 * dimension as f64 + 64.0);
             let ratio = index.memory_bytes() as f64 / bound;
             assert_eq!(

@@ -75,7 +75,7 @@ impl Packed {
         let plain = order.len() * (KEPT_FOR_ROW + dimension.next_multiple_of(STEP)) + size_of_val(starts.as_slice());
         let room = (order.len() as f64 * (MEMORY_FOR_DIMENSION * dimension as f64 + MEMORY_FOR_ROW)) as usize;
         let pruning = if plain + principal::memory_bytes(order.len(), dimension) <= room {
-            principal::fit(&units, dimension, &mut order, &starts)
+            principal::fit(&units, dimension, &mut order, &starts, kernel)
         } else {
             None
         };

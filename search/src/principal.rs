@@ -39,8 +39,14 @@ const TRIAL_ERROR: f32 = 0.015;
 const ALONE: (f64, f64) = (300.0, 1.5);
 
 /// What pruning costs each query whatever it saves, in multiplications of codes and times D^2: rotating it, and scoring
-/// the rows that look most promising.
-const FIXED: f64 = 13.0;
+/// the rows that look most promising. The faster codes are multiplied, the more of them that is.
+fn overhead(kernel: Kernel) -> f64 {
+    match kernel {
+        Kernel::Avx512Vnni | Kernel::I8mm => 25.0,
+        Kernel::Avx2 | Kernel::DotProd => 10.0,
+        Kernel::Portable => 2.0,
+    }
+}
 
 /// The share of the plain scan's work at which pruning is worth it.
 const WORTH_IT: f64 = 0.85;
@@ -108,7 +114,13 @@ pub(crate) fn memory_bytes(rows: usize, dimension: usize) -> usize {
 }
 
 /// Decides how to prune, and brings similar rows in `order` together then.
-pub(crate) fn fit(vectors: &Vectors<'_>, dimension: usize, order: &mut [u32], starts: &[u32]) -> Option<Pruning> {
+pub(crate) fn fit(
+    vectors: &Vectors<'_>,
+    dimension: usize,
+    order: &mut [u32],
+    starts: &[u32],
+    kernel: Kernel,
+) -> Option<Pruning> {
     if order.len() < TRIAL_QUERIES * BLOCK || !DIMENSIONS.contains(&dimension) {
         return None;
     }
@@ -126,7 +138,7 @@ pub(crate) fn fit(vectors: &Vectors<'_>, dimension: usize, order: &mut [u32], st
         Array2::from_shape_vec((order.len(), COMPONENTS), coordinates).expect("there are coordinates for each row");
     let mut similar = order.to_vec();
     order::by_similarity(&mut similar, starts, &coordinates);
-    let overhead = FIXED * (dimension * dimension) as f64 / order.len() as f64;
+    let overhead = overhead(kernel) * (dimension * dimension) as f64 / order.len() as f64;
     let cuts = cuts(&trial(vectors, &components, &similar), dimension, overhead)?;
     order.copy_from_slice(&similar);
     let mut axes = components;
@@ -280,7 +292,7 @@ mod tests {
         let rows = |rows: &[u32]| {
             Array2::from_shape_fn((rows.len(), vectors.ncols()), |(at, column)| vectors[(rows[at] as usize, column)])
         };
-        let pruning = fit(&rows, vectors.ncols(), &mut order, &starts);
+        let pruning = fit(&rows, vectors.ncols(), &mut order, &starts, Kernel::Portable);
         (pruning, order)
     }
 

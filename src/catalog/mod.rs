@@ -101,6 +101,9 @@ pub enum CatalogError {
     /// The model that it names cannot be called.
     #[error("the catalog's {0} (a catalog without {model} serves vector and product_id jobs)", model = artifact::MODEL_ID)]
     Model(#[from] ModelError),
+    /// The processor cannot run the kernel that was asked for; nothing is wrong with the catalog.
+    #[error(transparent)]
+    Kernel(IndexError),
     /// A service failed.
     #[error(transparent)]
     Service(#[from] Fault),
@@ -116,7 +119,7 @@ impl Catalog {
     /// Takes the rows of an artifact over, checking what the contract promises.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`], naming row and column (rows count from 0).
+    /// [`CatalogError::Invalid`], naming row and column (rows count from 0); [`CatalogError::Kernel`].
     pub fn new(
         rows: Rows,
         version: String,
@@ -144,7 +147,7 @@ impl Catalog {
             Some(pool) => pool.install(build),
             None => build(),
         };
-        let index = index.map_err(|error| invalid(index_fault(&error)))?;
+        let index = index.map_err(index_fault)?;
         Ok(Self { version, model_id, products, categories, titles, index, rows_by_category })
     }
 
@@ -237,8 +240,17 @@ impl Catalog {
 }
 
 /// The index knows rows and columns of a matrix; people know the columns of the artifact.
-fn index_fault(error: &IndexError) -> String {
-    format!("column embedding: {error}")
+fn index_fault(error: IndexError) -> CatalogError {
+    match error {
+        IndexError::KernelUnavailable { .. } => CatalogError::Kernel(error),
+        IndexError::TooManyRows { .. }
+        | IndexError::NoRows
+        | IndexError::ZeroDimension
+        | IndexError::LengthMismatch { .. }
+        | IndexError::CategoriesNotDense { .. }
+        | IndexError::NotFinite { .. }
+        | IndexError::ZeroRow { .. } => CatalogError::Invalid(format!("column embedding: {error}")),
+    }
 }
 
 #[cfg(test)]
@@ -275,6 +287,21 @@ mod tests {
         check(|rows| rows.product_ids[2] = "a".into(), "row 2, column product_id: `a` stands in row 0 already");
         check(|rows| rows.vectors[3] = f32::NAN, "row 1");
         check(|rows| rows.vectors[0] = 0.0, "row 0");
+    }
+
+    #[test]
+    fn a_kernel_that_the_processor_lacks_is_not_the_catalogs_fault() {
+        for kernel in Kernel::ALL {
+            let indexing = Indexing { kernel, pool: None };
+            match Catalog::new(rows(), "v".into(), None, &indexing) {
+                Ok(catalog) => assert_eq!(catalog.index().kernel(), kernel.name()),
+                Err(CatalogError::Kernel(error)) => {
+                    assert!(!kernel.is_available());
+                    assert_eq!(error, IndexError::KernelUnavailable { kernel });
+                }
+                Err(error) => panic!("{kernel}: {error}"),
+            }
+        }
     }
 
     #[test]

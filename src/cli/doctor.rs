@@ -89,7 +89,8 @@ async fn check_all(settings: &WorkerSettings) -> Vec<Check> {
         None => Check::ok("results bucket", "none is set")
             .advise("set NEARLINE_RESULTS_BUCKET: without it results above 350 KB are rejected as result_too_large"),
     });
-    match CatalogStore::new(aws_sdk_s3::Client::new(&config), Indexing::default()).load(&settings.catalog).await {
+    let indexing = Indexing { kernel: settings.kernel, ..Indexing::default() };
+    match CatalogStore::new(aws_sdk_s3::Client::new(&config), indexing).load(&settings.catalog).await {
         Err(error) => checks.push(Check::failed(
             "catalog",
             error.to_string(),

@@ -8,6 +8,7 @@ use nearline_search::{Query, Ranking};
 use rayon::ThreadPool;
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::filter::{Filter, check_expiry, groups, known_vector};
 use crate::catalog::Catalog;
@@ -129,22 +130,27 @@ pub fn no_model() -> JobError {
     JobError::new(ErrorCode::MissingField, message)
 }
 
-/// Stops a scan that nobody waits for any more, so that its threads are free for the next one.
-struct SetOnDrop(Arc<AtomicBool>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+/// Runs `work` off the async threads, and tells it by the flag when nobody waits for it any more, so that its threads
+/// are free for what comes next.
+async fn unless_dropped<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    struct SetOnDrop(Arc<AtomicBool>);
+    impl Drop for SetOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
     }
+    let dropped = SetOnDrop(Arc::default());
+    let cancelled = Arc::clone(&dropped.0);
+    spawn_blocking(move || work(&cancelled)).await
 }
 
 async fn scan(catalog: Arc<Catalog>, pool: Arc<ThreadPool>, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {
     let count = batch.len();
-    let dropped = SetOnDrop(Arc::default());
-    let cancelled = Arc::clone(&dropped.0);
-    let scanned = tokio::task::spawn_blocking(move || {
+    let scanned = unless_dropped(move |cancelled| {
         let queries: Vec<Query<'_>> = batch.iter().map(|scan| scan.filter.query(&scan.vector)).collect();
-        pool.install(|| catalog.index().search_unless(&cancelled, &queries))
+        pool.install(|| catalog.index().search_unless(cancelled, &queries))
     });
     match scanned.await {
         Ok(Ok(Some(rankings))) => rankings.into_iter().map(Ok).collect(),
@@ -153,5 +159,32 @@ async fn scan(catalog: Arc<Catalog>, pool: Arc<ThreadPool>, batch: Vec<Scan>) ->
         // Every query was checked on its way here, so either is a bug; the jobs come back and are counted.
         Ok(Err(error)) => vec![Err(Fault::Retry(format!("search: {error}"))); count],
         Err(panic) => vec![Err(Fault::Retry(format!("search: {panic}"))); count],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_told_so() {
+        let (starts, started) = oneshot::channel();
+        let (ends, ended) = oneshot::channel();
+        let mut waiting = Box::pin(unless_dropped(move |cancelled| {
+            starts.send(cancelled.load(Ordering::Relaxed)).unwrap();
+            let patience = Instant::now() + Duration::from_secs(20);
+            while !cancelled.load(Ordering::Relaxed) && Instant::now() < patience {
+                std::thread::yield_now();
+            }
+            ends.send(cancelled.load(Ordering::Relaxed)).unwrap();
+        }));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert_eq!(started.await, Ok(false), "somebody waits");
+        drop(waiting);
+        assert_eq!(ended.await, Ok(true));
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: exit codes, what goes where, and the offline search.
 
+use nearline_search::Kernel;
 use serde_json::Value;
 
 use crate::oracle;
@@ -104,6 +105,40 @@ async fn offline_search_takes_numpy_files_and_needs_no_setting() {
     assert_eq!(results.iter().map(|line| line["request_id"].as_str().unwrap()).collect::<Vec<_>>(), ["0", "1", "2"]);
     assert_eq!(results[2]["results"][0]["matches"][0]["product_id"], rows.product_ids[14].as_str());
     assert_eq!(results[1]["error"]["code"], "invalid_vector");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kernel_that_the_processor_has_finds_the_same() {
+    let mut world = World::start().await;
+    let rows = example_rows(2_000);
+    let (catalog, queries) = (world.path("c.arrow"), world.path("q.npy"));
+    write_artifact(&catalog, &rows, "");
+    let matrix = ndarray::ArrayView2::from_shape((40, DIMENSION), &rows.vectors[..40 * DIMENSION]).unwrap();
+    ndarray_npy::write_npy(&queries, &matrix).unwrap();
+    let (catalog, queries) = (catalog.to_str().unwrap(), queries.to_str().unwrap());
+    let mut found = Vec::new();
+    for kernel in Kernel::ALL {
+        let output = world.path(kernel.name());
+        let output = output.to_str().unwrap();
+        let search = ["search", "--catalog", catalog, "--queries", queries, "--output", output, "--json"];
+        let done = world.nearline(&[&search[..], &["--kernel", kernel.name()]].concat()).await;
+        if kernel.is_available() {
+            assert_eq!(lines(&done.stdout)[0]["kernel"], kernel.name());
+            found.push(std::fs::read(output).unwrap());
+        } else {
+            assert_eq!(done.status.code(), Some(2));
+            let message = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(message.contains("this processor can run portable"), "{message}");
+        }
+    }
+    assert_eq!(lines(&found[0]).len(), 40);
+    assert!(found.iter().all(|results| *results == found[0]));
+
+    world.set("NEARLINE_KERNEL", "abacus");
+    let refused = world.nearline(&["worker"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("NEARLINE_KERNEL must be one of portable"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
