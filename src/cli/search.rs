@@ -16,7 +16,7 @@ use nearline_contract::limits::{TOP_K_DEFAULT, TOP_K_MAX};
 use nearline_contract::{
     ErrorCode, Group, GroupBy, JobError, RecordError, Refusal, SearchJob, Status, Target, receive,
 };
-use nearline_search::{Kernel, Query, Ranking, UnknownKernel};
+use nearline_search::{Kernel, Query, Ranking};
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -161,9 +161,9 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
 
 /// A kernel that this processor can run.
 fn kernel(name: &str) -> Result<Kernel, String> {
-    let kernel: Kernel = name.parse().map_err(|error: UnknownKernel| error.to_string())?;
     let available: Vec<&str> = Kernel::available().map(Kernel::name).collect();
-    if kernel.is_available() { Ok(kernel) } else { Err(format!("this processor can run {}", available.join(", "))) }
+    let kernel = name.parse().ok().filter(|kernel: &Kernel| kernel.is_available());
+    kernel.ok_or_else(|| format!("this processor can run {}", available.join(", ")))
 }
 
 fn line(request_id: Option<String>, results: Result<Vec<Group>, JobError>) -> Line {

@@ -117,13 +117,13 @@ async fn every_kernel_that_the_processor_has_finds_the_same() {
     ndarray_npy::write_npy(&queries, &matrix).unwrap();
     let (catalog, queries) = (catalog.to_str().unwrap(), queries.to_str().unwrap());
     let mut found = Vec::new();
-    for kernel in Kernel::ALL {
-        let output = world.path(kernel.name());
+    for name in Kernel::ALL.map(Kernel::name).into_iter().chain(["abacus"]) {
+        let output = world.path(name);
         let output = output.to_str().unwrap();
         let search = ["search", "--catalog", catalog, "--queries", queries, "--output", output, "--json"];
-        let done = world.nearline(&[&search[..], &["--kernel", kernel.name()]].concat()).await;
-        if kernel.is_available() {
-            assert_eq!(lines(&done.stdout)[0]["kernel"], kernel.name());
+        let done = world.nearline(&[&search[..], &["--kernel", name]].concat()).await;
+        if Kernel::available().any(|kernel| kernel.name() == name) {
+            assert_eq!(lines(&done.stdout)[0]["kernel"], name);
             found.push(std::fs::read(output).unwrap());
         } else {
             assert_eq!(done.status.code(), Some(2));
