@@ -31,6 +31,12 @@ const PRUNE_AGAIN: usize = 8;
 /// Blocks whose rows are scored before the scan, for each group; more if they would hold fewer rows than top_k.
 const PRIME_BLOCKS: usize = 3;
 
+/// After a chunk of which most rows had to be scored, so many are scored without looking at their codes.
+const DENSE_CHUNKS: usize = 8;
+
+/// How many rows ahead one is asked for then.
+const PREFETCH: usize = 8;
+
 /// Rows that are scored side by side: the sums of one alone would wait for each other.
 const ROWS_TOGETHER: usize = 4;
 
@@ -152,6 +158,13 @@ impl Floors {
     }
 }
 
+/// Rows that wait to be scored side by side: positions and groups.
+#[derive(Default)]
+struct Waiting {
+    rows: [(usize, usize); ROWS_TOGETHER],
+    count: usize,
+}
+
 /// One thread's part of a search, and its scratch.
 struct Scanner<'a> {
     index: &'a Index,
@@ -170,6 +183,10 @@ struct Scanner<'a> {
     tiles: Tiles,
     thresholds: Vec<f32>,
     hits: Hits,
+    /// Chunks to score without codes before they are tried again.
+    dense: usize,
+    /// Rows of the chunk that were scored.
+    scored: usize,
     /// Chunks to scan whole before pruning is tried again.
     unpruned: usize,
     categories: Vec<(u32, Range<usize>)>,
@@ -199,6 +216,8 @@ impl<'a> Scanner<'a> {
             tiles: Tiles::default(),
             thresholds: Vec::with_capacity(rows),
             hits: Hits::default(),
+            dense: 0,
+            scored: 0,
             unpruned: if 2 * many > queries.len() { usize::MAX } else { 0 },
             categories: Vec::new(),
         }
@@ -211,6 +230,13 @@ impl<'a> Scanner<'a> {
         let wants = |query: &PreparedQuery| categories().any(|(category, _)| query.group_of(category).is_some());
         self.active.extend((0..self.queries.len()).filter(|&query| wants(&self.queries[query])));
         if self.active.is_empty() {
+            return;
+        }
+        self.categories.clear();
+        self.categories.extend(self.packed.categories(blocks.clone()));
+        if self.dense > 0 {
+            self.dense -= 1;
+            self.score_all();
             return;
         }
         self.set_thresholds(chunk);
@@ -238,7 +264,11 @@ impl<'a> Scanner<'a> {
             Some(share) if share > PRUNE_SHARE_MAX => PRUNE_AGAIN,
             _ => self.unpruned.saturating_sub(1),
         };
-        self.rescore(chunk);
+        self.scored = 0;
+        self.rescore(blocks.start * BLOCK);
+        if 2 * self.scored > self.active.len() * blocks.len() * BLOCK {
+            self.dense = DENSE_CHUNKS;
+        }
     }
 
     /// What each active query asks of each row of the chunk.
@@ -261,13 +291,29 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Scores all rows of the chunk for each active query.
+    fn score_all(&mut self) {
+        for at in 0..self.active.len() {
+            let number = self.active[at];
+            let query = &self.queries[number];
+            for range in 0..self.categories.len() {
+                let (category, positions) = self.categories[range].clone();
+                let Some(group) = query.group_of(category) else { continue };
+                let mut waiting = Waiting::default();
+                for position in positions.clone() {
+                    if position + PREFETCH < positions.end {
+                        kernel::prefetch(self.vector(position + PREFETCH));
+                    }
+                    self.score_soon(&mut waiting, number, group, position);
+                }
+                self.score_waiting(&mut waiting, number);
+            }
+        }
+    }
+
     /// Scores the rows that the kernel named, the most promising of each query first: most of the others need not be.
-    fn rescore(&mut self, chunk: usize) {
+    fn rescore(&mut self, first: usize) {
         self.hits.list.sort_unstable();
-        let blocks = self.packed.blocks(chunk);
-        let first = blocks.start * BLOCK;
-        self.categories.clear();
-        self.categories.extend(self.packed.categories(blocks));
         let mut at = 0;
         while at < self.hits.list.len() {
             at = self.rescore_query(first, at);
@@ -279,9 +325,7 @@ impl<'a> Scanner<'a> {
         let slot = self.hits.list[from].slot();
         let number = self.active[slot];
         let query = &self.queries[number];
-        let kernel = self.packed.kernel;
-        let mut waiting = [(0, 0); ROWS_TOGETHER];
-        let mut count = 0;
+        let mut waiting = Waiting::default();
         let mut at = from;
         while let Some(hit) = self.hits.list.get(at)
             && hit.slot() == slot
@@ -293,28 +337,39 @@ impl<'a> Scanner<'a> {
                 several => several[several.partition_point(|(_, positions)| positions.end <= position)].0,
             };
             let group = query.group_of(category).expect("no other rows reach a threshold");
-            if hit.upper() < self.limits[number][group] {
-                continue;
-            }
-            if query.excludes(self.packed.row(position)) {
-                continue;
-            }
-            waiting[count] = (position, group);
-            count += 1;
-            if count == ROWS_TOGETHER {
-                let vectors = waiting.map(|(position, _)| self.vector(position));
-                let products = kernel.dots(&query.exact, vectors);
-                for ((position, group), xy) in waiting.into_iter().zip(products) {
-                    self.keep(number, group, position, xy);
-                }
-                count = 0;
+            if hit.upper() >= self.limits[number][group] {
+                self.score_soon(&mut waiting, number, group, position);
             }
         }
-        for &(position, group) in &waiting[..count] {
-            let [xy] = kernel.dots(&query.exact, [self.vector(position)]);
+        self.score_waiting(&mut waiting, number);
+        at
+    }
+
+    /// Scores a row, unless it is excluded, when there are enough to be scored side by side.
+    fn score_soon(&mut self, waiting: &mut Waiting, number: usize, group: usize, position: usize) {
+        let query = &self.queries[number];
+        if query.excludes(self.packed.row(position)) {
+            return;
+        }
+        waiting.rows[waiting.count] = (position, group);
+        waiting.count += 1;
+        if waiting.count == ROWS_TOGETHER {
+            waiting.count = 0;
+            let vectors = waiting.rows.map(|(position, _)| self.vector(position));
+            let products = self.packed.kernel.dots(&query.exact, vectors);
+            for ((position, group), xy) in waiting.rows.into_iter().zip(products) {
+                self.keep(number, group, position, xy);
+            }
+        }
+    }
+
+    /// Scores the rows that are left.
+    fn score_waiting(&mut self, waiting: &mut Waiting, number: usize) {
+        for &(position, group) in &waiting.rows[..waiting.count] {
+            let [xy] = self.packed.kernel.dots(&self.queries[number].exact, [self.vector(position)]);
             self.keep(number, group, position, xy);
         }
-        at
+        waiting.count = 0;
     }
 
     fn vector(&self, position: usize) -> &'a [f32] {
@@ -326,6 +381,7 @@ impl<'a> Scanner<'a> {
         let score = cosine(xy, query.norm, self.packed.norm(position));
         let selection = &mut self.selections[number];
         selection.rescored += 1;
+        self.scored += 1;
         let limit = &mut self.limits[number][group];
         if score >= *limit {
             let best = selection.open(group, query);

@@ -1,11 +1,23 @@
 //! Plain Rust: for processors without a kernel of their own, and the oracle of the others.
 
 use super::tile::{self, Hits, Lanes, Scan, scan_tile};
-use super::{BLOCK, Coding, Group};
+use super::{BLOCK, Coding, Group, STEP};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 4 };
 
-pub(super) const WIDTHS: [usize; 2] = [4, 1];
+pub(super) const WIDTHS: [usize; 4] = [8, 4, 2, 1];
+
+/// Codes that a row has side by side.
+const RUN: usize = CODING.run;
+
+/// Groups whose codes are widened together.
+const GROUPS: usize = 2;
+
+const _: () = assert!(
+    2 * CODING.row_max * CODING.query_max <= i16::MAX as i32
+        && (BLOCK * STEP).is_multiple_of(GROUPS * size_of::<Group>()),
+    "the products of two dimensions must fit into 16 bits, and groups into a step"
+);
 
 struct Portable;
 
@@ -15,7 +27,9 @@ pub(super) fn scan(scan: &Scan<'_>, hits: &mut Hits) {
         // SAFETY: plain Rust needs no processor features.
         unsafe {
             match tile.width {
+                8 => scan_tile::<Portable, 1, 8>(scan, tile, hits),
                 4 => scan_tile::<Portable, 1, 4>(scan, tile, hits),
+                2 => scan_tile::<Portable, 1, 2>(scan, tile, hits),
                 _ => scan_tile::<Portable, 1, 1>(scan, tile, hits),
             }
         }
@@ -33,17 +47,21 @@ impl Lanes for Portable {
     type Sums = [i32; BLOCK];
     type Floats = [f32; BLOCK];
 
-    #[inline(always)]
+    // On its own, as the compiler vectorises it best so.
+    #[inline(never)]
     unsafe fn tile<const B: usize, const Q: usize>(
         blocks: [&[Group]; B],
         words: &[i32],
         start: &[i32; Q],
     ) -> [[Self::Sums; Q]; B] {
         let mut sums = [start.map(|start| [start; BLOCK]); B];
-        for (at, words) in words.chunks_exact(Q).enumerate() {
-            for (block, sums) in blocks.iter().zip(&mut sums) {
-                for (&word, sums) in words.iter().zip(sums) {
-                    add_products(&block[at], word, sums);
+        let mut rows = [[[0; BLOCK]; RUN]; GROUPS];
+        let steps = words.as_chunks::<Q>().0.as_chunks::<GROUPS>().0;
+        for (block, sums) in blocks.iter().zip(&mut sums) {
+            for (groups, words) in block.as_chunks().0.iter().zip(steps) {
+                widen(groups, &mut rows);
+                for (query, sums) in sums.iter_mut().enumerate() {
+                    add_products(&rows, words.map(|words| words[query]), sums);
                 }
             }
         }
@@ -52,11 +70,8 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn block(block: &[Group], words: &[i32], start: i32) -> Self::Sums {
-        let mut sums = [start; BLOCK];
-        for (group, &word) in block.iter().zip(words) {
-            add_products(group, word, &mut sums);
-        }
-        sums
+        // SAFETY: the caller's promise.
+        unsafe { Self::tile::<1, 1>([block], words, &[start])[0][0] }
     }
 
     #[inline(always)]
@@ -100,13 +115,27 @@ impl Lanes for Portable {
     }
 }
 
-/// Adds the products of four dimensions of 16 rows with those of a query.
+/// Writes for each dimension of some groups the codes of the 16 rows side by side, in 16 bits.
+// On its own, and with shifts rather than bytes: so the compiler does several rows at once.
+#[inline(never)]
+fn widen(groups: &[Group; GROUPS], rows: &mut [[[i16; BLOCK]; RUN]; GROUPS]) {
+    for (group, dimensions) in groups.iter().zip(rows) {
+        for (place, rows) in dimensions.iter_mut().enumerate() {
+            for (row, codes) in rows.iter_mut().zip(group.0.as_chunks::<RUN>().0) {
+                *row = (i32::from_le_bytes(*codes) << (24 - 8 * place) >> 24) as i16;
+            }
+        }
+    }
+}
+
+/// Adds the products of the rows' codes with those of a query.
 #[inline(always)]
-fn add_products(group: &Group, word: i32, sums: &mut [i32; BLOCK]) {
-    let query = word.to_le_bytes().map(|code| i32::from(code.cast_signed()));
-    for (row, sum) in group.0.as_chunks::<4>().0.iter().zip(sums) {
-        for (&code, query) in row.iter().zip(query) {
-            *sum += i32::from(code.cast_signed()) * query;
+fn add_products(rows: &[[[i16; BLOCK]; RUN]; GROUPS], words: [i32; GROUPS], sums: &mut [i32; BLOCK]) {
+    let query = words.map(|word| word.to_le_bytes().map(|code| i16::from(code.cast_signed())));
+    for (row, sum) in sums.iter_mut().enumerate() {
+        for (rows, query) in rows.iter().zip(query) {
+            let product = |place: usize| rows[place][row] * query[place];
+            *sum += i32::from(product(0) + product(1)) + i32::from(product(2) + product(3));
         }
     }
 }

@@ -360,10 +360,7 @@ unsafe fn numbers<L: Lanes>(segment: &Segment, at: usize) -> Numbers<L::Floats> 
         Numbers {
             scales: L::load(&segment.scales[at]),
             errors: L::load(&segment.errors[at]),
-            rests: match segment.rests.get(at) {
-                Some(rests) => Some(L::load(rests)),
-                None => None,
-            },
+            rests: segment.rests.get(at).map(|rests| L::load(rests)),
         }
     }
 }
