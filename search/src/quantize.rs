@@ -294,3 +294,6 @@ fn words(codes: &[i8], count: usize) -> Vec<i32> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;
