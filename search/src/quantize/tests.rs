@@ -250,7 +250,9 @@ fn vectors(given: &[Vec<f32>], axes: Option<&(Array2<f64>, Rotation)>) -> Vec<Ve
     let vectors = zip(given, units.outer_iter()).map(|(given, coded)| {
         let mut exact = wide(given);
         let norm = length(&exact);
-        exact.iter_mut().for_each(|value| *value /= norm);
+        for value in &mut exact {
+            *value /= norm;
+        }
         if let Some((axes, _)) = axes {
             let rotated = axes.columns().into_iter().map(|axis| zip(axis, &exact).map(|(x, y)| x * y).sum());
             exact = rotated.collect();
