@@ -50,7 +50,7 @@ fn main() {
 }
 RUST
 
-# test_on PROCESSOR FEATURES: with fewer features a kernel would go untested, with more its fall-back.
+# test_on PROCESSOR FEATURES ARGUMENTS...: with fewer features a kernel would go untested, with more its fall-back.
 passed=()
 test_on() {
     export QEMU_CPU=$1
@@ -58,11 +58,13 @@ test_on() {
     reported=$("$qemu" "$features")
     printf '\n--- %s: %s\n' "$1" "$reported"
     [ "$reported" = "$2" ] || { echo "make test-arm64 needs a $qemu whose $1 has: $2" >&2; exit 1; }
-    cargo test --locked --package nearline-search --target "$target" --lib --tests
+    cargo test --locked --package nearline-search --target "$target" --lib --tests -- "${@:3}"
     passed+=("$1: $reported")
 }
 
-test_on max 'dotprod true, i8mm true'
-test_on neoverse-n1 'dotprod true, i8mm false'
-test_on cortex-a72 'dotprod false, i8mm false'
+# The first has every kernel; what differs on the others is which are there. The tests of the bound's inequalities take
+# long under emulation, and no instruction set plays a part in them.
+test_on max 'dotprod true, i8mm true' --skip quantize::
+test_on neoverse-n1 'dotprod true, i8mm false' kernel
+test_on cortex-a72 'dotprod false, i8mm false' kernel
 printf 'passed on %s\n' "${passed[@]}"
