@@ -20,6 +20,7 @@ const PACKED_ROWS_MIN: usize = 256;
 
 /// In more dimensions than this the 32-bit sums of codes could overflow.
 const PACKED_DIMENSION_MAX: usize = 1 << 16;
+const _: () = assert!(128 * 127 * PACKED_DIMENSION_MAX < 1 << 31, "sums of codes must fit into 32 bits");
 
 /// Queries that are scanned together at most: their codes and thresholds stay in cache beside those of the rows.
 const BATCH_MAX: usize = 64;
