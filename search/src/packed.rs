@@ -79,7 +79,10 @@ impl Packed {
         } else {
             None
         };
-        let rotation = pruning.as_ref().map(|pruning| Rotation::new(&pruning.axes));
+        let rotated = pruning.map(|pruning| (Rotation::new(&pruning.axes), pruning));
+        // Axes that are not finite would bound nothing.
+        let rotated = rotated.filter(|(rotation, _)| rotation.defect.is_finite() && rotation.error.is_finite());
+        let (rotation, pruning) = rotated.unzip();
         let (cuts, guide) =
             pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.guide)));
         let vector_error = ROUNDING + rotation.as_ref().map_or(0.0, |rotation| rotation.error);
