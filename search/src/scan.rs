@@ -86,7 +86,6 @@ pub(crate) fn search(
 /// thresholds that are close to the last ones. What it finds here the scan will find again. Returns how many it scored.
 fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, floors: &Floors) -> u64 {
     let mut scored = 0;
-    let vector = |position: usize| index.vector(packed.row(position));
     let most = PRIME_BLOCKS.max(query.top_k.div_ceil(BLOCK) + 1);
     let mut ratings = Vec::new();
     guide.rate(packed.kernel, &query.exact, &mut ratings);
@@ -118,26 +117,30 @@ fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, f
             continue;
         }
         for &position in &positions {
-            kernel::prefetch(vector(position));
+            kernel::prefetch(index.vector(packed.row(position)));
         }
         let mut best = TopK::new(query.top_k, query.min_score);
-        let mut keep = |position: usize, xy| {
-            let score = cosine(xy, query.norm, packed.norm(position));
-            best.push(Match { row: packed.row(position), score });
-        };
+        let mut keep = |position: usize, score| best.push(Match { row: packed.row(position), score });
         let (together, alone) = positions.as_chunks::<ROWS_TOGETHER>();
-        for positions in together {
-            let products = packed.kernel.dots(&query.exact, positions.map(vector));
-            positions.iter().zip(products).for_each(|(&position, xy)| keep(position, xy));
+        for &positions in together {
+            let scores = scores(index, packed, query, positions);
+            positions.into_iter().zip(scores).for_each(|(position, score)| keep(position, score));
         }
         for &position in alone {
-            let [xy] = packed.kernel.dots(&query.exact, [vector(position)]);
-            keep(position, xy);
+            let [score] = scores(index, packed, query, [position]);
+            keep(position, score);
         }
         floors.exchange(group, best.threshold());
         scored += positions.len() as u64;
     }
     scored
+}
+
+/// The scores of the rows at some positions, made side by side.
+fn scores<const N: usize>(index: &Index, packed: &Packed, query: &PreparedQuery, positions: [usize; N]) -> [f32; N] {
+    let vectors = positions.map(|position| index.vector(packed.row(position)));
+    let products = packed.kernel.dots(&query.exact, vectors);
+    std::array::from_fn(|at| cosine(products[at], query.norm, packed.norm(positions[at])))
 }
 
 /// For each group of a query the best threshold that some thread has reached: at least top_k rows score that much.
@@ -225,21 +228,20 @@ impl<'a> Scanner<'a> {
 
     fn scan(&mut self, chunk: usize) {
         let blocks = self.packed.blocks(chunk);
-        let categories = || self.packed.categories(blocks.clone());
+        self.categories.clear();
+        self.categories.extend(self.packed.categories(blocks.clone()));
+        let wants = |query: &PreparedQuery| self.categories.iter().any(|(of, _)| query.group_of(*of).is_some());
         self.active.clear();
-        let wants = |query: &PreparedQuery| categories().any(|(category, _)| query.group_of(category).is_some());
         self.active.extend((0..self.queries.len()).filter(|&query| wants(&self.queries[query])));
         if self.active.is_empty() {
             return;
         }
-        self.categories.clear();
-        self.categories.extend(self.packed.categories(blocks.clone()));
         if self.dense > 0 {
             self.dense -= 1;
             self.score_all();
             return;
         }
-        self.set_thresholds(chunk);
+        self.set_thresholds();
         self.active_codes.clear();
         self.active_codes.extend(self.active.iter().map(|&query| &self.coded[query]));
         let kernel = self.packed.kernel;
@@ -272,18 +274,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// What each active query asks of each row of the chunk.
-    fn set_thresholds(&mut self, chunk: usize) {
-        let blocks = self.packed.blocks(chunk);
+    fn set_thresholds(&mut self) {
         self.thresholds.clear();
         for &number in &self.active {
             let (query, coded) = (&self.queries[number], &self.coded[number]);
-            for (category, positions) in self.packed.categories(blocks.clone()) {
-                let threshold = query.group_of(category).map_or(f32::INFINITY, |group| {
+            for (category, positions) in &self.categories {
+                let threshold = query.group_of(*category).map_or(f32::INFINITY, |group| {
                     let limit = &mut self.limits[number][group];
                     *limit = self.floors[number].exchange(group, *limit);
                     coded.threshold(*limit)
                 });
-                self.thresholds.extend(positions.map(|_| threshold));
+                self.thresholds.extend(positions.clone().map(|_| threshold));
             }
             // The padding of the last block.
             let padded = self.thresholds.len().next_multiple_of(BLOCK);
@@ -302,7 +303,7 @@ impl<'a> Scanner<'a> {
                 let mut waiting = Waiting::default();
                 for position in positions.clone() {
                     if position + PREFETCH < positions.end {
-                        kernel::prefetch(self.vector(position + PREFETCH));
+                        kernel::prefetch(self.index.vector(self.packed.row(position + PREFETCH)));
                     }
                     self.score_soon(&mut waiting, number, group, position);
                 }
@@ -355,10 +356,9 @@ impl<'a> Scanner<'a> {
         waiting.count += 1;
         if waiting.count == ROWS_TOGETHER {
             waiting.count = 0;
-            let vectors = waiting.rows.map(|(position, _)| self.vector(position));
-            let products = self.packed.kernel.dots(&query.exact, vectors);
-            for ((position, group), xy) in waiting.rows.into_iter().zip(products) {
-                self.keep(number, group, position, xy);
+            let scores = scores(self.index, self.packed, query, waiting.rows.map(|(position, _)| position));
+            for ((position, group), score) in waiting.rows.into_iter().zip(scores) {
+                self.keep(number, group, position, score);
             }
         }
     }
@@ -366,19 +366,14 @@ impl<'a> Scanner<'a> {
     /// Scores the rows that are left.
     fn score_waiting(&mut self, waiting: &mut Waiting, number: usize) {
         for &(position, group) in &waiting.rows[..waiting.count] {
-            let [xy] = self.packed.kernel.dots(&self.queries[number].exact, [self.vector(position)]);
-            self.keep(number, group, position, xy);
+            let [score] = scores(self.index, self.packed, &self.queries[number], [position]);
+            self.keep(number, group, position, score);
         }
         waiting.count = 0;
     }
 
-    fn vector(&self, position: usize) -> &'a [f32] {
-        self.index.vector(self.packed.row(position))
-    }
-
-    fn keep(&mut self, number: usize, group: usize, position: usize, xy: f64) {
+    fn keep(&mut self, number: usize, group: usize, position: usize, score: f32) {
         let query = &self.queries[number];
-        let score = cosine(xy, query.norm, self.packed.norm(position));
         let selection = &mut self.selections[number];
         selection.rescored += 1;
         self.scored += 1;
