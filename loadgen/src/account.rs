@@ -1,94 +1,113 @@
 //! The books of a run: what became of each job, and the distributions of its times.
 //!
-//! Everything that happens is entered here once, by whoever saw it happen. Every job that came due ends in exactly one
-//! of dropped, `send_failed`, succeeded, rejected, wrong and lost; [`Totals`] cannot be changed from outside.
+//! Everything that happens is entered here once, by whoever saw it happen. Every distinct request id that the queue has
+//! ends in exactly one of succeeded, rejected, wrong and lost, if its record is read at all; [`Totals`] cannot be changed
+//! from outside.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use crate::jobs::Verdict;
+use crate::jobs::Kind;
+use crate::latency::Latency;
+use crate::schedule::Schedule;
+use crate::series::{Interval, QueueDepth, Series};
+use crate::verify::Verdict;
 
-/// Most request ids of lost and of wrong jobs that are listed; all are counted.
+/// Most request ids that each list has; all are counted.
 pub(crate) const LISTED_MAX: usize = 100;
-/// Longest time that a histogram tells from longer ones.
-const LATENCY_MAX: Duration = Duration::from_hours(24);
-/// Decimal digits that a histogram keeps.
-const LATENCY_DIGITS: u8 = 3;
-/// A 99th percentile of the schedule lag above this makes a run invalid.
-const LAG_MAX: Duration = Duration::from_millis(250);
-/// A greater share of jobs that were not sent makes a run invalid.
-const UNSENT_MAX: f64 = 0.01;
 
-/// Numbers of jobs; `loadgen --help` defines each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// Numbers of jobs; `loadgen --help` defines each. From `succeeded` on they are distinct request ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Totals {
+    /// Messages whose send instant came.
     pub intended: u64,
+    /// Messages that the queue accepted.
     pub sent: u64,
+    /// Messages that were not handed over, because too many were under way.
     pub dropped: u64,
+    /// Messages that the queue did not accept.
     pub send_failed: u64,
+    /// Request ids with a right record, SUCCEEDED.
     pub succeeded: u64,
+    /// Request ids with a right record, REJECTED.
     pub rejected: u64,
+    /// Request ids that the queue accepted and that have no record.
     pub lost: u64,
+    /// Request ids with a record that their job cannot have, or whose record was written twice.
     pub wrong: u64,
+    /// Request ids whose record came too late; they also count as what they are.
     pub late: u64,
+    /// Request ids that count as `send_failed` and have a record all the same.
     pub unexpected: u64,
 }
 
 impl Totals {
-    /// Sent jobs about whose record nothing is known yet.
-    pub(crate) fn pending(&self) -> u64 {
-        self.sent - self.succeeded - self.rejected - self.wrong - self.lost
+    fn add(&mut self, other: &Self) {
+        self.intended += other.intended;
+        self.sent += other.sent;
+        self.dropped += other.dropped;
+        self.send_failed += other.send_failed;
+        self.succeeded += other.succeeded;
+        self.rejected += other.rejected;
+        self.lost += other.lost;
+        self.wrong += other.wrong;
+        self.late += other.late;
+        self.unexpected += other.unexpected;
+    }
+
+    /// Request ids about whose record something is known.
+    pub(crate) fn closed(&self) -> u64 {
+        self.succeeded + self.rejected + self.wrong + self.lost
     }
 }
 
-/// A distribution of times, to the microsecond and three digits.
-#[derive(Debug, Clone)]
-pub(crate) struct Latency(Histogram<u64>);
-
-/// What people ask of a distribution, in milliseconds; `None` without a single value.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Percentiles {
-    pub count: u64,
-    pub p50: Option<f64>,
-    pub p95: Option<f64>,
-    pub p99: Option<f64>,
-    pub max: Option<f64>,
+/// What was sent and what was looked at, beyond [`Totals`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Accounting {
+    /// Distinct request ids that the queue accepted.
+    pub distinct_sent: u64,
+    /// Those whose record was or is looked for.
+    pub verified: u64,
+    /// Accepted messages that repeat a job byte for byte.
+    pub duplicates_sent: u64,
+    /// Accepted messages with another job under the id of one that was sent.
+    pub conflicts_sent: u64,
+    /// Accepted messages with a job that breaks a rule.
+    pub invalid_sent: u64,
+    /// Records read again, to see that nobody wrote them twice.
+    pub second_looks: u64,
+    /// Records that were written again after they were first seen; they also count as wrong.
+    pub duplicated: u64,
+    /// Jobs sent again because an attempt failed.
+    pub send_retries: u64,
 }
 
-impl Latency {
-    fn new() -> Self {
-        let max = LATENCY_MAX.as_micros() as u64;
-        Self(Histogram::new_with_bounds(1, max, LATENCY_DIGITS).expect("1 < 24 h in microseconds, and 3 digits <= 5"))
-    }
-
-    fn record(&mut self, time: Duration) {
-        self.0.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    pub(crate) fn quantile(&self, quantile: f64) -> Duration {
-        Duration::from_micros(self.0.value_at_quantile(quantile))
-    }
-
-    pub(crate) fn percentiles(&self) -> Percentiles {
-        let milliseconds = |microseconds: u64| (!self.0.is_empty()).then_some(microseconds as f64 / 1_000.0);
-        let at = |quantile| milliseconds(self.0.value_at_quantile(quantile));
-        Percentiles { count: self.0.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: milliseconds(self.0.max()) }
-    }
-}
-
-/// A record that its job cannot have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A request id, and what is the matter with its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Wrong {
+    /// Key of the record.
     pub request_id: String,
+    /// What is wrong with it.
     pub reason: String,
 }
 
-/// A copy of the books at one moment.
+/// A catalog that answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct CatalogSeen {
+    /// Records that it produced.
+    pub records: u64,
+    /// When the first of them was seen, from the start of the run.
+    pub first_seen_seconds: f64,
+}
+
+/// The books of one stage.
 #[derive(Debug, Clone)]
-pub(crate) struct Books {
+pub(crate) struct StageBooks {
     pub totals: Totals,
     /// Intended instant to the start of the first request that carries the job.
     pub schedule_lag: Latency,
@@ -98,68 +117,152 @@ pub(crate) struct Books {
     pub end_to_end: Latency,
     /// The part of `end_to_end` that polling may have added.
     pub detection: Latency,
-    /// At most [`LISTED_MAX`].
+}
+
+impl StageBooks {
+    fn new() -> Self {
+        Self {
+            totals: Totals::default(),
+            schedule_lag: Latency::fine(),
+            send: Latency::fine(),
+            end_to_end: Latency::fine(),
+            detection: Latency::fine(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.totals.add(&other.totals);
+        self.schedule_lag.merge(&other.schedule_lag);
+        self.send.merge(&other.send);
+        self.end_to_end.merge(&other.end_to_end);
+        self.detection.merge(&other.detection);
+    }
+}
+
+/// Everything that is known about a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Books {
+    /// In the order of the schedule; a job belongs to the stage of its intended instant.
+    pub stages: Vec<StageBooks>,
+    pub series: Series,
+    pub accounting: Accounting,
+    /// Each list has at most [`LISTED_MAX`].
     pub lost_ids: Vec<String>,
-    /// At most [`LISTED_MAX`].
+    pub late_ids: Vec<String>,
+    pub duplicated_ids: Vec<String>,
+    pub unexpected_ids: Vec<String>,
     pub wrong: Vec<Wrong>,
+    /// By version.
+    pub catalogs: BTreeMap<String, CatalogSeen>,
+    /// The first and the last sample of the queue.
+    pub queue_before: Option<QueueDepth>,
+    pub queue_now: Option<QueueDepth>,
+    /// Most messages that a sample found on the queue, waiting or received.
+    pub queue_peak: u64,
     /// The last thing that kept a job from being sent.
     pub send_error: Option<String>,
     /// The error that ended the sending before its time.
     pub sending_ended: Option<String>,
     /// Why records cannot be read at the moment.
     pub read_error: Option<String>,
+    /// Why the queue's depth is not known.
+    pub queue_error: Option<String>,
 }
 
 impl Books {
-    /// Why the load that was asked for was not offered; empty for a valid run.
-    pub(crate) fn faults_of_the_run(&self) -> Vec<String> {
-        let Totals { intended, dropped, send_failed, .. } = self.totals;
-        let mut faults = Vec::new();
-        let lag = self.schedule_lag.quantile(0.99);
-        if lag > LAG_MAX {
-            faults.push(format!("p99 of the schedule lag was {lag:.0?}, more than {LAG_MAX:?}"));
-        }
-        if (dropped + send_failed) as f64 > UNSENT_MAX * intended as f64 {
-            let limit = UNSENT_MAX * 100.0;
-            faults.push(format!(
-                "{dropped} jobs were dropped and {send_failed} failed to be sent, more than {limit} % of {intended}"
-            ));
-        }
-        if intended == 0 {
-            faults.push("no job came due".to_owned());
-        }
-        faults
+    /// All stages together.
+    pub(crate) fn overall(&self) -> StageBooks {
+        self.stages.iter().fold(StageBooks::new(), |mut all, stage| {
+            all.merge(stage);
+            all
+        })
     }
 
-    /// Whether every sent job has a right record.
-    pub(crate) fn all_accounted_for(&self) -> bool {
-        self.totals.lost == 0 && self.totals.wrong == 0
+    /// Totals of all stages together.
+    pub(crate) fn totals(&self) -> Totals {
+        self.stages.iter().fold(Totals::default(), |mut all, stage| {
+            all.add(&stage.totals);
+            all
+        })
+    }
+
+    /// Request ids whose record is looked for and was not seen.
+    pub(crate) fn pending(&self) -> u64 {
+        self.accounting.verified.saturating_sub(self.totals().closed())
     }
 }
 
-/// The books, shared by the tasks of a run.
+/// A record that was seen for the first time.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub request_id: String,
+    /// Intended instant of its job.
+    pub intended: Duration,
+    pub verdict: Verdict,
+    /// Intended instant to first sight.
+    pub end_to_end: Duration,
+    /// From when it was last known to be absent to first sight.
+    pub detection: Duration,
+    /// What its catalog calls itself.
+    pub catalog_version: Option<String>,
+}
+
+/// The books, shared by the tasks of a run. Instants are from the start of the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     books: Arc<Mutex<Books>>,
-    late_after: Duration,
+    schedule: Arc<Schedule>,
+    rules: Rules,
+    start: Instant,
+}
+
+/// How entries are judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Times of jobs meant to be sent before this are left out of the distributions.
+    pub warmup: Duration,
+    /// A record seen longer than this after its job's intended instant is late.
+    pub late_after: Duration,
+    /// How long the run may take, the drain included.
+    pub planned: Duration,
 }
 
 impl Account {
-    /// Empty books; records seen longer than `late_after` after their job's intended instant are late.
-    pub(crate) fn new(late_after: Duration) -> Self {
+    /// Empty books; the run starts now.
+    pub(crate) fn new(schedule: Arc<Schedule>, rules: Rules) -> Self {
         let books = Books {
-            totals: Totals::default(),
-            schedule_lag: Latency::new(),
-            send: Latency::new(),
-            end_to_end: Latency::new(),
-            detection: Latency::new(),
+            stages: schedule.stages().iter().map(|_| StageBooks::new()).collect(),
+            series: Series::new(rules.planned),
+            accounting: Accounting::default(),
             lost_ids: Vec::new(),
+            late_ids: Vec::new(),
+            duplicated_ids: Vec::new(),
+            unexpected_ids: Vec::new(),
             wrong: Vec::new(),
+            catalogs: BTreeMap::new(),
+            queue_before: None,
+            queue_now: None,
+            queue_peak: 0,
             send_error: None,
             sending_ended: None,
             read_error: None,
+            queue_error: None,
         };
-        Self { books: Arc::new(Mutex::new(books)), late_after }
+        Self { books: Arc::new(Mutex::new(books)), schedule, rules, start: Instant::now() }
+    }
+
+    pub(crate) fn schedule(&self) -> &Arc<Schedule> {
+        &self.schedule
+    }
+
+    /// When the run started: what intended instants are counted from.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Time since the start of the run.
+    pub(crate) fn now(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// The books as they stand.
@@ -167,31 +270,51 @@ impl Account {
         self.open().clone()
     }
 
-    /// A job's intended instant came.
-    pub(crate) fn intended(&self) {
-        self.open().totals.intended += 1;
+    /// A part of the books as they stand, without copying the rest.
+    pub(crate) fn read<T>(&self, part: impl FnOnce(&Books) -> T) -> T {
+        part(&self.open())
     }
 
-    /// A due job was not handed over.
-    pub(crate) fn dropped(&self) {
-        self.open().totals.dropped += 1;
+    /// A message's intended instant came.
+    pub(crate) fn intended(&self, at: Duration) {
+        self.stage(at, |totals| totals.intended += 1).series.at(at).intended += 1;
     }
 
-    /// The first request that carries a job began `lag` after its intended instant.
-    pub(crate) fn send_began(&self, lag: Duration) {
-        self.open().schedule_lag.record(lag);
+    /// A due message was not handed over.
+    pub(crate) fn dropped(&self, at: Duration) {
+        self.stage(at, |totals| totals.dropped += 1).series.at(at).dropped += 1;
     }
 
-    /// The queue accepted a job, `took` after its first request began.
-    pub(crate) fn sent(&self, took: Duration) {
+    /// The first request that carries a message began `lag` after its intended instant.
+    pub(crate) fn send_began(&self, at: Duration, lag: Duration) {
         let mut books = self.open();
-        books.totals.sent += 1;
-        books.send.record(took);
+        if at >= self.rules.warmup {
+            books.stages[self.schedule.stage_at(at)].schedule_lag.record(lag);
+        }
+        Interval::longest(&mut books.series.at(at).schedule_lag_max, lag);
     }
 
-    /// A job was given up on.
-    pub(crate) fn send_failed(&self) {
-        self.open().totals.send_failed += 1;
+    /// The queue accepted a message, `took` after its first request began.
+    pub(crate) fn sent(&self, at: Duration, kind: Kind, took: Duration) {
+        let now = self.now();
+        let mut books = self.stage(at, |totals| totals.sent += 1);
+        match kind {
+            Kind::Original => {}
+            Kind::Invalid => books.accounting.invalid_sent += 1,
+            Kind::Duplicate { .. } => books.accounting.duplicates_sent += 1,
+            Kind::Conflict { .. } => books.accounting.conflicts_sent += 1,
+        }
+        if at >= self.rules.warmup {
+            books.stages[self.schedule.stage_at(at)].send.record(took);
+        }
+        books.series.at(now).sent += 1;
+        Interval::longest(&mut books.series.at(at).send_max, took);
+    }
+
+    /// A message was given up on.
+    pub(crate) fn send_failed(&self, at: Duration) {
+        let now = self.now();
+        self.stage(at, |totals| totals.send_failed += 1).series.at(now).send_failed += 1;
     }
 
     /// A send, or a part of one, failed; it may be tried again.
@@ -199,9 +322,21 @@ impl Account {
         self.open().send_error = Some(reason);
     }
 
+    /// So many messages are sent again.
+    pub(crate) fn send_retried(&self, messages: usize) {
+        self.open().accounting.send_retries += messages as u64;
+    }
+
     /// The sending cannot go on.
     pub(crate) fn sending_ended(&self, reason: String) {
         self.open().sending_ended.get_or_insert(reason);
+    }
+
+    /// The queue has a request id that it did not have before; `verified` if its record is looked for.
+    pub(crate) fn opened(&self, verified: bool) {
+        let mut books = self.open();
+        books.accounting.distinct_sent += 1;
+        books.accounting.verified += u64::from(verified);
     }
 
     /// Reading records failed, or works again.
@@ -209,37 +344,112 @@ impl Account {
         self.open().read_error = reason;
     }
 
-    /// The record of `request_id` was first seen `end_to_end` after the intended instant; it was last found absent
-    /// `detection` before.
-    pub(crate) fn seen(&self, request_id: String, verdict: Verdict, end_to_end: Duration, detection: Duration) {
-        let mut books = self.open();
-        match verdict {
-            Verdict::Succeeded => books.totals.succeeded += 1,
-            Verdict::Rejected => books.totals.rejected += 1,
-            Verdict::Wrong(reason) => {
-                books.totals.wrong += 1;
-                if books.wrong.len() < LISTED_MAX {
-                    books.wrong.push(Wrong { request_id, reason });
-                }
+    /// A record was seen for the first time.
+    pub(crate) fn seen(&self, seen: Seen) {
+        let (at, now) = (seen.intended, self.now());
+        let mut books = self.stage(at, |totals| match &seen.verdict {
+            Verdict::Succeeded => totals.succeeded += 1,
+            Verdict::Rejected { .. } => totals.rejected += 1,
+            Verdict::Wrong(_) => totals.wrong += 1,
+        });
+        if let Some(version) = seen.catalog_version {
+            let first_seen_seconds = now.as_secs_f64();
+            books.catalogs.entry(version).or_insert(CatalogSeen { records: 0, first_seen_seconds }).records += 1;
+        }
+        let stage = &mut books.stages[self.schedule.stage_at(at)];
+        let late = seen.end_to_end > self.rules.late_after;
+        stage.totals.late += u64::from(late);
+        if at >= self.rules.warmup {
+            stage.end_to_end.record(seen.end_to_end);
+            stage.detection.record(seen.detection);
+        }
+        books.series.at(now).completed += 1;
+        let interval = books.series.at(at);
+        interval.faulty += u64::from(matches!(seen.verdict, Verdict::Wrong(_)));
+        interval.end_to_end.get_or_insert_with(Latency::coarse).record(seen.end_to_end);
+        if late {
+            list(&mut books.late_ids, || seen.request_id.clone());
+        }
+        if let Verdict::Wrong(reason) = seen.verdict {
+            list(&mut books.wrong, || Wrong { request_id: seen.request_id, reason });
+        }
+    }
+
+    /// A record that was right when first seen, as `before`, is not any more.
+    pub(crate) fn turned_wrong(
+        &self,
+        request_id: &str,
+        at: Duration,
+        before: &Verdict,
+        reason: String,
+        duplicated: bool,
+    ) {
+        let mut books = self.stage(at, |totals| {
+            match before {
+                Verdict::Succeeded => totals.succeeded -= 1,
+                Verdict::Rejected { .. } => totals.rejected -= 1,
+                Verdict::Wrong(_) => totals.wrong -= 1,
             }
+            totals.wrong += 1;
+        });
+        if !matches!(before, Verdict::Wrong(_)) {
+            books.series.at(at).faulty += 1;
+            list(&mut books.wrong, || Wrong { request_id: request_id.to_owned(), reason });
         }
-        books.totals.late += u64::from(end_to_end > self.late_after);
-        books.end_to_end.record(end_to_end);
-        books.detection.record(detection);
+        if duplicated {
+            books.accounting.duplicated += 1;
+            list(&mut books.duplicated_ids, || request_id.to_owned());
+        }
     }
 
-    /// A sent job has no record at the end.
-    pub(crate) fn lost(&self, request_id: String) {
+    /// Records were read again.
+    pub(crate) fn looked_again(&self, records: usize) {
+        self.open().accounting.second_looks += records as u64;
+    }
+
+    /// A request id that the queue had has no record at the end.
+    pub(crate) fn lost(&self, request_id: String, at: Duration) {
+        let mut books = self.stage(at, |totals| totals.lost += 1);
+        books.series.at(at).faulty += 1;
+        list(&mut books.lost_ids, || request_id);
+    }
+
+    /// A request id that was given up on has a record.
+    pub(crate) fn unexpected(&self, request_id: String) {
+        let mut books = self.stage(Duration::ZERO, |totals| totals.unexpected += 1);
+        list(&mut books.unexpected_ids, || request_id);
+    }
+
+    /// How many records are still looked for, and since when the oldest of them is due.
+    pub(crate) fn pending(&self, count: u64, oldest: Option<Duration>) {
+        let now = self.now();
         let mut books = self.open();
-        books.totals.lost += 1;
-        if books.lost_ids.len() < LISTED_MAX {
-            books.lost_ids.push(request_id);
+        let interval = books.series.at(now);
+        interval.pending = count;
+        interval.oldest_pending = oldest;
+    }
+
+    /// The queue's depths, or why they are not known.
+    pub(crate) fn queue(&self, sample: Result<QueueDepth, String>) {
+        let now = self.now();
+        let mut books = self.open();
+        match sample {
+            Ok(depth) => {
+                books.queue_before.get_or_insert(depth);
+                books.queue_now = Some(depth);
+                books.queue_peak = books.queue_peak.max(depth.total());
+                books.queue_error = None;
+                books.series.at(now).queue = Some(depth);
+            }
+            Err(reason) => books.queue_error = Some(reason),
         }
     }
 
-    /// A job that was given up on has a record.
-    pub(crate) fn unexpected(&self) {
-        self.open().totals.unexpected += 1;
+    /// Changes the totals of the stage of an instant.
+    fn stage(&self, at: Duration, change: impl FnOnce(&mut Totals)) -> MutexGuard<'_, Books> {
+        let mut books = self.open();
+        change(&mut books.stages[self.schedule.stage_at(at)].totals);
+        books
     }
 
     fn open(&self) -> MutexGuard<'_, Books> {
@@ -248,83 +458,89 @@ impl Account {
     }
 }
 
+fn list<T>(list: &mut Vec<T>, entry: impl FnOnce() -> T) {
+    if list.len() < LISTED_MAX {
+        list.push(entry());
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::schedule::{Arrivals, Stage};
 
     const MS: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
 
-    fn account(intended: u64) -> Account {
-        let account = Account::new(1_000 * MS);
-        (0..intended).for_each(|_| account.intended());
-        account
+    /// Books for `seconds` at one rate.
+    pub(crate) fn account(rps: f64, seconds: u64, late_after: Duration) -> Account {
+        let stages = vec![Stage::constant(rps, SECOND * seconds as u32)];
+        let rules = Rules { warmup: Duration::ZERO, late_after, planned: SECOND * seconds as u32 };
+        Account::new(Arc::new(Schedule::new(stages, Arrivals::Constant, 0)), rules)
+    }
+
+    pub(crate) fn seen(id: &str, verdict: Verdict, end_to_end: Duration) -> Seen {
+        let (request_id, intended, detection) = (id.to_owned(), Duration::ZERO, MS);
+        Seen { request_id, intended, verdict, end_to_end, detection, catalog_version: Some("v1".into()) }
     }
 
     #[test]
     fn a_seen_record_leaves_the_pending_and_can_be_late_as_well() {
-        let account = account(4);
-        (0..4).for_each(|_| account.sent(MS));
-        account.seen("a".into(), Verdict::Succeeded, 1_000 * MS, MS);
-        account.seen("b".into(), Verdict::Rejected, 1_001 * MS, MS);
-        account.seen("c".into(), Verdict::Wrong("because".into()), 5 * MS, MS);
+        let account = account(4.0, 1, SECOND);
+        for _ in 0..4 {
+            account.intended(Duration::ZERO);
+            account.sent(Duration::ZERO, Kind::Original, MS);
+            account.opened(true);
+        }
+        account.seen(seen("a", Verdict::Succeeded, SECOND));
+        account.seen(seen("b", Verdict::Rejected { replaceable: false }, SECOND + MS));
+        account.seen(seen("c", Verdict::Wrong("because".into()), 5 * MS));
+        assert_eq!(account.books().pending(), 1);
+        account.lost("d".into(), Duration::ZERO);
         let books = account.books();
-        assert_eq!(books.totals.pending(), 1);
-        account.lost("d".into());
         let expected =
             Totals { intended: 4, sent: 4, succeeded: 1, rejected: 1, wrong: 1, lost: 1, late: 1, ..Totals::default() };
-        let books = account.books();
-        assert_eq!(books.totals, expected);
-        assert_eq!(books.totals.pending(), 0);
-        assert_eq!((&books.wrong[0].request_id[..], &books.lost_ids[0][..]), ("c", "d"));
-        assert_eq!(books.end_to_end.percentiles().count, 3);
-        assert!(!books.all_accounted_for());
+        assert_eq!((books.totals(), books.pending()), (expected, 0));
+        assert_eq!((&books.wrong[0].request_id[..], &books.lost_ids[0][..], &books.late_ids[0][..]), ("c", "d", "b"));
+        assert_eq!(books.overall().end_to_end.count(), 3);
+        assert_eq!(books.catalogs["v1"].records, 3);
+        assert_eq!(books.series.intervals()[0].faulty, 2);
     }
 
     #[test]
     fn listed_ids_are_bounded_and_counts_are_not() {
-        let account = account(0);
-        for index in 0..LISTED_MAX + 5 {
-            account.sent(MS);
-            account.lost(index.to_string());
+        let account = account(1.0, 1, SECOND);
+        (0..LISTED_MAX + 5).for_each(|index| account.lost(index.to_string(), Duration::ZERO));
+        let books = account.books();
+        assert_eq!((books.lost_ids.len(), books.totals().lost), (LISTED_MAX, LISTED_MAX as u64 + 5));
+    }
+
+    #[test]
+    fn a_record_written_twice_moves_from_right_to_wrong() {
+        let account = account(1.0, 1, SECOND);
+        account.opened(true);
+        account.seen(seen("a", Verdict::Succeeded, MS));
+        account.turned_wrong("a", Duration::ZERO, &Verdict::Succeeded, "written twice".into(), true);
+        let books = account.books();
+        assert_eq!(books.totals(), Totals { wrong: 1, ..Totals::default() });
+        assert_eq!((books.accounting.duplicated, &books.duplicated_ids[..]), (1, &["a".to_owned()][..]));
+        assert_eq!(books.wrong, [Wrong { request_id: "a".into(), reason: "written twice".into() }]);
+    }
+
+    #[test]
+    fn a_stage_has_its_own_books_and_the_warm_up_is_left_out_of_the_distributions() {
+        let stages = vec![Stage::constant(1.0, SECOND), Stage::constant(2.0, SECOND)];
+        let rules = Rules { warmup: SECOND / 2, late_after: SECOND, planned: 2 * SECOND };
+        let account = Account::new(Arc::new(Schedule::new(stages, Arrivals::Constant, 0)), rules);
+        for (at, took) in [(Duration::ZERO, 900 * MS), (SECOND, 5 * MS), (SECOND + SECOND / 2, 7 * MS)] {
+            account.intended(at);
+            account.send_began(at, MS);
+            account.sent(at, Kind::Original, took);
         }
         let books = account.books();
-        assert_eq!((books.lost_ids.len(), books.totals.lost), (LISTED_MAX, LISTED_MAX as u64 + 5));
-    }
-
-    #[test]
-    fn a_run_is_invalid_above_one_percent_of_unsent_jobs() {
-        let account = account(200);
-        account.dropped();
-        account.send_failed();
-        assert_eq!(account.books().faults_of_the_run(), [""; 0], "2 of 200 are 1 %");
-        account.dropped();
-        assert_eq!(
-            account.books().faults_of_the_run(),
-            ["2 jobs were dropped and 1 failed to be sent, more than 1 % of 200"]
-        );
-    }
-
-    #[test]
-    fn a_run_is_invalid_when_the_lag_is_above_the_limit_at_the_99th_percentile() {
-        let account = account(200);
-        (0..198).for_each(|_| account.send_began(20 * MS));
-        (0..2).for_each(|_| account.send_began(900 * MS));
-        assert_eq!(account.books().faults_of_the_run(), [""; 0]);
-        account.send_began(900 * MS);
-        assert!(account.books().faults_of_the_run()[0].contains("more than 250ms"));
-    }
-
-    #[test]
-    fn percentiles_are_in_milliseconds_and_absent_without_values() {
-        let mut latency = Latency::new();
-        assert_eq!(latency.percentiles(), Percentiles { count: 0, p50: None, p95: None, p99: None, max: None });
-        (1..=100).for_each(|index| latency.record(index * MS));
-        let found = latency.percentiles();
-        for (found, expected) in [(found.p50, 50.0), (found.p95, 95.0), (found.p99, 99.0), (found.max, 100.0)] {
-            let found = found.unwrap();
-            assert!((found - expected).abs() <= expected / 1_000.0, "{found} for {expected}");
-        }
-        latency.record(2 * LATENCY_MAX);
-        assert!(latency.quantile(1.0) >= LATENCY_MAX, "a time beyond the range counts as the longest");
+        assert_eq!(books.stages.iter().map(|stage| stage.totals.sent).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(books.stages.iter().map(|stage| stage.send.count()).collect::<Vec<_>>(), [0, 2]);
+        assert!(books.overall().send.quantile(1.0) < 8 * MS);
+        assert_eq!(books.series.intervals()[0].send_max, Some(900 * MS), "the series has all of it");
     }
 }

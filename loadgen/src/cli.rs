@@ -1,137 +1,288 @@
 //! The command line: every setting with its unit, default and meaning, checked before anything is sent.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
 use clap::builder::NonEmptyStringValueParser;
+use clap::error::ErrorKind;
+use clap::{ArgGroup, CommandFactory as _, Parser};
 
-use crate::schedule::RPS_MAX;
+use crate::schedule::{Arrivals, Stage};
+use crate::slo::{self, Objectives};
+use crate::values::{self, Share, Stages, Verify};
 
-/// Sends search jobs to nearline's queue at a constant rate and accounts for every one of their records.
+/// Most messages that may be something else than a job of their own.
+const UNUSUAL_MAX: f64 = 0.9;
+
+/// Sends search jobs to nearline's queue at a given rate and accounts for every one of their records.
 ///
 /// The loop is open: send instants are computed from the start and the rate, and never wait for answers. A job that
 /// would pass --max-in-flight is dropped and counted instead of being queued.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(version, after_long_help = AFTER_HELP)]
-pub(crate) struct Args {
+#[command(group = ArgGroup::new("load").required(true).args(["rps", "stages", "profile"]))]
+pub struct Args {
     /// Jobs a second; decimals allowed
-    #[arg(long, value_name = "R", value_parser = rate)]
-    pub rps: f64,
+    #[arg(long, value_name = "R", value_parser = values::rate, requires = "duration", help_heading = "Load")]
+    pub(crate) rps: Option<f64>,
 
     /// How long to send: 30s, 2.5m, 1h30m
-    #[arg(long, value_name = "D", value_parser = positive_duration)]
-    pub duration: Duration,
+    #[arg(long, value_name = "D", value_parser = values::positive_duration, requires = "rps", help_heading = "Load")]
+    pub(crate) duration: Option<Duration>,
+
+    /// Rates one after the other: `2m:100,5m:100..500,1m:0` holds 100 jobs a second, rises evenly to 500, pauses
+    #[arg(long, value_name = "D:R,...", value_parser = values::stages, help_heading = "Load")]
+    pub(crate) stages: Option<Stages>,
+
+    /// `double-every=5m:100..1600`: 100 jobs a second for 5 minutes, then 200, and so on. Managed Instances may throttle
+    /// what more than doubles within 5 minutes
+    #[arg(long, value_name = "P", value_parser = values::profile, help_heading = "Load")]
+    pub(crate) profile: Option<Stages>,
+
+    /// Whether jobs come evenly spaced, or as from many users who know nothing of each other
+    #[arg(long, value_enum, default_value_t, value_name = "A", help_heading = "Load")]
+    pub(crate) arrivals: Arrivals,
+
+    /// Leaves the times of the jobs of the first D out of all distributions; they are accounted for all the same
+    #[arg(long, value_name = "D", default_value = "0s", value_parser = values::duration, help_heading = "Load")]
+    pub(crate) warmup: Duration,
+
+    /// Decides which job is sent when, and the gaps of --arrivals poisson. Request ids differ in every run all the same
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Load")]
+    pub(crate) seed: u64,
 
     /// Jobs to send, one JSON object a line, from the first line on and over again; each `request_id` is replaced.
-    /// Default: built-in phrases
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub jobs: Option<PathBuf>,
+    /// Default: built-in queries, of which there are 1.8 million
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Traffic")]
+    pub(crate) jobs: Option<PathBuf>,
 
-    /// Decides which built-in phrase is sent when. Request ids differ in every run all the same
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Chooses the job of rank r with a weight of 1/r^S, the first line of --jobs being the most popular. Tenants are
+    /// chosen by the same law. Default: lines in turn, queries and tenants evenly
+    #[arg(long, value_name = "S", value_parser = zipf, help_heading = "Traffic")]
+    pub(crate) zipf: Option<f64>,
+
+    /// Share of --rps that sends a job of the last 10,000 again, byte for byte
+    #[arg(long, value_name = "P%", default_value = "0%", value_parser = values::share, help_heading = "Traffic")]
+    pub(crate) duplicates: Share,
+
+    /// Share of --rps that sends another job under the request id of one of the last 10,000
+    #[arg(long, value_name = "P%", default_value = "0%", value_parser = values::share, help_heading = "Traffic")]
+    pub(crate) conflicts: Share,
+
+    /// Share of --rps whose jobs break a rule of the contract; each must be rejected with the code for it
+    #[arg(long, value_name = "P%", default_value = "0%", value_parser = values::share, help_heading = "Traffic")]
+    pub(crate) invalid: Share,
+
+    /// `top_k` of the jobs that name none
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1_000), help_heading = "Traffic")]
+    pub(crate) top_k: Option<u16>,
+
+    /// Tenants that the messages come from, named as MessageGroupId: fair queues on a standard queue, ordering on a FIFO
+    /// one (where 0 makes every request id a group of its own)
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Traffic")]
+    pub(crate) tenants: u32,
+
+    /// Makes messages this large, or of sizes spread over a range (`500..4000`), by excluding products that do not exist
+    #[arg(long, value_name = "BYTES", value_parser = values::payload_bytes, help_heading = "Traffic")]
+    pub(crate) payload_bytes: Option<RangeInclusive<usize>>,
 
     /// Longest time that a job waits for others to fill its batch of ten
-    #[arg(long, value_name = "D", default_value = "20ms", value_parser = humantime::parse_duration)]
-    pub linger: Duration,
+    #[arg(long, value_name = "D", default_value = "20ms", value_parser = values::duration, help_heading = "Sending")]
+    pub(crate) linger: Duration,
 
     /// Most jobs handed over and not yet accepted by the queue; a job beyond them is dropped
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub max_in_flight: u32,
+    #[arg(help_heading = "Sending")]
+    pub(crate) max_in_flight: u32,
 
     /// Attempts at sending a job, the first included; then it counts as `send_failed`
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=20))]
-    pub send_attempts: u32,
+    #[arg(help_heading = "Sending")]
+    pub(crate) send_attempts: u32,
+
+    /// Whose records are read and checked: `all`, `sample=10%` or `none`
+    #[arg(long, value_name = "V", default_value = "all", value_parser = values::verify, help_heading = "Accounting")]
+    pub(crate) verify: Verify,
+
+    /// What `nearline catalog inspect --json` printed of the catalog that will answer: groups and numbers of matches are
+    /// then checked exactly
+    #[arg(long, value_name = "FILE.json", help_heading = "Accounting")]
+    pub(crate) catalog_info: Option<PathBuf>,
 
     /// Most records looked up a second; each look-up is a billed read. Too few make the end-to-end times coarse
-    /// (the report's `detection` says how coarse). Default: four times --rps, but at least 500
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub lookups_per_second: Option<u32>,
+    /// (the report's `detection` says how coarse). Default: four times the highest rate, but at least 500
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Accounting")]
+    pub(crate) lookups_per_second: Option<u32>,
+
+    /// Reads each right record a second time after D, and those of repeated jobs once nothing is left on the queue: one
+    /// that was written again is wrong. 0s: no second look
+    #[arg(long, value_name = "D", default_value = "5s", value_parser = values::duration, help_heading = "Accounting")]
+    pub(crate) recheck_after: Duration,
 
     /// How long to wait for records after the last send; then each missing one is looked up once more
-    #[arg(long, value_name = "D", default_value = "60s", value_parser = humantime::parse_duration)]
-    pub drain_timeout: Duration,
+    #[arg(long, value_name = "D", default_value = "60s", value_parser = values::duration, help_heading = "Accounting")]
+    pub(crate) drain_timeout: Duration,
 
     /// A record first seen longer than this after its job's intended instant is `late`
-    #[arg(long, value_name = "D", default_value = "30s", value_parser = humantime::parse_duration)]
-    pub late_after: Duration,
+    #[arg(long, value_name = "D", default_value = "30s", value_parser = values::duration, help_heading = "Accounting")]
+    pub(crate) late_after: Duration,
 
-    /// Where to write the report as JSON
-    #[arg(long, value_name = "REPORT.json")]
-    pub output: Option<PathBuf>,
+    /// Objectives such as 'e2e.p99<2s,errors<0.1%,lost=0', described below; lost=0 and wrong=0 hold unless these speak of
+    /// them. May be given several times
+    #[arg(long, value_name = "O,...", value_parser = slo::objectives, help_heading = "Verdict")]
+    pub(crate) slo: Vec<Objectives>,
+
+    /// A greater p99 of the schedule lag makes the run invalid
+    #[arg(long, value_name = "D", default_value = "250ms", value_parser = values::duration, help_heading = "Verdict")]
+    pub(crate) max_lag: Duration,
+
+    /// A greater share of jobs that were dropped or failed to be sent makes the run invalid
+    #[arg(long, value_name = "P%", default_value = "1%", value_parser = values::share, help_heading = "Verdict")]
+    pub(crate) max_dropped: Share,
+
+    /// Where to write the report as JSON (with --dry-run: the plan)
+    #[arg(long, value_name = "REPORT.json", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Where to write the report as one HTML page with charts
+    #[arg(long, value_name = "REPORT.html", help_heading = "Output")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Report of an earlier run to compare this one with
+    #[arg(long, value_name = "EARLIER.json", help_heading = "Output")]
+    pub(crate) compare: Option<PathBuf>,
+
+    /// A line a second instead of a screen
+    #[arg(long, help_heading = "Output")]
+    pub plain: bool,
+
+    /// Prints what the run would do and cost, and sends nothing
+    #[arg(long, help_heading = "Output")]
+    pub(crate) dry_run: bool,
 
     /// The queue
-    #[arg(long, env = "NEARLINE_QUEUE_URL", value_name = "NEARLINE_QUEUE_URL")]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub queue_url: String,
+    #[arg(long, env = "NEARLINE_QUEUE_URL", value_name = "NEARLINE_QUEUE_URL", required_unless_present = "dry_run")]
+    #[arg(value_parser = NonEmptyStringValueParser::new(), help_heading = "Where")]
+    pub(crate) queue_url: Option<String>,
+
+    /// Its dead-letter queue, whose depth the report has
+    #[arg(long, env = "NEARLINE_DEAD_LETTER_QUEUE_URL", value_name = "NEARLINE_DEAD_LETTER_QUEUE_URL")]
+    #[arg(help_heading = "Where")]
+    pub(crate) dead_letter_queue_url: Option<String>,
 
     /// The table of the records
     #[arg(long, env = "NEARLINE_RESULTS_TABLE", value_name = "NEARLINE_RESULTS_TABLE")]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub results_table: String,
+    #[arg(required_unless_present = "dry_run", value_parser = NonEmptyStringValueParser::new(), help_heading = "Where")]
+    pub(crate) results_table: Option<String>,
 }
 
 impl Args {
-    /// Most records looked up a second.
-    pub(crate) fn lookups_per_second(&self) -> u32 {
-        self.lookups_per_second.unwrap_or_else(|| ((self.rps * 4.0).ceil() as u32).max(500))
+    /// Reads the process's command line. Wrong usage ends the process with exit code 2, and says what is wrong.
+    pub fn from_command_line() -> Self {
+        let args = Self::parse();
+        args.check().unwrap_or_else(|error| error.exit());
+        args
+    }
+
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// Wrong usage, with what is wrong.
+    pub fn from_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, clap::Error> {
+        let args = Self::try_parse_from(arguments)?;
+        args.check()?;
+        Ok(args)
+    }
+
+    /// Rules that concern more than one argument.
+    fn check(&self) -> Result<(), clap::Error> {
+        let unusual = self.duplicates.0 + self.conflicts.0 + self.invalid.0;
+        let length: Duration = self.stages().iter().map(|stage| stage.duration).sum();
+        let fault = if unusual > UNUSUAL_MAX {
+            let most = UNUSUAL_MAX * 100.0;
+            format!(
+                "--duplicates, --conflicts and --invalid together may be at most {most}%, so that there are jobs to repeat"
+            )
+        } else if self.warmup >= length {
+            "--warmup must be shorter than the run".to_owned()
+        } else if self.verify.share() <= 0.0 && self.objectives().need_records() {
+            "--slo speaks of records, which --verify none does not read".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Self::command().error(ErrorKind::ValueValidation, fault))
+    }
+
+    /// The rates in order.
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        match (&self.stages, &self.profile, self.rps.zip(self.duration)) {
+            (Some(stages), ..) | (_, Some(stages), _) => stages.0.clone(),
+            (None, None, Some((rps, duration))) => vec![Stage::constant(rps, duration)],
+            (None, None, None) => Vec::new(), // clap requires one of them
+        }
+    }
+
+    /// All objectives together.
+    pub(crate) fn objectives(&self) -> Objectives {
+        Objectives(self.slo.iter().flat_map(|objectives| objectives.0.clone()).collect())
+    }
+
+    /// Most records looked up a second, for a highest rate of `peak`.
+    pub(crate) fn lookups_per_second(&self, peak: f64) -> u32 {
+        self.lookups_per_second.unwrap_or_else(|| ((peak * 4.0).ceil() as u32).max(500))
+    }
+}
+
+fn zipf(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(exponent) if (0.0..=10.0).contains(&exponent) => Ok(exponent),
+        _ => Err("must be a number from 0 (evenly) to 10".to_owned()),
     }
 }
 
 const AFTER_HELP: &str = "\
 Region, credentials and endpoints are those of the AWS SDK (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, ...).
-Progress goes to stderr each second. Ctrl-C ends the sending, a second one the waiting; both still report. A third
-one gives up.
+On a terminal a screen shows the run, elsewhere a line a second goes to stderr; the report goes to stdout.
+Ctrl-C ends the sending, a second one the waiting; both still report. A third one gives up.
 
-Totals (intended = sent + dropped + send_failed; sent = succeeded + rejected + wrong + lost):
-  intended     jobs whose send instant came
+Totals. The first four count messages, the others distinct request ids:
+  intended     messages whose send instant came (= sent + dropped + send_failed)
   sent         accepted by the queue
   dropped      not handed over, because --max-in-flight was reached
   send_failed  not accepted in --send-attempts, or refused for good
-  succeeded    distinct jobs with a right record, SUCCEEDED
-  rejected     distinct jobs with a right record, REJECTED, as their fields or the catalog justify
-  wrong        jobs whose record has another job's hash, or a status or error code that the job cannot have
-  lost         sent jobs without a record at the end of the drain
-  late         records seen later than --late-after; they also count as what they are
-  unexpected   jobs counted as send_failed that have a record all the same (the answer to the send was lost)
+  succeeded    with a right record, SUCCEEDED
+  rejected     with a right record, REJECTED, as the job or the catalog justifies
+  wrong        whose record has another job's hash, a status, code, group or match that the job cannot have, or was
+               written more than once
+  lost         accepted by the queue and without a record at the end of the drain
+  late         whose record was seen later than --late-after; they also count as what they are
+  unexpected   counted as send_failed, and with a record all the same (the answer to the send was lost)
+Of the request ids that are looked for, each is one of succeeded, rejected, wrong and lost.
 
 Times: `schedule_lag` is from a job's intended instant to the start of the request that carries it (lingering
 included), `send` from there to the queue's acceptance (retries included), `end_to_end` from the intended instant to
 the end of the look-up that first saw the record, and `detection` from the look-up before that one: the part of
-end_to_end that polling may have added.
+end_to_end that polling may have added. A repeated job counts from its first message's instant.
 
-The run is invalid if the load asked for was not offered: p99 of schedule_lag above 250 ms, or more than 1 % of the
-jobs dropped or failed to be sent.
+Objectives: METRIC, one of < <= > >= =, and a value. Metrics are e2e, send and lag with .min, .mean, .max, .p50, .p99,
+.p99.9 and so on, against a duration; lost, wrong, late, dropped, send_failed, unexpected, succeeded, rejected and
+errors (lost + wrong + send_failed), against a number of jobs or a percentage of those intended.
 
-Exit codes: 0 nothing lost or wrong; 1 failed, reason on stderr; 2 wrong usage; 3 something lost or wrong; 4 the run
-is invalid (3 wins over 4).";
+The run is invalid if the load asked for was not offered: p99 of schedule_lag above --max-lag, or more than
+--max-dropped of the jobs dropped or failed to be sent.
 
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rps) if rps > 0.0 && rps <= RPS_MAX => Ok(rps),
-        _ => Err(format!("must be a number above 0 and at most {RPS_MAX}")),
-    }
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("must be longer than 0s".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
-    }
-}
+Exit codes: 0 all objectives met; 1 failed, reason on stderr; 2 wrong usage; 3 an objective missed; 4 the run is
+invalid (3 wins over 4).";
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     const SETTINGS: [&str; 5] = ["loadgen", "--queue-url", "http://q", "--results-table", "t"];
 
     fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from(SETTINGS.iter().chain(arguments))
+        Args::from_arguments(SETTINGS.iter().chain(arguments).copied())
     }
 
     #[test]
@@ -140,38 +291,58 @@ mod tests {
     }
 
     #[test]
-    fn durations_take_units_and_decimals() {
-        for (text, milliseconds) in [
-            ("30s", 30_000),
-            ("5m", 300_000),
-            ("1h", 3_600_000),
-            ("2.5m", 150_000),
-            ("0.25s", 250),
-            ("1h30m", 5_400_000),
-        ] {
-            assert_eq!(positive_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
-        }
+    fn a_load_is_a_rate_with_a_duration_or_stages_or_a_profile() {
+        let stages = |arguments: &[&str]| parse(arguments).unwrap().stages().len();
+        assert_eq!(stages(&["--rps", "10", "--duration", "1s"]), 1);
+        assert_eq!(stages(&["--stages", "2m:100,5m:500,1m:0"]), 3);
+        assert_eq!(stages(&["--profile", "double-every=5m:100..1600"]), 5);
     }
 
     #[test]
-    fn a_duration_or_rate_without_sense_is_wrong_usage() {
-        for arguments in [
-            ["--rps", "10", "--duration", "0s"],
-            ["--rps", "10", "--duration", "30"],
-            ["--rps", "10", "--duration", "soon"],
-            ["--rps", "0", "--duration", "1s"],
-            ["--rps", "NaN", "--duration", "1s"],
-            ["--rps", "inf", "--duration", "1s"],
+    fn wrong_usage_has_exit_code_2_and_says_what_is_wrong() {
+        for (arguments, part) in [
+            (&["--rps", "10", "--duration", "0s"][..], "longer than 0s"),
+            (&["--rps", "10", "--duration", "30"], "--duration"),
+            (&["--rps", "10"], "--duration"),
+            (&["--duration", "10s"], "--rps"),
+            (&[], "--rps"),
+            (&["--rps", "0", "--duration", "1s"], "above 0"),
+            (&["--rps", "NaN", "--duration", "1s"], "above 0"),
+            (&["--rps", "1", "--duration", "1s", "--stages", "1s:1"], "cannot be used with"),
+            (&["--rps", "1", "--duration", "1s", "--warmup", "1s"], "--warmup must be shorter"),
+            (
+                &["--rps", "1", "--duration", "1s", "--duplicates", "90%", "--invalid", "5%"],
+                "together may be at most 90%",
+            ),
+            (
+                &["--rps", "1", "--duration", "1s", "--verify", "none", "--slo", "e2e.p99<1s"],
+                "--verify none does not read",
+            ),
+            (&["--rps", "1", "--duration", "1s", "--slo", "e2e.p9x<1s"], "there is no metric"),
+            (&["--rps", "1", "--duration", "1s", "--zipf=-1"], "--zipf"),
         ] {
-            assert_eq!(parse(&arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+            let error = parse(arguments).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{arguments:?}");
+            assert!(error.to_string().contains(part), "{arguments:?}: {error}");
+        }
+        assert!(parse(&["--rps", "1", "--duration", "1s", "--verify", "none", "--slo", "lag.p99<1s"]).is_ok());
+    }
+
+    #[test]
+    fn a_dry_run_needs_no_queue() {
+        if std::env::var_os("NEARLINE_QUEUE_URL").is_none() {
+            let load = ["loadgen", "--rps", "1", "--duration", "1s"];
+            assert_eq!(Args::from_arguments(load).unwrap_err().exit_code(), 2);
+            assert!(Args::from_arguments(load.into_iter().chain(["--dry-run"])).is_ok());
         }
     }
 
     #[test]
     fn lookups_follow_the_rate_unless_set() {
-        let args = |more: &[&str]| parse(&[&["--duration", "1s"], more].concat()).unwrap();
-        assert_eq!(args(&["--rps", "0.5"]).lookups_per_second(), 500);
-        assert_eq!(args(&["--rps", "1000"]).lookups_per_second(), 4_000);
-        assert_eq!(args(&["--rps", "1000", "--lookups-per-second", "7"]).lookups_per_second(), 7);
+        let lookups = |more: &[&str], peak| {
+            parse(&[&["--rps", "1", "--duration", "1s"], more].concat()).unwrap().lookups_per_second(peak)
+        };
+        assert_eq!((lookups(&[], 0.5), lookups(&[], 1_000.0)), (500, 4_000));
+        assert_eq!(lookups(&["--lookups-per-second", "7"], 1_000.0), 7);
     }
 }

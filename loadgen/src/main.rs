@@ -3,27 +3,15 @@
 //! The loop is open: the instant of every job follows from the start and the rate alone, so a slow queue or worker
 //! shows as latency and cannot slow the load down. `--help` says what each figure means.
 
-mod account;
-mod aws;
-mod cli;
-mod jobs;
-mod report;
-mod run;
-mod schedule;
-mod sender;
-mod verify;
-
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run::run(cli::Args::parse()).await {
-        Ok(exit_code) => exit_code,
+    match loadgen::execute(loadgen::Args::from_command_line()).await {
+        Ok(exit_code) => ExitCode::from(exit_code),
         Err(error) => {
             eprintln!("loadgen: {error}");
-            ExitCode::from(run::EXIT_FAILED)
+            ExitCode::from(loadgen::EXIT_FAILED)
         }
     }
 }

@@ -2,60 +2,58 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::account::{Account, Books};
-use crate::aws::{self, AccessError, DynamoTable, SqsQueue};
+use crate::account::{Account, Rules};
+use crate::aws::{self, AccessError, DepthProbe, DynamoTable, SqsQueue};
 use crate::cli::Args;
-use crate::jobs::{Jobs, JobsError};
-use crate::report::{self, Report, Settings, Times};
+use crate::jobs::{Choice, Jobs, JobsError, Shape, Source};
+use crate::plan::{Plan, PlanOptions};
+use crate::prices::Cost;
+use crate::report::compare::compare;
+use crate::report::{Environment, FORMAT_VERSION, Report, Run, Settings, StageSettings, Times};
+use crate::requests::Meter;
 use crate::schedule::Schedule;
 use crate::sender::{self, Batcher};
-use crate::verify::{Unverified, Verifier};
+use crate::stop::Stop;
+use crate::usage::usage;
+use crate::verify::{CatalogInfo, DepthSample, Judge, Unverified, Verifier, VerifyOptions};
+use crate::view::View;
 
 /// Something kept the run from its end.
-pub(crate) const EXIT_FAILED: u8 = 1;
-/// Jobs were lost, or have wrong records.
-const EXIT_NOT_ACCOUNTED_FOR: u8 = 3;
+pub const EXIT_FAILED: u8 = 1;
+/// An objective was missed.
+const EXIT_OBJECTIVE_MISSED: u8 = 3;
 /// The load that was asked for was not offered.
 const EXIT_INVALID: u8 = 4;
 
-/// What a shell reports for a program that SIGINT ended.
-const EXIT_INTERRUPTED: i32 = 130;
+/// From one sample of the queue's depth to the next.
+const DEPTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What keeps a run from its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError {
-    /// The jobs file cannot be read.
+pub enum RunError {
+    /// A file that the run needs cannot be read.
     #[error("cannot read {}: {cause}", path.display())]
-    JobsFile {
+    Read {
         /// As given.
         path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// The jobs file holds something that cannot be sent.
-    #[error("cannot use {}: {cause}", path.display())]
-    Jobs {
-        /// As given.
-        path: PathBuf,
-        /// Which line, and why.
-        cause: JobsError,
+        /// What the system said, or what is wrong with the content.
+        cause: String,
     },
     /// Checked before the run as well: a report must not be lost for want of a folder.
-    #[error("cannot write the report {}: {cause}", path.display())]
+    #[error("cannot write {}: {cause}", path.display())]
     Output {
         /// As given.
         path: PathBuf,
@@ -74,64 +72,273 @@ pub(crate) enum RunError {
     /// The queue refused a request for good while the run went on; there is a report all the same.
     #[error("the sending ended early, the queue refused a batch for good: {0}")]
     Refused(String),
-    /// The records cannot be read.
+    /// The records cannot be read at the end; there is a report all the same.
     #[error(transparent)]
     Unverified(#[from] Unverified),
 }
 
-/// Runs the load that `args` describe and reports on it.
-pub(crate) async fn run(args: Args) -> Result<ExitCode, RunError> {
-    let run_id = format!("{:016x}", rand::random::<u64>());
-    let jobs = Arc::new(read_jobs(&args, run_id.clone())?);
-    let mut output = args.output.clone().map(ReportFile::open).transpose()?;
-    let config = aws::sdk_config().await;
-    let queue = SqsQueue::open(&config, &args.queue_url).await?;
-    let table = DynamoTable::open(&config, &args.results_table).await?;
+/// Does what the command line asks for, with clients as the environment describes them; the exit code.
+pub async fn execute(args: Args) -> Result<u8, RunError> {
+    if args.dry_run {
+        return dry_run(&args);
+    }
+    let (stop, view) = (Stop::default(), View::choose(args.plain));
+    stop.on_signals(view == View::Lines).map_err(RunError::Signals)?;
+    run(args, &aws::sdk_config().await, stop, view).await
+}
 
-    let account = Account::new(args.late_after);
-    let stop = Stop::default();
-    tokio::spawn(stop.clone().on_signals(Signals::listen().map_err(RunError::Signals)?));
+/// Runs the load that `args` describe and reports on it; the exit code.
+pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Result<u8, RunError> {
+    let inputs = Inputs::read(&args)?;
+    let outputs = Outputs::open(&args)?;
+    let config = aws::single_attempts(config);
+    let (queue_url, table_name) = (required(args.queue_url.as_ref()), required(args.results_table.as_ref()));
+    let meter = Arc::new(Meter::default());
+    let queue = SqsQueue::open(&config, queue_url, meter.clone()).await?;
+    let table = DynamoTable::open(&config, table_name, meter.clone()).await?;
+    let probe = DepthProbe::new(&queue, args.dead_letter_queue_url.clone().filter(|url| !url.is_empty()));
+    let depth_before = probe.depth().await;
+
+    let Inputs { jobs, schedule, catalog, earlier } = inputs;
+    let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
+    let lookups_per_second = args.lookups_per_second(schedule.peak());
+    let planned = schedule.duration() + args.drain_timeout;
     let started_at = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present has a year of four digits");
-    let began = Instant::now();
-    let progress = tokio::spawn(show_progress(account.clone(), began));
+    let (cpu_before, _) = usage();
+    let account = Account::new(schedule, Rules { warmup: args.warmup, late_after: args.late_after, planned });
+    account.queue(depth_before);
+    let over = CancellationToken::new();
+    let title = format!("loadgen run {} to {queue_url}", jobs.run_id());
+    let shown = view.show(account.clone(), title, stop.clone(), over.clone());
+    let (depth_sender, depths) = watch::channel(None);
+    let probing = tokio::spawn(sample_depths(probe, account.clone(), depth_sender, over.clone()));
 
     let (job_sender, job_receiver) = unbounded_channel();
     let (delivery_sender, deliveries) = unbounded_channel();
-    let schedule = Schedule::constant(args.rps, args.duration);
     let in_flight = Arc::new(Semaphore::new(args.max_in_flight as usize));
-    let pacer = tokio::spawn(sender::pace(
-        schedule,
-        jobs.clone(),
-        in_flight,
-        job_sender,
-        account.clone(),
-        stop.sending.clone(),
-    ));
+    let pacer = tokio::spawn(sender::pace(jobs.clone(), in_flight, job_sender, account.clone(), stop.sending.clone()));
     let batcher = Batcher::new(job_receiver, args.linger);
     let sending = tokio::spawn({
         let (account, stop) = (account.clone(), stop.sending.clone());
         async move {
-            sender::deliver_all(batcher, queue, args.send_attempts, delivery_sender, account, stop).await;
-            began.elapsed()
+            sender::deliver_all(batcher, queue, args.send_attempts, delivery_sender, account.clone(), stop).await;
+            account.now()
         }
     });
-    let verifier = Verifier::new(table, jobs, account.clone(), args.lookups_per_second());
-    let verifying = tokio::spawn(verifier.run(deliveries, args.drain_timeout, stop.waiting.clone()));
-    joined(pacer).await;
+    let options = VerifyOptions {
+        share: args.verify.share(),
+        lookups_per_second,
+        drain_timeout: args.drain_timeout,
+        recheck_after: args.recheck_after,
+    };
+    let verifier = Verifier::new(table, Judge::new(jobs.clone(), catalog), account.clone(), options, depths);
+    let verifying = tokio::spawn(verifier.run(deliveries, stop.waiting.clone()));
+    let all_handed_over = joined(pacer).await;
     let sending = joined(sending).await;
     let drain = joined(verifying).await;
-    progress.abort();
-    let drain = drain?;
+    let drain_took = account.now().saturating_sub(sending);
+    over.cancel();
+    joined(probing).await;
+    joined(shown).await;
 
     let books = account.books();
-    let (exit_code, refusal) = (exit_code(&books), books.sending_ended.clone());
-    let times = Times { started_at, sending, drain, ended_early: books.totals.intended < schedule.len() };
-    let report = Report::new(run_id, settings(&args), times, books);
-    if let Some(output) = &mut output {
-        output.write(&report)?;
+    let requests = meter.requests();
+    let (cpu, max_resident_bytes) = usage();
+    let report = Report::new(
+        Run {
+            run_id: jobs.run_id().to_owned(),
+            environment: environment(&config),
+            settings: settings(&args, account.schedule(), lookups_per_second),
+            times: Times {
+                started_at,
+                sending,
+                drain: drain.as_ref().copied().unwrap_or(drain_took),
+                ended_early: !all_handed_over,
+            },
+            requests,
+            cost: Cost::new(&requests, aws::is_fifo(queue_url)),
+            cpu: cpu.saturating_sub(cpu_before),
+            max_resident_bytes,
+            expected_catalog,
+        },
+        account.schedule(),
+        &args.objectives(),
+        &books,
+    );
+    outputs.write(&report)?;
+    let mut page = report.table();
+    if let Some(earlier) = earlier {
+        page = format!("{page}\n{}", compare(&earlier, &report));
     }
-    io::stdout().write_all(report.table().as_bytes()).map_err(RunError::Stdout)?;
-    refusal.map_or(Ok(ExitCode::from(exit_code)), |cause| Err(RunError::Refused(cause)))
+    io::stdout().write_all(page.as_bytes()).map_err(RunError::Stdout)?;
+    drain?;
+    books.sending_ended.map_or(Ok(exit_code(&report)), |cause| Err(RunError::Refused(cause)))
+}
+
+fn exit_code(report: &Report) -> u8 {
+    match (report.slo_passed, report.valid) {
+        (false, _) => EXIT_OBJECTIVE_MISSED,
+        (true, false) => EXIT_INVALID,
+        (true, true) => 0,
+    }
+}
+
+/// Prints what a run would do.
+fn dry_run(args: &Args) -> Result<u8, RunError> {
+    let Inputs { jobs, schedule, catalog, .. } = Inputs::read(args)?;
+    let options = PlanOptions {
+        linger: args.linger,
+        lookups_per_second: args.lookups_per_second(schedule.peak()),
+        verified_share: args.verify.share(),
+        second_look: !args.recheck_after.is_zero(),
+        fifo: args.queue_url.as_deref().is_some_and(aws::is_fifo),
+        dead_letter_queue: args.dead_letter_queue_url.is_some(),
+        catalog: catalog.as_ref(),
+    };
+    let plan = Plan::new(&schedule, &jobs, options);
+    if let Some(path) = &args.output {
+        OutputFile::open(path)?.write(&json(&plan))?;
+    }
+    io::stdout().write_all(plan.table().as_bytes()).map_err(RunError::Stdout)?;
+    Ok(0)
+}
+
+/// What a run is made from.
+struct Inputs {
+    jobs: Arc<Jobs>,
+    schedule: Arc<Schedule>,
+    catalog: Option<CatalogInfo>,
+    /// The report to compare with.
+    earlier: Option<Report>,
+}
+
+impl Inputs {
+    fn read(args: &Args) -> Result<Self, RunError> {
+        let source = match &args.jobs {
+            None => Source::Phrases,
+            Some(path) => {
+                let unusable = |cause: JobsError| RunError::Read { path: path.clone(), cause: cause.to_string() };
+                Source::from_lines(&text(path)?).map_err(unusable)?
+            }
+        };
+        let choice = match (args.zipf, &args.jobs) {
+            (Some(exponent), _) => Choice::zipf(source.len(), exponent),
+            (None, Some(_)) => Choice::InTurn,
+            (None, None) => Choice::Uniform,
+        };
+        let shape = Shape {
+            seed: args.seed,
+            choice,
+            duplicates: args.duplicates.0,
+            conflicts: args.conflicts.0,
+            invalid: args.invalid.0,
+            top_k: args.top_k,
+            tenants: args.tenants,
+            tenant_choice: args.zipf.map_or(Choice::Uniform, |exponent| Choice::zipf(args.tenants.into(), exponent)),
+            payload_bytes: args.payload_bytes.clone(),
+        };
+        let run_id = format!("{:016x}", rand::random::<u64>());
+        let earlier: Option<Report> = args.compare.as_deref().map(read_json).transpose()?;
+        if let Some((path, earlier)) = args.compare.as_ref().zip(earlier.as_ref())
+            && earlier.format_version != FORMAT_VERSION
+        {
+            let cause = format!("its format_version is {}, not {FORMAT_VERSION}", earlier.format_version);
+            return Err(RunError::Read { path: path.clone(), cause });
+        }
+        Ok(Self {
+            jobs: Arc::new(Jobs::new(run_id, source, shape)),
+            schedule: Arc::new(Schedule::new(args.stages(), args.arrivals, args.seed)),
+            catalog: args.catalog_info.as_deref().map(read_json).transpose()?,
+            earlier,
+        })
+    }
+}
+
+fn text(path: &Path) -> Result<String, RunError> {
+    std::fs::read_to_string(path).map_err(|cause| RunError::Read { path: path.into(), cause: cause.to_string() })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
+    let unusable = |cause: serde_json::Error| RunError::Read { path: path.into(), cause: cause.to_string() };
+    serde_json::from_str(&text(path)?).map_err(unusable)
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(value).expect("a report has only string keys and finite numbers");
+    json.push(b'\n');
+    json
+}
+
+/// Where reports go: opened before the run, so that an earlier one stays as it is until there is a new one.
+struct Outputs {
+    json: Option<OutputFile>,
+    html: Option<OutputFile>,
+}
+
+impl Outputs {
+    fn open(args: &Args) -> Result<Self, RunError> {
+        let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::open).transpose();
+        Ok(Self { json: open(&args.output)?, html: open(&args.html)? })
+    }
+
+    fn write(self, report: &Report) -> Result<(), RunError> {
+        if let Some(mut file) = self.json {
+            file.write(&json(report))?;
+        }
+        if let Some(mut file) = self.html {
+            file.write(report.html().as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+struct OutputFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl OutputFile {
+    fn open(path: &Path) -> Result<Self, RunError> {
+        let path = path.to_owned();
+        match OpenOptions::new().write(true).create(true).truncate(false).open(&path) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(cause) => Err(RunError::Output { path, cause }),
+        }
+    }
+
+    fn write(&mut self, content: &[u8]) -> Result<(), RunError> {
+        // Only a regular file has a length to cut: /dev/stdout is a fair place for a report.
+        let regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let cut = if regular { self.file.set_len(0) } else { Ok(()) };
+        cut.and_then(|()| self.file.write_all(content))
+            .map_err(|cause| RunError::Output { path: self.path.clone(), cause })
+    }
+}
+
+/// Samples the queue's depth until `over`, and once more then.
+async fn sample_depths(
+    probe: DepthProbe,
+    account: Account,
+    depths: watch::Sender<DepthSample>,
+    over: CancellationToken,
+) {
+    let mut ticks = interval(DEPTH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let last = tokio::select! {
+            () = over.cancelled() => true,
+            _ = ticks.tick() => false,
+        };
+        let asked = Instant::now();
+        let depth = probe.depth().await;
+        if let Ok(depth) = depth {
+            depths.send_replace(Some((asked, depth)));
+        }
+        account.queue(depth);
+        if last {
+            return;
+        }
+    }
 }
 
 /// What the task returned; its panic becomes the caller's.
@@ -139,134 +346,52 @@ async fn joined<T>(task: JoinHandle<T>) -> T {
     task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-fn exit_code(books: &Books) -> u8 {
-    if !books.all_accounted_for() {
-        EXIT_NOT_ACCOUNTED_FOR
-    } else if !books.faults_of_the_run().is_empty() {
-        EXIT_INVALID
-    } else {
-        0
+fn required(value: Option<&String>) -> &str {
+    value.expect("clap requires it unless the run is a dry one, which ends before")
+}
+
+fn environment(config: &SdkConfig) -> Environment {
+    Environment {
+        loadgen_version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        processors: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        region: config.region().map(ToString::to_string),
+        endpoint_url: config.endpoint_url().map(ToOwned::to_owned),
     }
 }
 
-fn read_jobs(args: &Args, run_id: String) -> Result<Jobs, RunError> {
-    let Some(path) = &args.jobs else { return Ok(Jobs::phrases(run_id, args.seed)) };
-    let text = std::fs::read_to_string(path).map_err(|cause| RunError::JobsFile { path: path.clone(), cause })?;
-    Jobs::from_lines(run_id, &text).map_err(|cause| RunError::Jobs { path: path.clone(), cause })
-}
-
-fn settings(args: &Args) -> Settings {
+fn settings(args: &Args, schedule: &Schedule, lookups_per_second: u32) -> Settings {
+    let stage = |stage: &crate::schedule::Stage| StageSettings {
+        duration_seconds: stage.duration.as_secs_f64(),
+        from_rps: stage.from,
+        to_rps: stage.to,
+    };
+    let path = |path: &PathBuf| path.display().to_string();
     Settings {
-        rps: args.rps,
-        duration_seconds: args.duration.as_secs_f64(),
-        jobs: args.jobs.as_ref().map(|path| path.display().to_string()),
+        stages: schedule.stages().iter().map(stage).collect(),
+        arrivals: schedule.arrivals().as_str().to_owned(),
+        warmup_seconds: args.warmup.as_secs_f64(),
         seed: args.seed,
+        jobs: args.jobs.as_ref().map(path),
+        zipf: args.zipf,
+        duplicates: args.duplicates.0,
+        conflicts: args.conflicts.0,
+        invalid: args.invalid.0,
+        top_k: args.top_k,
+        tenants: args.tenants,
+        payload_bytes: args.payload_bytes.as_ref().map(|range| [*range.start(), *range.end()]),
         linger_seconds: args.linger.as_secs_f64(),
         max_in_flight: args.max_in_flight,
         send_attempts: args.send_attempts,
-        lookups_per_second: args.lookups_per_second(),
+        verified_share: args.verify.share(),
+        lookups_per_second,
+        catalog_info: args.catalog_info.as_ref().map(path),
         drain_timeout_seconds: args.drain_timeout.as_secs_f64(),
         late_after_seconds: args.late_after.as_secs_f64(),
-        queue_url: args.queue_url.clone(),
-        results_table: args.results_table.clone(),
-    }
-}
-
-/// Where the JSON goes: opened before the run, so that an earlier report stays as it is until there is a new one.
-#[derive(Debug)]
-struct ReportFile {
-    path: PathBuf,
-    file: File,
-}
-
-impl ReportFile {
-    fn open(path: PathBuf) -> Result<Self, RunError> {
-        match OpenOptions::new().write(true).create(true).truncate(false).open(&path) {
-            Ok(file) => Ok(Self { path, file }),
-            Err(cause) => Err(RunError::Output { path, cause }),
-        }
-    }
-
-    fn write(&mut self, report: &Report) -> Result<(), RunError> {
-        let mut json = serde_json::to_vec_pretty(report).expect("a report has only string keys and finite numbers");
-        json.push(b'\n');
-        // Only a regular file has a length to cut: /dev/stdout is a fair place for a report.
-        let regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let cut = if regular { self.file.set_len(0) } else { Ok(()) };
-        cut.and_then(|()| self.file.write_all(&json))
-            .map_err(|cause| RunError::Output { path: self.path.clone(), cause })
-    }
-}
-
-/// How a run is ended before its time.
-#[derive(Debug, Clone, Default)]
-struct Stop {
-    sending: CancellationToken,
-    waiting: CancellationToken,
-}
-
-impl Stop {
-    /// The first signal ends the sending, the second one the waiting, the third one the program.
-    async fn on_signals(self, mut signals: Signals) {
-        signals.next().await;
-        eprintln!("loadgen: no more jobs are sent; waiting for the records of those that were (Ctrl-C again to stop)");
-        self.sending.cancel();
-        signals.next().await;
-        eprintln!("loadgen: looking each missing record up once more (Ctrl-C again to give up without a report)");
-        self.waiting.cancel();
-        signals.next().await;
-        std::process::exit(EXIT_INTERRUPTED);
-    }
-}
-
-/// SIGINT and SIGTERM alike.
-#[derive(Debug)]
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-async fn show_progress(account: Account, began: Instant) {
-    let second = Duration::from_secs(1);
-    let mut ticks = interval_at(began + second, second);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        ticks.tick().await;
-        eprintln!("{}", report::progress(began.elapsed(), &account.books()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account(intended: u64, sent: u64) -> Account {
-        let account = Account::new(Duration::MAX);
-        (0..intended).for_each(|_| account.intended());
-        (0..sent).for_each(|_| account.sent(Duration::ZERO));
-        account
-    }
-
-    #[test]
-    fn a_lost_job_outweighs_an_invalid_run() {
-        assert_eq!(exit_code(&account(10, 10).books()), 0);
-        let invalid = account(10, 9);
-        invalid.dropped();
-        assert_eq!(exit_code(&invalid.books()), EXIT_INVALID);
-        invalid.lost("a".into());
-        assert_eq!(exit_code(&invalid.books()), EXIT_NOT_ACCOUNTED_FOR);
+        recheck_after_seconds: args.recheck_after.as_secs_f64(),
+        max_lag_seconds: args.max_lag.as_secs_f64(),
+        max_dropped: args.max_dropped.0,
+        queue_url: args.queue_url.clone().unwrap_or_default(),
+        results_table: args.results_table.clone().unwrap_or_default(),
     }
 }

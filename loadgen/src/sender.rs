@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Account;
-use crate::jobs::{Jobs, MESSAGE_MAX_BYTES};
-use crate::schedule::Schedule;
+use crate::jobs::{Jobs, MESSAGE_MAX_BYTES, Message, REPEAT_WITHIN};
+use crate::window::Window;
 
 /// Most messages in one `SendMessageBatch`.
 pub(crate) const BATCH_MAX_MESSAGES: usize = 10;
@@ -56,69 +56,84 @@ pub(crate) enum SendError {
 pub(crate) struct Job {
     pub request_id: String,
     pub body: String,
-    index: u64,
-    intended: Instant,
+    /// The tenant, if tenants are named.
+    pub tenant: Option<String>,
+    /// What a FIFO queue knows the message by.
+    pub deduplication_id: String,
+    message: Message,
+    /// From the start of the run; `first_intended` is that of the first message with the same request id.
+    intended: Duration,
+    first_intended: Duration,
     /// When it was handed over: from here it may linger.
     ready: Instant,
     /// Its place among the jobs in flight, free again when it is dropped.
     _in_flight: OwnedSemaphorePermit,
 }
 
-/// How the sending of a job ended.
+/// How the sending of a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// The queue has it.
     Sent {
-        /// Number of the job.
-        index: u64,
-        /// When it was meant to be sent.
-        intended: Instant,
-        /// When the queue's answer came.
-        accepted: Instant,
+        /// What it is.
+        message: Message,
+        /// When the first message with its request id was meant to be sent, from the start of the run.
+        intended: Duration,
+        /// When the queue's answer came, from the start of the run.
+        accepted: Duration,
     },
     /// It was given up on; the queue may have it all the same.
     Failed {
-        /// Number of the job.
-        index: u64,
+        /// What it is.
+        message: Message,
     },
 }
 
-/// Hands every job of `schedule` to `out` at its instant, until the end or `stop`.
+/// Hands every message of the schedule to `out` at its instant, until the end or `stop`.
 ///
-/// At most as many jobs as `in_flight` has permits are on their way at a time; those beyond are dropped.
+/// At most as many as `in_flight` has permits are on their way at a time; those beyond are dropped. Returns whether all
+/// of them came due.
 pub(crate) async fn pace(
-    schedule: Schedule,
     jobs: Arc<Jobs>,
     in_flight: Arc<Semaphore>,
     out: UnboundedSender<Job>,
     account: Account,
     stop: CancellationToken,
-) {
-    let start = Instant::now();
-    for index in 0..schedule.len() {
-        let intended = start + schedule.offset(index);
+) -> bool {
+    let schedule = account.schedule().clone();
+    // When each recent message was meant to be sent, if it was handed over.
+    let mut recent: Window<Option<Duration>> = Window::new(REPEAT_WITHIN as usize + 1);
+    for (index, intended) in (0..).zip(schedule.instants()) {
         tokio::select! {
             biased;
-            () = stop.cancelled() => break,
-            () = sleep_until(intended) => {}
+            () = stop.cancelled() => return false,
+            () = sleep_until(account.start() + intended) => {}
         }
-        account.intended();
+        account.intended(intended);
         let Ok(permit) = in_flight.clone().try_acquire_owned() else {
-            account.dropped();
+            account.dropped(intended);
+            recent.set(index, None);
             continue;
         };
+        recent.set(index, Some(intended));
+        let sent_at = |index| recent.get(index).flatten();
+        let message = jobs.message(index, |first| sent_at(first).is_some());
         let job = Job {
-            request_id: jobs.request_id(index),
-            body: jobs.body(index),
-            index,
+            request_id: jobs.request_id(message.id_index()),
+            body: jobs.body(&message),
+            tenant: jobs.tenant(&message),
+            deduplication_id: jobs.deduplication_id(&message),
+            message,
             intended,
+            first_intended: sent_at(message.id_index()).unwrap_or(intended),
             ready: Instant::now(),
             _in_flight: permit,
         };
         if out.send(job).is_err() {
-            break; // only if the batcher panicked, which ends the run
+            return false; // only if the batcher panicked, which ends the run
         }
     }
+    true
 }
 
 /// Fills batches with the jobs that come in.
@@ -176,8 +191,8 @@ pub(crate) async fn deliver_all<Q: Queue>(
         let (queue, done, account, stop) = (queue.clone(), done.clone(), account.clone(), stop.clone());
         sends.spawn(async move {
             for job in deliver(batch, &queue, attempts, &done, &account, &stop).await {
-                account.send_failed();
-                let _ = done.send(Delivery::Failed { index: job.index }); // fails only if the run is over
+                account.send_failed(job.intended);
+                let _ = done.send(Delivery::Failed { message: job.message }); // fails only if the run is over
             }
         });
     }
@@ -193,9 +208,9 @@ async fn deliver<Q: Queue>(
     account: &Account,
     stop: &CancellationToken,
 ) -> Vec<Job> {
-    let began = Instant::now();
+    let began = account.now();
     for job in &batch {
-        account.send_began(began - job.intended);
+        account.send_began(job.intended, began.saturating_sub(job.intended));
     }
     let mut given_up = Vec::new();
     for attempt in 1..=attempts {
@@ -210,12 +225,12 @@ async fn deliver<Q: Queue>(
                 break;
             }
         };
-        let accepted = Instant::now();
+        let accepted = account.now();
         let mut again = Vec::new();
         for (position, job) in batch.into_iter().enumerate() {
             let Some(refusal) = refused.iter().find(|refused| refused.position == position) else {
-                account.sent(accepted - began);
-                let _ = done.send(Delivery::Sent { index: job.index, intended: job.intended, accepted });
+                account.sent(job.intended, job.message.kind, accepted.saturating_sub(began));
+                let _ = done.send(Delivery::Sent { message: job.message, intended: job.first_intended, accepted });
                 continue;
             };
             account.send_error(refusal.reason.clone());
@@ -226,6 +241,7 @@ async fn deliver<Q: Queue>(
             break;
         }
         if attempt < attempts {
+            account.send_retried(batch.len());
             sleep(backoff(attempt)).await;
         }
     }
@@ -247,17 +263,28 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
+    use crate::account::Rules;
+    use crate::jobs::{Choice, Kind, Shape, Source};
+    use crate::schedule::{Arrivals, Schedule, Stage};
 
     const MS: Duration = Duration::from_millis(1);
 
     fn job(index: u64, body: usize) -> Job {
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let (request_id, body) = (format!("r-{index}"), "x".repeat(body));
-        Job { request_id, body, index, intended: Instant::now(), ready: Instant::now(), _in_flight: permit }
+        Job {
+            request_id: format!("r-{index}"),
+            body: "x".repeat(body),
+            tenant: None,
+            deduplication_id: index.to_string(),
+            message: Message { index, kind: Kind::Original },
+            intended: Duration::ZERO,
+            first_intended: Duration::ZERO,
+            ready: Instant::now(),
+            _in_flight: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        }
     }
 
     fn indexes(batch: &[Job]) -> Vec<u64> {
-        batch.iter().map(|job| job.index).collect()
+        batch.iter().map(|job| job.message.index).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -342,15 +369,15 @@ mod tests {
         latency: Duration,
         answer: fn(&str, u32) -> Answer,
     ) -> (Account, Vec<Delivery>, Fake) {
-        let account = Account::new(MS);
+        let schedule = Schedule::new(vec![Stage::constant(rps, duration)], Arrivals::Constant, 0);
+        let rules = Rules { warmup: Duration::ZERO, late_after: MS, planned: duration };
+        let account = Account::new(Arc::new(schedule), rules);
         let queue = Fake { latency, calls: Arc::default(), answer };
         let stop = CancellationToken::new();
         let (job_sender, job_receiver) = unbounded_channel();
         let (delivery_sender, mut deliveries) = unbounded_channel();
-        let jobs = Arc::new(Jobs::phrases("t".into(), 0));
-        let schedule = Schedule::constant(rps, duration);
-        let pacer =
-            pace(schedule, jobs, Arc::new(Semaphore::new(max_in_flight)), job_sender, account.clone(), stop.clone());
+        let jobs = Arc::new(Jobs::new("t".into(), Source::Phrases, Shape::plain(0, Choice::Uniform)));
+        let pacer = pace(jobs, Arc::new(Semaphore::new(max_in_flight)), job_sender, account.clone(), stop.clone());
         let batcher = Batcher::new(job_receiver, 20 * MS);
         tokio::join!(pacer, deliver_all(batcher, queue.clone(), 3, delivery_sender, account.clone(), stop));
         let mut ended = Vec::new();
@@ -364,15 +391,16 @@ mod tests {
     async fn a_slow_queue_does_not_slow_the_schedule() {
         let (account, ended, _) = send(100.0, 2_000 * MS, 1_000, 5_000 * MS, |_, _| Answer::Taken).await;
         let books = account.books();
-        assert_eq!((books.totals.intended, books.totals.sent, ended.len()), (200, 200, 200));
-        assert!(books.schedule_lag.quantile(1.0) <= 25 * MS, "{:?}", books.schedule_lag.percentiles());
-        assert!(books.send.quantile(0.0) >= 4_990 * MS);
+        let stage = &books.stages[0];
+        assert_eq!((stage.totals.intended, stage.totals.sent, ended.len()), (200, 200, 200));
+        assert!(stage.schedule_lag.quantile(1.0) <= 25 * MS, "{:?}", stage.schedule_lag.percentiles());
+        assert!(stage.send.quantile(0.0) >= 4_990 * MS);
     }
 
     #[tokio::test(start_paused = true)]
     async fn jobs_beyond_the_cap_are_dropped_not_queued() {
         let (account, ended, queue) = send(100.0, 1_000 * MS, 30, 60_000 * MS, |_, _| Answer::Taken).await;
-        let totals = account.books().totals;
+        let totals = account.books().totals();
         assert_eq!((totals.intended, totals.sent, totals.dropped), (100, 30, 70));
         assert_eq!((ended.len(), queue.calls.lock().unwrap().len()), (30, 30));
     }
@@ -384,10 +412,11 @@ mod tests {
             _ => Answer::Taken,
         };
         let (account, ended, queue) = send(1_000.0, 10 * MS, 100, MS, answer).await;
-        assert_eq!((account.books().totals.sent, account.books().totals.send_failed), (10, 0));
+        assert_eq!((account.books().totals().sent, account.books().totals().send_failed), (10, 0));
         assert_eq!(ended.len(), 10);
         let calls = queue.calls.lock().unwrap();
         assert_eq!((calls["load-t-3"], calls.values().sum::<u32>()), (2, 11));
+        assert_eq!(account.books().accounting.send_retries, 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -398,7 +427,7 @@ mod tests {
             _ => Answer::Taken,
         };
         let (account, ended, queue) = send(1_000.0, 3 * MS, 100, MS, answer).await;
-        let totals = account.books().totals;
+        let totals = account.books().totals();
         assert_eq!((totals.intended, totals.sent, totals.send_failed), (3, 1, 2));
         let failed: Vec<_> = ended.iter().filter(|end| matches!(end, Delivery::Failed { .. })).collect();
         assert_eq!(failed.len(), 2);
@@ -414,7 +443,7 @@ mod tests {
         };
         // The fake stops counting at the first job of a failing call, so two jobs need two failing calls.
         let (account, ..) = send(1_000.0, 2 * MS, 100, MS, answer).await;
-        assert_eq!((account.books().totals.sent, account.books().totals.send_failed), (2, 0));
+        assert_eq!((account.books().totals().sent, account.books().totals().send_failed), (2, 0));
         assert_eq!(account.books().send_error.as_deref(), Some("throttled"));
     }
 
@@ -422,10 +451,32 @@ mod tests {
     async fn a_permanent_error_ends_the_sending() {
         let answer = |_: &str, _| Answer::Fails(SendError::Permanent("no such queue".into()));
         let (account, ended, _) = send(100.0, 60_000 * MS, 100, MS, answer).await;
-        let totals = account.books().totals;
+        let totals = account.books().totals();
         assert!(totals.intended < 10, "{totals:?}");
         assert_eq!((totals.sent, totals.send_failed), (0, totals.intended));
         assert_eq!(ended.len() as u64, totals.intended);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_repeats_a_job_counts_from_that_jobs_instant() {
+        let shape = Shape { duplicates: 0.5, ..Shape::plain(0, Choice::Uniform) };
+        let schedule = Schedule::new(vec![Stage::constant(100.0, 1_000 * MS)], Arrivals::Constant, 0);
+        let rules = Rules { warmup: Duration::ZERO, late_after: MS, planned: 1_000 * MS };
+        let account = Account::new(Arc::new(schedule), rules);
+        let (out, mut jobs) = unbounded_channel();
+        let planned = Arc::new(Jobs::new("t".into(), Source::Phrases, shape));
+        pace(planned, Arc::new(Semaphore::new(1_000)), out, account, CancellationToken::new()).await;
+        let mut repeated = 0;
+        while let Some(job) = jobs.recv().await {
+            let first = job.message.id_index();
+            assert_eq!(
+                (job.intended, job.first_intended),
+                (job.message.index as u32 * 10 * MS, first as u32 * 10 * MS)
+            );
+            assert_eq!(job.request_id, format!("load-t-{first}"));
+            repeated += u32::from(first != job.message.index);
+        }
+        assert!(repeated > 30, "{repeated}");
     }
 
     #[test]

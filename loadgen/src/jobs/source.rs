@@ -1,0 +1,157 @@
+//! Where the jobs' fields come from: a file, or the built-in phrases; and which of them is chosen when.
+
+use std::collections::BTreeMap;
+
+use nearline_contract::{Refusal, hash, receive};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution as _, Zipf};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{MESSAGE_MAX_BYTES, phrases};
+
+/// A line of a jobs file that could not get a record.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JobsError {
+    /// The file has no jobs at all.
+    #[error("no jobs in it")]
+    Empty,
+    /// The line, counted from 1, and what is wrong with it.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The fields of jobs, most popular first.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The lines of a file.
+    Lines(Vec<Line>),
+    /// Queries in an order that the seed decides.
+    Phrases,
+}
+
+/// A line's members other than `request_id`, as they stood: numbers keep their digits.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(super) members: String,
+    pub(super) has_top_k: bool,
+    pub(super) has_exclude: bool,
+}
+
+impl Source {
+    /// One job a line. Invalid jobs are welcome, as long as they get a record; blank lines are skipped.
+    pub(crate) fn from_lines(text: &str) -> Result<Self, JobsError> {
+        let lines: Vec<Line> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(index, line)| Line::read(line).map_err(|reason| JobsError::Line { line: index + 1, reason }))
+            .collect::<Result<_, _>>()?;
+        if lines.is_empty() { Err(JobsError::Empty) } else { Ok(Self::Lines(lines)) }
+    }
+
+    /// How many different jobs there are to choose from.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.len() as u64,
+            Self::Phrases => phrases::COUNT,
+        }
+    }
+}
+
+impl Line {
+    fn read(line: &str) -> Result<Self, String> {
+        if !hash::parse_unique(line).map_err(|error| error.to_string())?.is_object() {
+            return Err("not a JSON object".to_owned());
+        }
+        let mut object: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(line).map_err(|error| error.to_string())?;
+        object.remove("request_id");
+        let text = serde_json::to_string(&object).map_err(|error| error.to_string())?;
+        let members = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().to_owned();
+        let body = with_request_id(&"x".repeat(64), &members);
+        if body.len() > MESSAGE_MAX_BYTES {
+            return Err(format!("{} bytes: a message has at most {MESSAGE_MAX_BYTES}", body.len()));
+        }
+        match receive(&body).map_err(|error| error.to_string())?.job {
+            Err(Refusal::NewerVersion(version)) => Err(format!("version {version}: no worker would answer it")),
+            Ok(_) | Err(Refusal::Invalid(_)) => Ok(Self {
+                has_top_k: object.contains_key("top_k"),
+                has_exclude: object.contains_key("exclude"),
+                members,
+            }),
+        }
+    }
+}
+
+/// Which of the source's jobs comes next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Choice {
+    /// One after the other.
+    InTurn,
+    /// Each as often as any other.
+    Uniform,
+    /// The one at rank r with a weight of `1 / r^s`.
+    Zipf(Zipf<f64>),
+}
+
+impl Choice {
+    /// Zipf's law over the ranks `1..=count`; `exponent` is finite and not negative.
+    pub(crate) fn zipf(count: u64, exponent: f64) -> Self {
+        Zipf::new(count.max(1) as f64, exponent).map_or(Self::Uniform, Self::Zipf)
+    }
+
+    /// The rank, from 0, for job `index` among `count`.
+    pub(super) fn rank(self, index: u64, count: u64, random: &mut StdRng) -> u64 {
+        match self {
+            Self::InTurn => index % count,
+            Self::Uniform => random.random_range(0..count),
+            Self::Zipf(zipf) => (zipf.sample(random) as u64).clamp(1, count) - 1,
+        }
+    }
+}
+
+pub(super) fn with_request_id(id: &str, members: &str) -> String {
+    let comma = if members.is_empty() { "" } else { "," };
+    format!("{{\"request_id\":{}{comma}{members}}}", Value::from(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_no_record_could_answer_is_named() {
+        for (line, reason) in [
+            ("{", "EOF"),
+            ("[1]", "not a JSON object"),
+            (r#"{"query":"a","query":"b"}"#, "appears twice"),
+            (r#"{"query":"a","version":2}"#, "version 2"),
+        ] {
+            let error = Source::from_lines(&format!("{{}}\n{line}")).unwrap_err().to_string();
+            assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");
+        }
+        assert_eq!(Source::from_lines(" \n").unwrap_err(), JobsError::Empty);
+    }
+
+    #[test]
+    fn zipf_makes_the_first_ranks_popular_as_its_law_says() {
+        let (choice, mut random) = (Choice::zipf(1_000, 1.0), StdRng::seed_from_u64(1));
+        let mut counts = vec![0_u32; 1_000];
+        (0..100_000).for_each(|index| counts[choice.rank(index, 1_000, &mut random) as usize] += 1);
+        let harmonic: f64 = (1..=1_000).map(|rank| 1.0 / f64::from(rank)).sum();
+        for rank in [1_u32, 2, 10, 50] {
+            let expected = 100_000.0 / harmonic / f64::from(rank);
+            let found = f64::from(counts[rank as usize - 1]);
+            assert!((found - expected).abs() < 5.0 * expected.sqrt(), "rank {rank}: {found} of {expected}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Distributions of times: HDR histograms, which are merged and never averaged.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Longest time that is told from longer ones.
+const LATENCY_MAX: Duration = Duration::from_hours(24);
+
+/// A distribution of times in microseconds. Memory follows the longest time, up to 100 KB at three digits.
+#[derive(Debug, Clone)]
+pub(crate) struct Latency(Histogram<u32>);
+
+/// What people ask of a distribution, in milliseconds; `None` without a single value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Percentiles {
+    /// How many times were measured.
+    pub count: u64,
+    /// The shortest one.
+    pub min: Option<f64>,
+    /// Their mean.
+    pub mean: Option<f64>,
+    /// The median.
+    pub p50: Option<f64>,
+    /// 90 of 100 were at most this long.
+    pub p90: Option<f64>,
+    /// 95 of 100 were at most this long.
+    pub p95: Option<f64>,
+    /// 99 of 100 were at most this long.
+    pub p99: Option<f64>,
+    /// 999 of 1,000 were at most this long.
+    pub p99_9: Option<f64>,
+    /// The longest one.
+    pub max: Option<f64>,
+}
+
+impl Latency {
+    /// To the microsecond and three digits: for a stage or a run.
+    pub(crate) fn fine() -> Self {
+        Self::new(1, 3)
+    }
+
+    /// To 64 microseconds and two digits, a tenth of the memory: for one second among thousands.
+    pub(crate) fn coarse() -> Self {
+        Self::new(64, 2)
+    }
+
+    fn new(lowest: u64, digits: u8) -> Self {
+        let mut histogram =
+            Histogram::new_with_bounds(lowest, 2 * lowest, digits).expect("1 <= lowest, high = 2 lowest, digits <= 5");
+        histogram.auto(true);
+        Self(histogram)
+    }
+
+    pub(crate) fn record(&mut self, time: Duration) {
+        let micros = time.min(LATENCY_MAX).as_micros() as u64;
+        self.0.record(micros).expect("a histogram that resizes itself takes any value of 37 bits");
+    }
+
+    /// Adds all times of another distribution.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("a histogram that resizes itself takes the values of any other");
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The time that the share `quantile` of all is at most; zero without a single value.
+    pub(crate) fn quantile(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.0.value_at_quantile(quantile))
+    }
+
+    pub(crate) fn percentiles(&self) -> Percentiles {
+        let some = |microseconds: f64| (!self.0.is_empty()).then_some(microseconds / 1_000.0);
+        let at = |quantile| some(self.0.value_at_quantile(quantile) as f64);
+        Percentiles {
+            count: self.0.len(),
+            min: some(self.0.min() as f64),
+            mean: some(self.0.mean()),
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: some(self.0.max() as f64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn percentiles_are_in_milliseconds_and_absent_without_values() {
+        let mut latency = Latency::fine();
+        assert_eq!(latency.percentiles(), Percentiles::default());
+        (1..=1_000).for_each(|index| latency.record(index * MS));
+        let found = latency.percentiles();
+        for (found, expected) in [
+            (found.min, 1.0),
+            (found.mean, 500.5),
+            (found.p50, 500.0),
+            (found.p90, 900.0),
+            (found.p95, 950.0),
+            (found.p99, 990.0),
+            (found.p99_9, 999.0),
+            (found.max, 1_000.0),
+        ] {
+            let found = found.unwrap();
+            assert!((found - expected).abs() <= expected / 1_000.0, "{found} for {expected}");
+        }
+        latency.record(2 * LATENCY_MAX);
+        assert!(latency.quantile(1.0) >= LATENCY_MAX, "a time beyond the range counts as the longest");
+    }
+
+    #[test]
+    fn merging_is_recording_all_in_one() {
+        let (mut first, mut second, mut all) = (Latency::fine(), Latency::coarse(), Latency::fine());
+        for index in 1..=500_u32 {
+            let time = Duration::from_micros(u64::from(index * index * 64));
+            if index % 3 == 0 {
+                first.record(time)
+            } else {
+                second.record(time)
+            }
+            all.record(time);
+        }
+        first.merge(&second);
+        for quantile in [0.0, 0.25, 0.5, 0.99, 1.0] {
+            let (merged, one) = (first.quantile(quantile).as_secs_f64(), all.quantile(quantile).as_secs_f64());
+            assert!((merged - one).abs() <= one * 0.01 + 64e-6, "{quantile}: {merged} {one}");
+        }
+        assert_eq!(first.count(), 500);
+    }
+}

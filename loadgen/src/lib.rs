@@ -1,0 +1,33 @@
+//! Open-loop load for nearline, with an account of every job.
+//!
+//! A run's way through the house: [`Args`] say what is asked for; `schedule` says when each message is meant to be
+//! sent and `jobs` what it is; `sender` puts it on the queue; `verify` finds its record and judges it; `account` keeps
+//! the books, which `view` shows and `report` makes a page of. Only `aws` knows the SDK.
+
+mod account;
+mod aws;
+mod cli;
+mod jobs;
+mod latency;
+mod plan;
+mod prices;
+mod report;
+mod requests;
+mod run;
+mod schedule;
+mod sender;
+mod series;
+mod slo;
+mod stop;
+mod usage;
+mod values;
+mod verify;
+mod view;
+mod window;
+
+pub use self::aws::{AccessError, sdk_config};
+pub use self::cli::Args;
+pub use self::run::{EXIT_FAILED, RunError, execute, run};
+pub use self::stop::Stop;
+pub use self::verify::{LookupError, Unverified};
+pub use self::view::View;

@@ -1,0 +1,351 @@
+//! What a run would do: its stages, the requests that it makes and causes, and what they cost.
+//!
+//! Nothing is sent. Estimates are rounded up: at most so many keys are looked up, no query comes from a cache.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use nearline_contract::{GroupBy, Target, receive};
+use serde::Serialize;
+
+use crate::jobs::{Jobs, Kind};
+use crate::prices::{self, Price};
+use crate::requests::SQS_BILLED_BYTES;
+use crate::schedule::{Schedule, Stage};
+use crate::sender::BATCH_MAX_MESSAGES;
+use crate::verify::CatalogInfo;
+
+/// How many messages are made to see what they are like.
+const SAMPLE: u64 = 2_000;
+/// A token is about so many characters of English.
+const CHARS_PER_TOKEN: f64 = 4.0;
+/// What a match and the rest of a record take in DynamoDB, in bytes.
+const MATCH_BYTES: f64 = 60.0;
+const RECORD_BYTES: f64 = 400.0;
+/// Groups of a record when no catalog is at hand.
+const GROUPS_ASSUMED: usize = 10;
+/// Messages that one batch of the worker has.
+const WORKER_BATCH: f64 = 10.0;
+
+/// A planned run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Plan {
+    pub duration_seconds: f64,
+    pub messages: u64,
+    pub peak_rps: f64,
+    pub stages: Vec<PlannedStage>,
+    /// Expected numbers of messages.
+    pub duplicates: u64,
+    pub conflicts: u64,
+    pub invalid: u64,
+    /// Different jobs to choose from.
+    pub jobs_to_choose_from: u64,
+    pub mean_message_bytes: f64,
+    pub mean_record_bytes: f64,
+    pub requests: Vec<PlannedRequest>,
+    pub cost_usd: f64,
+    /// What the figures rest on.
+    pub assumptions: Vec<String>,
+}
+
+/// One stage.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedStage {
+    pub duration_seconds: f64,
+    pub from_rps: f64,
+    pub to_rps: f64,
+    pub messages: u64,
+}
+
+/// Requests of one kind.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedRequest {
+    /// `loadgen` or `worker`.
+    pub by: &'static str,
+    pub service: &'static str,
+    pub operation: &'static str,
+    pub requests: u64,
+    /// What is billed: requests, units or tokens.
+    pub billed: u64,
+    pub cost_usd: f64,
+}
+
+/// What the plan has to know besides jobs and schedule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlanOptions<'a> {
+    pub linger: Duration,
+    pub lookups_per_second: u32,
+    /// Share of the request ids whose record is read.
+    pub verified_share: f64,
+    pub second_look: bool,
+    pub fifo: bool,
+    pub dead_letter_queue: bool,
+    pub catalog: Option<&'a CatalogInfo>,
+}
+
+/// What sampled messages are like.
+#[derive(Debug, Default)]
+struct Sample {
+    messages: f64,
+    bytes: f64,
+    repeated: f64,
+    conflicts: f64,
+    invalid: f64,
+    texts: f64,
+    text_chars: f64,
+    record_bytes: f64,
+}
+
+impl Sample {
+    fn take(jobs: &Jobs, catalog: Option<&CatalogInfo>, count: u64) -> Self {
+        let mut sample = Self::default();
+        for index in 0..count {
+            let message = jobs.planned(index);
+            let body = jobs.body(&message);
+            sample.messages += 1.0;
+            sample.bytes += body.len() as f64;
+            match message.kind {
+                Kind::Original => {}
+                Kind::Invalid => sample.invalid += 1.0,
+                Kind::Duplicate { .. } => sample.repeated += 1.0,
+                Kind::Conflict { .. } => sample.conflicts += 1.0,
+            }
+            if message.id_index() != index {
+                continue;
+            }
+            sample.record_bytes += RECORD_BYTES;
+            let Ok(Ok(job)) = receive(&body).map(|received| received.job) else { continue };
+            if let Target::Query(text) = &job.target {
+                sample.texts += 1.0;
+                sample.text_chars += text.chars().count() as f64;
+            }
+            let all = catalog.map_or(GROUPS_ASSUMED, |catalog| catalog.categories.len());
+            let groups = match job.group_by {
+                GroupBy::None => 1,
+                GroupBy::Category => job.categories.as_ref().map_or(all, Vec::len),
+            };
+            sample.record_bytes += f64::from(job.top_k) * groups as f64 * MATCH_BYTES;
+        }
+        sample
+    }
+
+    /// Of all messages.
+    fn share(&self, part: f64) -> f64 {
+        part / self.messages.max(1.0)
+    }
+
+    fn distinct(&self) -> f64 {
+        self.messages - self.repeated - self.conflicts
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(schedule: &Schedule, jobs: &Jobs, options: PlanOptions<'_>) -> Self {
+        let messages = schedule.jobs();
+        let sample = Sample::take(jobs, options.catalog, SAMPLE.min(messages));
+        let all = messages as f64;
+        let count = |share: f64| (share * all).round() as u64;
+        let mean_message_bytes = sample.share(sample.bytes);
+        let mean_record_bytes = sample.record_bytes / sample.distinct().max(1.0);
+        let requests = requests(schedule, jobs, &sample, options);
+        let mut assumptions = vec![
+            "list prices of us-east-1 without free tiers; compute, logs and data transfer are not in it".to_owned(),
+            "every text is embedded once: none comes from the worker's cache, none is throttled".to_owned(),
+        ];
+        if options.catalog.is_none() {
+            assumptions.push(format!(
+                "records are as large as those of a catalog with {GROUPS_ASSUMED} categories: --catalog-info makes it exact"
+            ));
+        }
+        Self {
+            duration_seconds: schedule.duration().as_secs_f64(),
+            messages,
+            peak_rps: schedule.peak(),
+            stages: schedule.stages().iter().map(PlannedStage::new).collect(),
+            duplicates: count(sample.share(sample.repeated)),
+            conflicts: count(sample.share(sample.conflicts)),
+            invalid: count(sample.share(sample.invalid)),
+            jobs_to_choose_from: jobs.source().len(),
+            mean_message_bytes,
+            mean_record_bytes,
+            cost_usd: requests.iter().map(|request| request.cost_usd).sum(),
+            requests,
+            assumptions,
+        }
+    }
+
+    /// A page for a terminal.
+    pub(crate) fn table(&self) -> String {
+        let mut page = String::new();
+        self.write(&mut page).expect("writing to a String cannot fail");
+        page
+    }
+
+    fn write(&self, page: &mut String) -> std::fmt::Result {
+        let length = humantime::format_duration(Duration::from_secs_f64(self.duration_seconds));
+        writeln!(
+            page,
+            "plan: {} messages in {length}, at most {} a second; nothing is sent\n",
+            self.messages, self.peak_rps
+        )?;
+        for (number, stage) in self.stages.iter().enumerate() {
+            let length = humantime::format_duration(Duration::from_secs_f64(stage.duration_seconds)).to_string();
+            let rate = match stage.from_rps.to_bits() == stage.to_rps.to_bits() {
+                true => format!("{} /s", stage.from_rps),
+                false => format!("{} to {} /s", stage.from_rps, stage.to_rps),
+            };
+            writeln!(page, "  stage {:<3} {length:>10} at {rate:<18} {:>10} messages", number + 1, stage.messages)?;
+        }
+        writeln!(
+            page,
+            "\n  about {} duplicates, {} conflicts, {} invalid; {} jobs to choose from; messages of {:.0} bytes, records of {:.0}",
+            self.duplicates,
+            self.conflicts,
+            self.invalid,
+            self.jobs_to_choose_from,
+            self.mean_message_bytes,
+            self.mean_record_bytes
+        )?;
+        writeln!(
+            page,
+            "\n  {:<8} {:<10} {:<32} {:>12} {:>14} {:>10}",
+            "by", "service", "operation", "requests", "billed", "USD"
+        )?;
+        for PlannedRequest { by, service, operation, requests, billed, cost_usd } in &self.requests {
+            writeln!(page, "  {by:<8} {service:<10} {operation:<32} {requests:>12} {billed:>14} {cost_usd:>10.4}")?;
+        }
+        writeln!(page, "  {:<8} {:<10} {:<32} {:>12} {:>14} {:>10.4}\n", "all", "", "", "", "", self.cost_usd)?;
+        self.assumptions.iter().try_for_each(|assumption| writeln!(page, "  {assumption}"))
+    }
+}
+
+impl PlannedStage {
+    fn new(stage: &Stage) -> Self {
+        let duration_seconds = stage.duration.as_secs_f64();
+        Self {
+            duration_seconds,
+            from_rps: stage.from,
+            to_rps: stage.to,
+            messages: (mean_rps(stage) * duration_seconds).round() as u64,
+        }
+    }
+}
+
+fn mean_rps(stage: &Stage) -> f64 {
+    (stage.from + stage.to) / 2.0
+}
+
+fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOptions<'_>) -> Vec<PlannedRequest> {
+    let all = schedule.jobs() as f64;
+    let distinct = sample.share(sample.distinct()) * all;
+    let bytes = sample.share(sample.bytes);
+    let record_bytes = sample.record_bytes / sample.distinct().max(1.0);
+    let texts = (sample.share(sample.texts) * all).min(jobs.source().len() as f64);
+    let tokens = texts * (sample.text_chars / sample.texts.max(1.0) / CHARS_PER_TOKEN).ceil();
+    let sqs = prices::sqs(options.fifo);
+    let row = |by, service, operation, requests: f64, billed: f64, price: Price| {
+        let (requests, billed) = (requests.ceil(), billed.ceil());
+        let cost_usd = price.of(billed);
+        PlannedRequest { by, service, operation, requests: requests as u64, billed: billed as u64, cost_usd }
+    };
+
+    let (mut sends, mut billed) = (0.0, 0.0);
+    for stage in schedule.stages() {
+        // The first message of a batch waits for those that come while it lingers.
+        let batch =
+            (1.0 + mean_rps(stage) * options.linger.as_secs_f64()).floor().clamp(1.0, BATCH_MAX_MESSAGES as f64);
+        let requests = mean_rps(stage) * stage.duration.as_secs_f64() / batch;
+        sends += requests;
+        billed += requests * billed_requests(batch * bytes);
+    }
+    let seconds = schedule.duration().as_secs_f64();
+    let probes = seconds * if options.dead_letter_queue { 2.0 } else { 1.0 };
+    let mut rows = vec![
+        row("loadgen", "SQS", "SendMessageBatch", sends, billed, sqs),
+        row("loadgen", "SQS", "GetQueueAttributes", probes, probes, sqs),
+    ];
+    if options.verified_share > 0.0 {
+        let keys = f64::from(options.lookups_per_second) * seconds;
+        // One look finds the record and one more sees it unchanged; a look in vain costs one unit.
+        let found = distinct * options.verified_share * if options.second_look { 2.0 } else { 1.0 };
+        let units = (keys - found).max(0.0) + found * (record_bytes / 4_096.0).ceil();
+        rows.push(row("loadgen", "DynamoDB", "BatchGetItem, at most", keys / 100.0, units, prices::DYNAMODB_READ));
+    }
+    let batches = all / WORKER_BATCH;
+    rows.extend([
+        row("worker", "SQS", "ReceiveMessage", batches, batches * billed_requests(WORKER_BATCH * bytes), sqs),
+        row("worker", "SQS", "DeleteMessageBatch", batches, batches, sqs),
+        row("worker", "Lambda", "Invoke", batches, batches, prices::LAMBDA_REQUEST),
+        row("worker", "Bedrock", "InvokeModel, at most (tokens)", texts, tokens, prices::BEDROCK_TOKEN),
+        row("worker", "DynamoDB", "BatchGetItem", batches, all, prices::DYNAMODB_READ),
+        row(
+            "worker",
+            "DynamoDB",
+            "PutItem",
+            distinct,
+            distinct * (record_bytes / 1_024.0).ceil(),
+            prices::DYNAMODB_WRITE,
+        ),
+    ]);
+    rows
+}
+
+fn billed_requests(bytes: f64) -> f64 {
+    (bytes / SQS_BILLED_BYTES as f64).ceil().max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{Choice, Shape, Source};
+    use crate::schedule::Arrivals;
+
+    fn plan(stages: Vec<Stage>, shape: Shape) -> Plan {
+        let jobs = Jobs::new("dry".into(), Source::Phrases, shape);
+        let options = PlanOptions {
+            linger: Duration::from_millis(20),
+            lookups_per_second: 4_000,
+            verified_share: 1.0,
+            second_look: true,
+            fifo: false,
+            dead_letter_queue: true,
+            catalog: None,
+        };
+        Plan::new(&Schedule::new(stages, Arrivals::Constant, 0), &jobs, options)
+    }
+
+    fn requests(plan: &Plan, operation: &str) -> (u64, u64) {
+        let row = plan.requests.iter().find(|row| row.operation.starts_with(operation)).unwrap();
+        (row.requests, row.billed)
+    }
+
+    #[test]
+    fn requests_follow_from_rate_linger_and_sizes() {
+        let hour = Duration::from_hours(1);
+        let fast = plan(vec![Stage::constant(1_000.0, hour)], Shape::plain(0, Choice::Uniform));
+        assert_eq!((fast.messages, requests(&fast, "SendMessageBatch")), (3_600_000, (360_000, 360_000)));
+        assert_eq!(requests(&fast, "GetQueueAttributes").0, 7_200);
+        // 10 messages of 100 bytes: one message lingers 20 ms for two others at 100 a second.
+        let slow = plan(vec![Stage::constant(100.0, hour)], Shape::plain(0, Choice::Uniform));
+        assert_eq!(requests(&slow, "SendMessageBatch").0, 120_000);
+        let large = Shape { payload_bytes: Some(20_000..=20_000), ..Shape::plain(0, Choice::Uniform) };
+        let large = plan(vec![Stage::constant(1_000.0, hour)], large);
+        assert_eq!(requests(&large, "SendMessageBatch"), (360_000, 4 * 360_000), "200,000 bytes are four times 64 KiB");
+        let total: f64 = fast.requests.iter().map(|row| row.cost_usd).sum();
+        assert!((fast.cost_usd - total).abs() < 1e-9 && total > 1.0, "{total}");
+        assert!(requests(&fast, "InvokeModel").0 <= 3_600_000.min(fast.jobs_to_choose_from));
+    }
+
+    #[test]
+    fn the_page_has_stages_kinds_and_a_sum() {
+        let minute = Duration::from_mins(1);
+        let shape = Shape { duplicates: 0.05, invalid: 0.005, ..Shape::plain(0, Choice::Uniform) };
+        let ramp = Stage { duration: minute, from: 100.0, to: 300.0 };
+        let plan = plan(vec![Stage::constant(100.0, minute), ramp], shape);
+        let page = plan.table();
+        for part in ["18000 messages in 2m", "100 to 300 /s", "12000 messages", "nothing is sent", "USD"] {
+            assert!(page.contains(part), "no {part:?} in\n{page}");
+        }
+        assert!(plan.duplicates.abs_diff(900) < 200 && plan.invalid.abs_diff(90) < 60, "{page}");
+    }
+}

@@ -1,0 +1,204 @@
+//! The report as a page for a terminal.
+
+use std::fmt::{Result, Write as _};
+
+use super::{Latencies, Report, StageReport};
+use crate::account::LISTED_MAX;
+
+impl Report {
+    /// A page for a terminal.
+    pub(crate) fn table(&self) -> String {
+        let mut page = String::new();
+        self.write_table(&mut page).expect("writing to a String cannot fail");
+        page
+    }
+
+    fn write_table(&self, page: &mut String) -> Result {
+        let early = if self.ended_early { ", ended early" } else { "" };
+        writeln!(page, "run {}: {}{early}", self.run_id, self.asked())?;
+        let seconds = self.sending_seconds.max(f64::MIN_POSITIVE);
+        writeln!(
+            page,
+            "sent {} of {} jobs in {seconds:.1} s ({:.1} jobs/s), then drained for {:.1} s\n",
+            self.totals.sent,
+            self.totals.intended,
+            self.totals.sent as f64 / seconds,
+            self.drain_seconds
+        )?;
+        self.write_totals(page)?;
+        write_latencies(page, &self.latency_ms)?;
+        if self.stages.len() > 1 {
+            self.write_stages(page)?;
+        }
+        self.write_queue(page)?;
+        self.write_lists(page)?;
+        for note in &self.notes {
+            writeln!(page, "\nnote: {note}")?;
+        }
+        if let Some(reason) = &self.send_error {
+            writeln!(page, "\nlast trouble with sending: {reason}")?;
+        }
+        let generator = &self.generator;
+        let each = generator.cpu_ms_per_job.map_or("-".to_owned(), |each| format!("{each:.3} ms of CPU a job"));
+        let memory = generator.max_resident_bytes as f64 / f64::from(1 << 20);
+        writeln!(
+            page,
+            "\ngenerator: {each}, {memory:.0} MiB; its own requests: ${:.4} at list prices",
+            self.cost_usd.total
+        )?;
+        self.write_verdict(page)
+    }
+
+    /// The load in a few words.
+    pub(crate) fn asked(&self) -> String {
+        let stages = &self.settings.stages;
+        let rate = |rps: f64| format!("{}", (rps * 1_000.0).round() / 1_000.0);
+        let peak = stages.iter().flat_map(|stage| [stage.from_rps, stage.to_rps]).fold(0.0, f64::max);
+        match &stages[..] {
+            [stage] if stage.from_rps.to_bits() == stage.to_rps.to_bits() => {
+                format!("{} jobs/s asked for {} s", rate(stage.from_rps), rate(stage.duration_seconds))
+            }
+            [stage] => format!("{} to {} jobs/s asked", rate(stage.from_rps), rate(stage.to_rps)),
+            _ => format!("{} stages of up to {} jobs/s asked", stages.len(), rate(peak)),
+        }
+    }
+
+    fn write_totals(&self, page: &mut String) -> Result {
+        let (totals, accounting) = (&self.totals, &self.accounting);
+        let repeats = match (accounting.duplicates_sent, accounting.conflicts_sent, accounting.invalid_sent) {
+            (0, 0, 0) => String::new(),
+            (duplicates, conflicts, invalid) => {
+                format!("of them {duplicates} duplicates, {conflicts} conflicts, {invalid} invalid")
+            }
+        };
+        let distinct = format!("of {} request ids looked for, {} sent", accounting.verified, accounting.distinct_sent);
+        let duplicated = match accounting.duplicated {
+            0 => String::new(),
+            count => format!("of them {count} written more than once"),
+        };
+        for (name, count, remark) in [
+            ("intended", totals.intended, String::new()),
+            ("sent", totals.sent, repeats),
+            ("dropped", totals.dropped, String::new()),
+            ("send failed", totals.send_failed, String::new()),
+            ("succeeded", totals.succeeded, distinct),
+            ("rejected", totals.rejected, String::new()),
+            ("lost", totals.lost, String::new()),
+            ("wrong", totals.wrong, duplicated),
+            ("late", totals.late, String::new()),
+            ("unexpected", totals.unexpected, String::new()),
+        ] {
+            writeln!(page, "{}", format!("  {name:<12} {count:>10}  {remark}").trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn write_stages(&self, page: &mut String) -> Result {
+        writeln!(
+            page,
+            "\n  {:<24} {:>9} {:>9} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10}",
+            "stage", "intended", "sent", "lost", "wrong", "lag p99", "e2e p50", "e2e p99", "e2e max"
+        )?;
+        for stage in &self.stages {
+            let StageReport { settings, totals, latency_ms, .. } = stage;
+            let name = if settings.from_rps.to_bits() == settings.to_rps.to_bits() {
+                format!("{:.0} s at {}", settings.duration_seconds, settings.from_rps)
+            } else {
+                format!("{:.0} s {} to {}", settings.duration_seconds, settings.from_rps, settings.to_rps)
+            };
+            let (lag, e2e) = (&latency_ms.schedule_lag, &latency_ms.end_to_end);
+            writeln!(
+                page,
+                "  {name:<24} {:>9} {:>9} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10}",
+                totals.intended,
+                totals.sent,
+                totals.lost,
+                totals.wrong,
+                milliseconds(lag.p99),
+                milliseconds(e2e.p50),
+                milliseconds(e2e.p99),
+                milliseconds(e2e.max)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_queue(&self, page: &mut String) -> Result {
+        let oldest = self
+            .series
+            .points
+            .iter()
+            .filter_map(|point| point.oldest_pending_seconds)
+            .fold(None, |most: Option<f64>, age| Some(most.map_or(age, |most| most.max(age))));
+        let after = self.queue.after.map_or("unknown".to_owned(), |depth| depth.total().to_string());
+        write!(page, "\nqueue: at most {} messages, {after} at the end", self.queue.peak)?;
+        if let Some(dead) = self.queue.after.and_then(|depth| depth.dead_letters) {
+            write!(page, "; {dead} dead letters")?;
+        }
+        match oldest {
+            Some(oldest) => writeln!(page, "; the oldest unanswered job was {oldest:.1} s old"),
+            None => writeln!(page),
+        }
+    }
+
+    fn write_lists(&self, page: &mut String) -> Result {
+        let more = |count: u64| if count > LISTED_MAX as u64 { " (the first of them)" } else { "" };
+        if self.totals.wrong > 0 {
+            writeln!(page, "\nwrong{}:", more(self.totals.wrong))?;
+            self.wrong_records
+                .iter()
+                .try_for_each(|wrong| writeln!(page, "  {}: {}", wrong.request_id, wrong.reason))?;
+        }
+        for (name, count, ids) in [
+            ("lost", self.totals.lost, &self.lost_ids),
+            ("written more than once", self.accounting.duplicated, &self.duplicated_ids),
+            ("late", self.totals.late, &self.late_ids),
+            ("unexpected", self.totals.unexpected, &self.unexpected_ids),
+        ] {
+            if count > 0 {
+                writeln!(page, "\n{name}{}:", more(count))?;
+                ids.iter().try_for_each(|id| writeln!(page, "  {id}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_verdict(&self, page: &mut String) -> Result {
+        writeln!(page)?;
+        for outcome in &self.slo {
+            let value = outcome.value.map_or("nothing measured".to_owned(), |value| match &outcome.unit[..] {
+                "jobs" => format!("{value}"),
+                unit => format!("{value:.3} {unit}"),
+            });
+            let verdict = if outcome.passed { "met   " } else { "MISSED" };
+            writeln!(page, "{verdict}  {}  ({value})", outcome.objective)?;
+        }
+        if !self.valid {
+            writeln!(page, "\nINVALID RUN: the load that was asked for was not offered")?;
+            self.invalid_reasons.iter().try_for_each(|reason| writeln!(page, "  {reason}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_latencies(page: &mut String, latencies: &Latencies) -> Result {
+    let heads = ["count", "p50", "p90", "p95", "p99", "p99.9", "max"].map(|head| format!("{head:>10}")).join(" ");
+    writeln!(page, "\n  {:<12} {heads}", "ms")?;
+    for (name, latency) in [
+        ("schedule lag", &latencies.schedule_lag),
+        ("send", &latencies.send),
+        ("end to end", &latencies.end_to_end),
+        ("detection", &latencies.detection),
+    ] {
+        write!(page, "  {name:<12} {:>10}", latency.count)?;
+        for value in [latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, latency.max] {
+            write!(page, " {:>10}", milliseconds(value))?;
+        }
+        writeln!(page)?;
+    }
+    Ok(())
+}
+
+fn milliseconds(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.1}"))
+}

@@ -1,0 +1,181 @@
+//! Reports of a small run in which everything goes wrong once.
+
+use std::path::Path;
+
+use super::*;
+use crate::account::tests::{account, seen};
+use crate::jobs::Kind;
+use crate::slo::objectives;
+use crate::verify::Verdict;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn settings() -> Settings {
+    Settings {
+        stages: vec![StageSettings { duration_seconds: 2.0, from_rps: 2.0, to_rps: 2.0 }],
+        arrivals: "constant".into(),
+        warmup_seconds: 0.0,
+        seed: 0,
+        jobs: None,
+        zipf: None,
+        duplicates: 0.0,
+        conflicts: 0.0,
+        invalid: 0.0,
+        top_k: None,
+        tenants: 0,
+        payload_bytes: None,
+        linger_seconds: 0.02,
+        max_in_flight: 1,
+        send_attempts: 4,
+        verified_share: 1.0,
+        lookups_per_second: 500,
+        catalog_info: None,
+        drain_timeout_seconds: 60.0,
+        late_after_seconds: 0.1,
+        recheck_after_seconds: 5.0,
+        max_lag_seconds: 0.25,
+        max_dropped: 0.01,
+        queue_url: "q".into(),
+        results_table: "t".into(),
+    }
+}
+
+fn books() -> (crate::account::Account, Books) {
+    let account = account(2.0, 2, 100 * MS);
+    for index in 0..4 {
+        let at = 500 * MS * index;
+        account.intended(at);
+        if index == 3 {
+            account.dropped(at);
+        } else {
+            account.send_began(at, MS);
+            account.sent(at, Kind::Original, 4 * MS);
+            account.opened(true);
+        }
+    }
+    account.seen(seen("load-a-0", Verdict::Succeeded, 250 * MS));
+    account.seen(seen("load-a-1", Verdict::Wrong("a <b> of \"c\"".into()), 20 * MS));
+    account.lost("load-a-2".into(), 1_000 * MS);
+    account.queue(Ok(QueueDepth { visible: 3, dead_letters: Some(1), ..QueueDepth::default() }));
+    account.queue(Ok(QueueDepth { dead_letters: Some(2), ..QueueDepth::default() }));
+    let books = account.books();
+    (account, books)
+}
+
+pub(crate) fn report() -> Report {
+    let (account, books) = books();
+    let run = Run {
+        run_id: "a".into(),
+        environment: Environment {
+            loadgen_version: "0.1.0".into(),
+            platform: "linux x86_64".into(),
+            processors: 2,
+            region: Some("us-east-1".into()),
+            endpoint_url: None,
+        },
+        settings: settings(),
+        times: Times {
+            started_at: "2026-11-23T12:00:00Z".into(),
+            sending: 2_000 * MS,
+            drain: 60_000 * MS,
+            ended_early: false,
+        },
+        requests: Requests::default(),
+        cost: Cost::default(),
+        cpu: 2 * MS,
+        max_resident_bytes: 1 << 20,
+        expected_catalog: None,
+    };
+    Report::new(run, account.schedule(), &objectives("e2e.p99<2s").unwrap(), &books)
+}
+
+#[test]
+fn the_json_has_whole_totals_and_the_verdicts_at_its_top() {
+    let json = serde_json::to_value(report()).unwrap();
+    assert_eq!(
+        json["totals"],
+        serde_json::json!({"intended": 4, "sent": 3, "dropped": 1, "send_failed": 0, "succeeded": 1, "rejected": 0,
+            "lost": 1, "wrong": 1, "late": 1, "unexpected": 0})
+    );
+    assert_eq!((&json["valid"], &json["slo_passed"]), (&false.into(), &false.into()));
+    assert_eq!(json["lost_ids"], serde_json::json!(["load-a-2"]));
+    assert_eq!(json["wrong_records"][0]["request_id"], "load-a-1");
+    assert_eq!(json["latency_ms"]["end_to_end"]["count"], 2);
+    assert_eq!(json["stages"][0]["totals"], json["totals"]);
+    assert_eq!(json["series"]["points"][0]["intended"], 2);
+    assert_eq!(json["generator"]["cpu_ms_per_job"], 0.5);
+    let read: Report = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), json, "what is written can be read back");
+}
+
+#[test]
+fn the_published_schema_is_that_of_the_report() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas/loadgen-report.schema.json");
+    let generated = serde_json::to_string_pretty(&schemars::schema_for!(Report)).unwrap() + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(published == generated, "docs/schemas/loadgen-report.schema.json is stale: run `make docs`");
+}
+
+#[test]
+fn the_table_names_what_went_wrong() {
+    let table = report().table();
+    for part in [
+        "lost                  1",
+        "  load-a-1: a <b> of \"c\"",
+        "  load-a-2",
+        "INVALID RUN",
+        "1 jobs were dropped",
+        "met     e2e.p99<2s",
+        "MISSED  lost=0  (1)",
+        "the queue held 3 messages before the run",
+        "the dead-letter queue grew by 1 messages",
+    ] {
+        assert!(table.contains(part), "no {part:?} in\n{table}");
+    }
+}
+
+#[test]
+fn the_page_is_self_contained_and_escapes_what_it_shows() {
+    let page = report().html();
+    assert!(page.contains("a &lt;b&gt; of &quot;c&quot;") && !page.contains("a <b> of"));
+    assert_eq!(page.matches("<figure>").count(), 4);
+    for outside in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    for open in ["<table", "<figure", "<svg", "<div", "<details", "<script"] {
+        let close = open.replace('<', "</");
+        assert_eq!(page.matches(open).count(), page.matches(&close).count(), "{open}");
+    }
+}
+
+#[test]
+fn a_run_is_invalid_above_one_percent_of_unsent_jobs() {
+    let account = account(100.0, 2, MS);
+    (0..200).for_each(|_| account.intended(Duration::ZERO));
+    account.dropped(Duration::ZERO);
+    account.send_failed(Duration::ZERO);
+    assert_eq!(faults(&account.books().overall(), &settings()), [""; 0], "2 of 200 are 1 %");
+    account.dropped(Duration::ZERO);
+    assert_eq!(
+        faults(&account.books().overall(), &settings()),
+        ["2 jobs were dropped and 1 failed to be sent, more than 1 % of 200"]
+    );
+    let lenient = Settings { max_dropped: 0.02, ..settings() };
+    assert_eq!(faults(&account.books().overall(), &lenient), [""; 0]);
+}
+
+#[test]
+fn a_run_is_invalid_when_the_lag_is_above_the_limit_at_the_99th_percentile() {
+    let account = account(100.0, 2, MS);
+    account.intended(Duration::ZERO);
+    (0..198).for_each(|_| account.send_began(Duration::ZERO, 20 * MS));
+    (0..2).for_each(|_| account.send_began(Duration::ZERO, 900 * MS));
+    assert_eq!(faults(&account.books().overall(), &settings()), [""; 0]);
+    account.send_began(Duration::ZERO, 900 * MS);
+    assert!(faults(&account.books().overall(), &settings())[0].contains("more than 250ms"));
+    let lenient = Settings { max_lag_seconds: 1.0, ..settings() };
+    assert_eq!(faults(&account.books().overall(), &lenient), [""; 0]);
+}

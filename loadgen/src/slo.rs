@@ -1,0 +1,381 @@
+//! Objectives: how they are written, and whether a run meets them.
+//!
+//! `METRIC OPERATOR VALUE`, several with commas between them: `e2e.p99<2s,errors<0.1%,lost=0`. That nothing is lost or
+//! wrong is an objective of every run, unless its objectives say something else about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{StageBooks, Totals};
+use crate::latency::Latency;
+use crate::values;
+
+/// One objective.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Objective {
+    metric: Metric,
+    operator: Operator,
+    limit: Limit,
+}
+
+/// Some objectives, as one option has them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Objectives(pub Vec<Objective>);
+
+/// How a run did against an objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Outcome {
+    /// As it was written.
+    pub objective: String,
+    /// What was measured: milliseconds, a number of jobs, or a percentage; absent if there was nothing to measure.
+    pub value: Option<f64>,
+    /// What `value` is in: `ms`, `jobs` or `%`.
+    pub unit: String,
+    /// Whether it was met.
+    pub passed: bool,
+    /// Whether it holds for every run, without having been asked for.
+    pub implied: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Metric {
+    Time(Distribution, Statistic),
+    Count(Count),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Distribution {
+    Lag,
+    Send,
+    EndToEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Statistic {
+    Min,
+    Mean,
+    Max,
+    /// In percent.
+    Percentile(f64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    Errors,
+    Dropped,
+    SendFailed,
+    Succeeded,
+    Rejected,
+    Lost,
+    Wrong,
+    Late,
+    Unexpected,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+    Equal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    Time(Duration),
+    Jobs(f64),
+    /// In percent of the jobs that were meant to be sent.
+    Percent(f64),
+}
+
+const COUNTS: [(&str, Count); 9] = [
+    ("errors", Count::Errors),
+    ("dropped", Count::Dropped),
+    ("send_failed", Count::SendFailed),
+    ("succeeded", Count::Succeeded),
+    ("rejected", Count::Rejected),
+    ("lost", Count::Lost),
+    ("wrong", Count::Wrong),
+    ("late", Count::Late),
+    ("unexpected", Count::Unexpected),
+];
+const DISTRIBUTIONS: [(&str, Distribution); 3] =
+    [("e2e", Distribution::EndToEnd), ("send", Distribution::Send), ("lag", Distribution::Lag)];
+/// The longer ones first: `<=` must not be read as `<`.
+const OPERATORS: [(&str, Operator); 5] = [
+    ("<=", Operator::AtMost),
+    (">=", Operator::AtLeast),
+    ("<", Operator::Below),
+    (">", Operator::Above),
+    ("=", Operator::Equal),
+];
+
+/// Reads objectives with commas between them.
+pub(crate) fn objectives(text: &str) -> Result<Objectives, String> {
+    text.split(',').map(|part| objective(part.trim())).collect::<Result<_, _>>().map(Objectives)
+}
+
+fn objective(text: &str) -> Result<Objective, String> {
+    let found = OPERATORS.iter().find_map(|(sign, operator)| Some((text.split_once(sign)?, *operator)));
+    let Some(((metric, limit), operator)) = found else {
+        return Err(format!("`{text}` must be METRIC, one of < <= > >= =, and a value, such as e2e.p99<2s"));
+    };
+    let (metric, limit) = (metric.trim(), limit.trim());
+    let metric = metric_named(metric)?;
+    let limit = match metric {
+        Metric::Time(..) => Limit::Time(
+            values::duration(limit).map_err(|error| format!("`{text}`: `{limit}` is not a duration ({error})"))?,
+        ),
+        Metric::Count(_) => match (values::share(limit), limit.parse::<f64>()) {
+            (Ok(share), _) => Limit::Percent(share.0 * 100.0),
+            (_, Ok(number)) if number.is_finite() && number >= 0.0 => Limit::Jobs(number),
+            _ => return Err(format!("`{text}`: `{limit}` must be a number of jobs or a percentage")),
+        },
+    };
+    Ok(Objective { metric, operator, limit })
+}
+
+fn metric_named(text: &str) -> Result<Metric, String> {
+    if let Some((_, count)) = COUNTS.iter().find(|(name, _)| *name == text) {
+        return Ok(Metric::Count(*count));
+    }
+    let unknown = || {
+        format!(
+            "there is no metric `{text}`: take e2e, send or lag with .min, .mean, .max or .pNN (e2e.p99, e2e.p99.9), or one of {}",
+            COUNTS.map(|(name, _)| name).join(", ")
+        )
+    };
+    let (name, statistic) = text.split_once('.').ok_or_else(unknown)?;
+    let (_, distribution) = DISTRIBUTIONS.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
+    let percentile = |text: &str| text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    let statistic = match statistic {
+        "min" => Statistic::Min,
+        "mean" => Statistic::Mean,
+        "max" => Statistic::Max,
+        other => Statistic::Percentile(other.strip_prefix('p').and_then(percentile).ok_or_else(unknown)?),
+    };
+    Ok(Metric::Time(*distribution, statistic))
+}
+
+impl Objectives {
+    /// Whether any of them needs records to be read.
+    pub(crate) fn need_records(&self) -> bool {
+        self.0.iter().any(|objective| {
+            !matches!(
+                objective.metric,
+                Metric::Time(Distribution::Lag | Distribution::Send, _)
+                    | Metric::Count(Count::Dropped | Count::SendFailed)
+            )
+        })
+    }
+
+    /// How a run did, by each objective and by those that hold for every run.
+    pub(crate) fn outcomes(&self, run: &StageBooks) -> Vec<Outcome> {
+        let named = |count| self.0.iter().any(|objective| objective.metric == Metric::Count(count));
+        let implied =
+            [Count::Lost, Count::Wrong].into_iter().filter(|count| !named(*count) && !named(Count::Errors)).map(
+                |count| Objective { metric: Metric::Count(count), operator: Operator::Equal, limit: Limit::Jobs(0.0) },
+            );
+        let asked = self.0.iter().map(|objective| objective.outcome(run, false));
+        asked.chain(implied.map(|objective| objective.outcome(run, true))).collect()
+    }
+}
+
+impl Objective {
+    fn outcome(&self, run: &StageBooks, implied: bool) -> Outcome {
+        let (value, limit, unit) = match (self.metric, self.limit) {
+            (Metric::Time(distribution, statistic), Limit::Time(limit)) => {
+                (statistic.of(distribution.of(run)), limit.as_secs_f64() * 1_000.0, "ms")
+            }
+            (Metric::Count(count), Limit::Percent(limit)) => {
+                let all = run.totals.intended;
+                let percent = (all > 0).then(|| count.of(&run.totals) as f64 / all as f64 * 100.0);
+                (percent, limit, "%")
+            }
+            (Metric::Count(count), Limit::Jobs(limit)) => (Some(count.of(&run.totals) as f64), limit, "jobs"),
+            (Metric::Time(..), Limit::Jobs(_) | Limit::Percent(_)) | (Metric::Count(_), Limit::Time(_)) => {
+                unreachable!("a limit is read as what its metric is measured in")
+            }
+        };
+        let passed = value.is_some_and(|value| self.operator.holds(value, limit));
+        Outcome { objective: self.to_string(), value, unit: unit.to_owned(), passed, implied }
+    }
+}
+
+impl Distribution {
+    fn of(self, run: &StageBooks) -> &Latency {
+        match self {
+            Self::Lag => &run.schedule_lag,
+            Self::Send => &run.send,
+            Self::EndToEnd => &run.end_to_end,
+        }
+    }
+}
+
+impl Statistic {
+    /// In milliseconds; `None` without a single value.
+    fn of(self, latency: &Latency) -> Option<f64> {
+        let percentiles = latency.percentiles();
+        match self {
+            Self::Min => percentiles.min,
+            Self::Mean => percentiles.mean,
+            Self::Max => percentiles.max,
+            Self::Percentile(percent) => {
+                (latency.count() > 0).then(|| latency.quantile(percent / 100.0).as_secs_f64() * 1_000.0)
+            }
+        }
+    }
+}
+
+impl Count {
+    fn of(self, totals: &Totals) -> u64 {
+        match self {
+            Self::Errors => totals.lost + totals.wrong + totals.send_failed,
+            Self::Dropped => totals.dropped,
+            Self::SendFailed => totals.send_failed,
+            Self::Succeeded => totals.succeeded,
+            Self::Rejected => totals.rejected,
+            Self::Lost => totals.lost,
+            Self::Wrong => totals.wrong,
+            Self::Late => totals.late,
+            Self::Unexpected => totals.unexpected,
+        }
+    }
+}
+
+impl Operator {
+    fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+            Self::Equal => (value - limit).abs() < 1e-9,
+        }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.metric {
+            Metric::Count(count) => {
+                let name = COUNTS.iter().find(|(_, known)| *known == count).map_or("", |(name, _)| name);
+                f.write_str(name)?;
+            }
+            Metric::Time(distribution, statistic) => {
+                let name = DISTRIBUTIONS.iter().find(|(_, known)| *known == distribution).map_or("", |(name, _)| name);
+                match statistic {
+                    Statistic::Min => write!(f, "{name}.min")?,
+                    Statistic::Mean => write!(f, "{name}.mean")?,
+                    Statistic::Max => write!(f, "{name}.max")?,
+                    Statistic::Percentile(percent) => write!(f, "{name}.p{percent}")?,
+                }
+            }
+        }
+        let sign = OPERATORS.iter().find(|(_, known)| *known == self.operator).map_or("", |(sign, _)| sign);
+        match self.limit {
+            Limit::Time(time) => write!(f, "{sign}{}", humantime::format_duration(time)),
+            Limit::Jobs(jobs) => write!(f, "{sign}{jobs}"),
+            Limit::Percent(percent) => write!(f, "{sign}{}%", (percent * 1e9).round() / 1e9),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::{account, seen};
+    use crate::jobs::Kind;
+    use crate::verify::Verdict;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// 1,000 jobs sent, end-to-end times of 1 ms to 1 s, the last `lost` of them lost.
+    fn run(lost: u64) -> StageBooks {
+        let account = account(1_000.0, 1, 500 * MS);
+        for index in 0..1_000 {
+            account.intended(Duration::ZERO);
+            account.send_began(Duration::ZERO, MS);
+            account.sent(Duration::ZERO, Kind::Original, 2 * MS);
+            if index < 1_000 - lost {
+                account.seen(seen(&index.to_string(), Verdict::Succeeded, (index as u32 + 1) * MS));
+            } else {
+                account.lost(index.to_string(), Duration::ZERO);
+            }
+        }
+        account.books().overall()
+    }
+
+    fn passed(text: &str, run: &StageBooks) -> Vec<bool> {
+        objectives(text).unwrap().outcomes(run).iter().map(|outcome| outcome.passed).collect()
+    }
+
+    #[test]
+    fn times_counts_and_percentages_are_compared_with_their_limits() {
+        let run = run(1);
+        for (text, met) in [
+            ("e2e.p99<2s", true),
+            ("e2e.p99<0.98s", false),
+            ("e2e.p99.9<=1s", true),
+            ("e2e.p50 > 400ms", true),
+            ("e2e.min<2ms", true),
+            ("e2e.max<0.9s", false),
+            ("e2e.mean<=600ms", true),
+            ("lag.p99<20ms", true),
+            ("send.p99<1ms", false),
+            ("errors<0.1%", false),
+            ("errors<=0.1%", true),
+            ("lost=1", true),
+            ("late<50%", true),
+            ("succeeded>=999", true),
+            ("dropped=0", true),
+        ] {
+            let objectives = objectives(text).unwrap();
+            assert_eq!(objectives.outcomes(&run)[0].passed, met, "{text}");
+            assert_eq!(
+                objectives.0[0].to_string(),
+                text.replace(' ', "").replace("0.98s", "980ms").replace("0.9s", "900ms")
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_may_be_lost_or_wrong_unless_the_objectives_say_so() {
+        let (well, ill) = (run(0), run(3));
+        assert_eq!(passed("e2e.p99<2s", &well), [true, true, true]);
+        assert_eq!(passed("e2e.p99<2s", &ill), [true, false, true]);
+        assert_eq!(passed("e2e.p99<2s,lost<5", &ill), [true, true, true]);
+        assert_eq!(passed("errors<1%", &ill), [true], "errors speak of lost and wrong ones");
+        assert_eq!(Objectives(vec![]).outcomes(&ill).iter().filter(|outcome| outcome.implied).count(), 2);
+    }
+
+    #[test]
+    fn an_objective_about_nothing_is_not_met() {
+        let nothing = account(1.0, 1, MS).books().overall();
+        let outcome = &objectives("e2e.p99<2s").unwrap().outcomes(&nothing)[0];
+        assert_eq!((outcome.value, outcome.passed), (None, false));
+    }
+
+    #[test]
+    fn a_wrong_objective_is_explained() {
+        for (text, reason) in [
+            ("e2e.p99", "must be METRIC"),
+            ("e2e<2s", "there is no metric `e2e`"),
+            ("p99<2s", "there is no metric `p99`"),
+            ("e2e.p101<2s", "there is no metric `e2e.p101`"),
+            ("e2e.p99<2", "`2` is not a duration"),
+            ("lost=few", "must be a number of jobs or a percentage"),
+            ("e2e.p99<2s,", "must be METRIC"),
+        ] {
+            let error = objectives(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        assert!(
+            objectives("lost=0").unwrap().need_records() && !objectives("lag.p99<1s,dropped=0").unwrap().need_records()
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Values of the command line: how each is written, and what is said about a wrong one.
+//!
+//! Durations and percentages take decimals everywhere.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::jobs::MESSAGE_MAX_BYTES;
+use crate::schedule::{RPS_MAX, STAGES_MAX, Stage};
+
+/// Stages in the order of `--stages` or `--profile`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stages(pub Vec<Stage>);
+
+/// A part of a whole, 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
+pub(crate) struct Share(pub f64);
+
+/// Which jobs' records are read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Verify {
+    /// Every job's.
+    All,
+    /// Those of a part of the jobs.
+    Sample(Share),
+    /// Nobody's.
+    None,
+}
+
+impl Verify {
+    /// The share of jobs whose records are read.
+    pub(crate) fn share(self) -> f64 {
+        match self {
+            Self::All => 1.0,
+            Self::Sample(share) => share.0,
+            Self::None => 0.0,
+        }
+    }
+}
+
+/// A rate above 0.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    match rate_or_pause(text) {
+        Ok(rps) if rps > 0.0 => Ok(rps),
+        _ => Err(format!("must be a number above 0 and at most {RPS_MAX}")),
+    }
+}
+
+fn rate_or_pause(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rps) if (0.0..=RPS_MAX).contains(&rps) => Ok(rps),
+        _ => Err(format!("`{text}` is not a rate: must be a number from 0 to {RPS_MAX}")),
+    }
+}
+
+/// A length of time: `30s`, `2.5m`, `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A length of time above 0.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Ok(Duration::ZERO) => Err("must be longer than 0s".to_owned()),
+        other => other,
+    }
+}
+
+/// `5%`, `0.1%`.
+pub(crate) fn share(text: &str) -> Result<Share, String> {
+    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match percent {
+        Some(percent) if (0.0..=100.0).contains(&percent) => Ok(Share(percent / 100.0)),
+        _ => Err("must be a percentage from 0% to 100%, such as 0.5%".to_owned()),
+    }
+}
+
+/// `D:R` holds a rate, `D:R1..R2` changes it evenly.
+pub(crate) fn stages(text: &str) -> Result<Stages, String> {
+    let stages: Vec<Stage> = text.split(',').map(|part| stage(part.trim())).collect::<Result<_, _>>()?;
+    checked(stages)
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    let (length, rates) =
+        text.split_once(':').ok_or_else(|| format!("`{text}` must be DURATION:RATE or DURATION:FROM..TO"))?;
+    let duration = positive_duration(length).map_err(|error| format!("`{length}`: {error}"))?;
+    let (from, to) = match rates.split_once("..") {
+        Some((from, to)) => (rate_or_pause(from)?, rate_or_pause(to)?),
+        None => (rate_or_pause(rates)?, rate_or_pause(rates)?),
+    };
+    Ok(Stage { duration, from, to })
+}
+
+/// `double-every=D:R1..R2`: R1 for D, then twice as much, and so on up to R2.
+pub(crate) fn profile(text: &str) -> Result<Stages, String> {
+    let shape = "must be double-every=DURATION:FROM..TO, such as double-every=5m:100..1600";
+    let (length, rates) = text.strip_prefix("double-every=").and_then(|rest| rest.split_once(':')).ok_or(shape)?;
+    let (from, to) = rates.split_once("..").ok_or(shape)?;
+    let duration = positive_duration(length).map_err(|error| format!("`{length}`: {error}"))?;
+    let (from, to) = (rate(from)?, rate(to)?);
+    if to < from {
+        return Err(format!("the last rate ({to}) must not be below the first ({from})"));
+    }
+    let steps = std::iter::successors(Some(from), |rps| (*rps < to).then(|| (rps * 2.0).min(to)));
+    checked(steps.map(|rps| Stage::constant(rps, duration)).collect())
+}
+
+fn checked(stages: Vec<Stage>) -> Result<Stages, String> {
+    if stages.len() > STAGES_MAX {
+        return Err(format!("{} stages are too many, at most {STAGES_MAX}", stages.len()));
+    }
+    if stages.iter().all(|stage| stage.from + stage.to == 0.0) {
+        return Err("at least one stage must have a rate above 0".to_owned());
+    }
+    Ok(Stages(stages))
+}
+
+/// `all`, `none` or `sample=10%`.
+pub(crate) fn verify(text: &str) -> Result<Verify, String> {
+    match (text, text.strip_prefix("sample=")) {
+        ("all", _) => Ok(Verify::All),
+        ("none", _) => Ok(Verify::None),
+        (_, Some(part)) => share(part).map(Verify::Sample),
+        _ => Err("must be all, none or sample=PERCENT, such as sample=10%".to_owned()),
+    }
+}
+
+/// `2000` or `500..4000`: bytes of a message.
+pub(crate) fn payload_bytes(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let number = |text: &str| text.parse::<usize>().ok().filter(|bytes| (1..=MESSAGE_MAX_BYTES).contains(bytes));
+    let range = match text.split_once("..") {
+        Some((from, to)) => number(from).zip(number(to)),
+        None => number(text).map(|bytes| (bytes, bytes)),
+    };
+    match range {
+        Some((from, to)) if from <= to => Ok(from..=to),
+        _ => Err(format!("must be BYTES or FROM..TO, each from 1 to {MESSAGE_MAX_BYTES}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn durations_take_units_and_decimals() {
+        for (text, milliseconds) in [
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("2.5m", 150_000),
+            ("0.25s", 250),
+            ("1h30m", 5_400_000),
+        ] {
+            assert_eq!(positive_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        assert!(positive_duration("0s").is_err() && duration("30").is_err() && duration("soon").is_err());
+    }
+
+    #[test]
+    fn percentages_take_decimals_and_need_their_sign() {
+        assert_eq!(share("0.1%"), Ok(Share(0.001)));
+        assert_eq!(share("5 %"), Ok(Share(0.05)));
+        for text in ["5", "101%", "-1%", "%", "NaN%"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn stages_hold_or_change_a_rate() {
+        let read = stages("2m:100, 1.5m:100..500,1m:0").unwrap().0;
+        let ramp = Stage { duration: Duration::from_secs(90), from: 100.0, to: 500.0 };
+        assert_eq!(read, [Stage::constant(100.0, 2 * MINUTE), ramp, Stage::constant(0.0, MINUTE)]);
+        for (text, reason) in [
+            ("2m", "`2m` must be DURATION:RATE"),
+            ("2m:x", "`x` is not a rate"),
+            ("0s:5", "`0s`: must be longer than 0s"),
+            ("2m:-5", "`-5` is not a rate"),
+            ("2m:0,1m:0", "at least one stage"),
+            ("", "must be DURATION:RATE"),
+        ] {
+            let error = stages(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        assert!(stages(&vec!["1s:1"; STAGES_MAX + 1].join(",")).unwrap_err().contains("too many"));
+    }
+
+    #[test]
+    fn a_profile_doubles_up_to_its_last_rate() {
+        let rates = |text| profile(text).unwrap().0.iter().map(|stage| stage.from as u32).collect::<Vec<_>>();
+        assert_eq!(rates("double-every=5m:100..1600"), [100, 200, 400, 800, 1_600]);
+        assert_eq!(rates("double-every=5m:100..500"), [100, 200, 400, 500]);
+        assert_eq!(rates("double-every=5m:100..100"), [100]);
+        for text in ["double-every=5m:100", "triple-every=5m:1..9", "double-every=5m:0..9", "double-every=5m:9..1"] {
+            assert!(profile(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_verified_is_all_a_sample_or_nothing() {
+        assert_eq!(verify("all"), Ok(Verify::All));
+        assert_eq!(verify("sample=2.5%"), Ok(Verify::Sample(Share(0.025))));
+        assert_eq!(verify("none"), Ok(Verify::None));
+        assert!(verify("some").is_err() && verify("sample=10").is_err());
+    }
+
+    #[test]
+    fn payloads_are_a_size_or_a_range() {
+        assert_eq!(payload_bytes("2000"), Ok(2_000..=2_000));
+        assert_eq!(payload_bytes("500..4000"), Ok(500..=4_000));
+        assert!(
+            payload_bytes("4000..500").is_err() && payload_bytes("2000000").is_err() && payload_bytes("0").is_err()
+        );
+    }
+}

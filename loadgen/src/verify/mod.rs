@@ -1,0 +1,528 @@
+//! Finds the record of every sent job, when it came, and whether it stays as it was.
+//!
+//! Jobs without a record are looked up at a bounded rate from the moment the queue has them; after the last send for
+//! the length of the drain, and then once more, so that no job is called lost on an old look. Records that were right
+//! are looked at a second time: one that was written again in between has been worked on twice.
+
+mod catalog;
+mod judge;
+mod pending;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::RngExt as _;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::catalog::CatalogInfo;
+pub(crate) use self::judge::{Judge, Record, Results, Verdict};
+use self::pending::{Pending, PendingJobs};
+use crate::account::{Account, Seen};
+use crate::jobs::{REPEAT_WITHIN, is_sampled};
+use crate::sender::{Delivery, backoff};
+use crate::series::QueueDepth;
+use crate::window::Window;
+
+/// Most keys in one `BatchGetItem`.
+pub(crate) const LOOKUP_MAX_KEYS: usize = 100;
+/// Most requests in one round, side by side.
+const LOOKUPS_IN_FLIGHT: usize = 16;
+/// Shortest time from the start of one round to that of the next: how fine end-to-end times can be.
+const ROUND_MIN: Duration = Duration::from_millis(25);
+/// A round takes no more keys than the rate allows in this time, so that looks are spread and not in bursts.
+const ROUND_MAX: Duration = Duration::from_millis(100);
+/// Failures in a row, after the drain, that end the run without a verdict.
+const FAILURES_MAX: u32 = 10;
+/// Most repeated jobs whose record is looked at again at the end; of more, as many are chosen at random.
+const REPEATS_MAX: usize = 100_000;
+/// Behind the newest message by more than a repeated one can be, for those that took long to be sent.
+const KNOWN_IDS: usize = 4 * REPEAT_WITHIN as usize;
+
+/// Where records are read.
+pub(crate) trait Records: Send + Sync + 'static {
+    /// Looks up to [`LOOKUP_MAX_KEYS`] distinct request ids up, with a consistent read.
+    fn lookup(&self, ids: &[String], detail: Detail) -> impl Future<Output = Result<Found, LookupError>> + Send;
+}
+
+/// How much of a record is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// All that can be checked.
+    Whole,
+    /// Without the results.
+    Identity,
+}
+
+/// The answer to a look-up. An id in neither part has no record.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// By request id.
+    pub records: HashMap<String, Record>,
+    /// Ids that were not looked up this time.
+    pub unprocessed: Vec<String>,
+    /// Why not, if there is more to say than that the table had enough.
+    pub reason: Option<String>,
+}
+
+/// A look-up that failed as a whole: repeated after a wait.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LookupError(pub String);
+
+/// The records could not be read at the end, so nothing can be said about the missing ones.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot tell what became of {pending} jobs, reading their records keeps failing: {cause}")]
+pub struct Unverified {
+    /// Jobs without a known record.
+    pub pending: usize,
+    /// The last failure.
+    pub cause: LookupError,
+}
+
+/// How records are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VerifyOptions {
+    /// Share of the request ids whose record is looked for.
+    pub share: f64,
+    pub lookups_per_second: u32,
+    pub drain_timeout: Duration,
+    /// From the first look at a record to the second one; zero = no second look.
+    pub recheck_after: Duration,
+}
+
+/// A queue depth and when it was sampled.
+pub(crate) type DepthSample = Option<(Instant, QueueDepth)>;
+
+/// What the verifier knows of a request id.
+#[derive(Debug, Clone, Copy, Default)]
+enum Known {
+    /// The queue does not have it.
+    #[default]
+    No,
+    /// The queue has it.
+    Sent,
+    /// Its record was seen.
+    Seen(SecondLook),
+}
+
+/// A record that was right when first seen.
+#[derive(Debug, Clone, Copy)]
+struct SecondLook {
+    id_index: u64,
+    intended: Duration,
+    /// When the second look is due, from the start of the run.
+    due: Duration,
+    fingerprint: u64,
+    succeeded: bool,
+}
+
+impl SecondLook {
+    fn before(&self) -> Verdict {
+        if self.succeeded { Verdict::Succeeded } else { Verdict::Rejected { replaceable: false } }
+    }
+}
+
+/// Reads records for one run.
+#[derive(Debug)]
+pub(crate) struct Verifier<R> {
+    records: R,
+    judge: Judge,
+    account: Account,
+    options: VerifyOptions,
+    depth: watch::Receiver<DepthSample>,
+    pending: PendingJobs,
+    /// In the order in which they are due.
+    second_looks: VecDeque<SecondLook>,
+    known: Window<Known>,
+    /// Pending ids that a second message was accepted for.
+    repeated: HashSet<u64>,
+    /// Seen ids that a second message was accepted for, to be looked at when nothing is left on the queue.
+    repeats: Vec<SecondLook>,
+    /// How many there were, beyond those in `repeats`.
+    repeats_seen: usize,
+    /// Ids whose record was found changed: a further look tells nothing new.
+    changed: HashSet<u64>,
+    /// Ids that the queue did not acknowledge.
+    failed: HashSet<u64>,
+    /// Look-ups in a row that failed or were not processed whole.
+    failures: u32,
+    /// When the pending were last counted.
+    counted: Duration,
+}
+
+impl<R: Records> Verifier<R> {
+    pub(crate) fn new(
+        records: R,
+        judge: Judge,
+        account: Account,
+        options: VerifyOptions,
+        depth: watch::Receiver<DepthSample>,
+    ) -> Self {
+        Self {
+            records,
+            judge,
+            account,
+            options,
+            depth,
+            pending: PendingJobs::default(),
+            second_looks: VecDeque::new(),
+            known: Window::new(KNOWN_IDS),
+            repeated: HashSet::new(),
+            repeats: Vec::new(),
+            repeats_seen: 0,
+            changed: HashSet::new(),
+            failed: HashSet::new(),
+            failures: 0,
+            counted: Duration::ZERO,
+        }
+    }
+
+    /// Follows `deliveries` to their end and then drains until every record was seen and what was sent twice is worked
+    /// on, for the drain timeout or until `stop`: at the end every sent job is entered as seen or lost. Returns how long
+    /// the last record took to come.
+    pub(crate) async fn run(
+        mut self,
+        mut deliveries: UnboundedReceiver<Delivery>,
+        stop: CancellationToken,
+    ) -> Result<Duration, Unverified> {
+        while self.take_in(&mut deliveries) {
+            self.round().await;
+        }
+        let began = Instant::now();
+        let mut drained = None;
+        while began.elapsed() < self.options.drain_timeout && !stop.is_cancelled() {
+            if self.pending.is_empty() {
+                let since = *drained.get_or_insert_with(Instant::now);
+                if self.settled(began, since) {
+                    break;
+                }
+            }
+            self.round().await;
+        }
+        let drain = drained.unwrap_or_else(Instant::now) - began;
+        self.last_look().await?;
+        self.look_again_at_all().await?;
+        self.look_for_the_unexpected().await?;
+        self.count_pending();
+        Ok(drain)
+    }
+
+    /// Takes in what has been delivered so far; false if no more will come.
+    fn take_in(&mut self, deliveries: &mut UnboundedReceiver<Delivery>) -> bool {
+        loop {
+            match deliveries.try_recv() {
+                Ok(Delivery::Sent { message, intended, accepted }) => {
+                    let first = message.id_index() == message.index;
+                    self.sent(message.id_index(), first, intended, accepted);
+                }
+                Ok(Delivery::Failed { message }) => self.send_failed(message.id_index()),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// The queue accepted a message; `first` if it is the one that its request id was made for.
+    fn sent(&mut self, id_index: u64, first: bool, intended: Duration, accepted: Duration) {
+        match self.known.get(id_index) {
+            Some(Known::Sent) => {
+                self.repeated.insert(id_index);
+            }
+            Some(Known::Seen(look)) => self.look_again_at_the_end(look),
+            // Only one that was meant to be sent before all that is remembered: its repetition is not followed.
+            None if !first => {}
+            Some(Known::No) | None => {
+                self.known.set(id_index, Known::Sent);
+                self.failed.remove(&id_index);
+                let verified = is_sampled(id_index, self.options.share);
+                self.account.opened(verified);
+                if verified {
+                    self.pending.push(Pending::new(id_index, intended, accepted));
+                }
+            }
+        }
+    }
+
+    fn send_failed(&mut self, id_index: u64) {
+        if matches!(self.known.get(id_index), Some(Known::No) | None) && is_sampled(id_index, self.options.share) {
+            self.failed.insert(id_index);
+        }
+    }
+
+    /// Reservoir sampling: of all repeated ids, each is kept with the same chance.
+    fn look_again_at_the_end(&mut self, look: SecondLook) {
+        self.repeats_seen += 1;
+        if self.repeats.len() < REPEATS_MAX {
+            self.repeats.push(look);
+        } else {
+            let place = rand::rng().random_range(0..self.repeats_seen);
+            if let Some(kept) = self.repeats.get_mut(place) {
+                *kept = look;
+            }
+        }
+    }
+
+    /// Whether what was sent twice has been worked on, all records having been seen since `since`.
+    fn settled(&self, drain_began: Instant, since: Instant) -> bool {
+        if self.options.recheck_after.is_zero() || self.repeats.is_empty() && self.second_looks.is_empty() {
+            return true;
+        }
+        let sample = *self.depth.borrow();
+        let empty = sample.is_some_and(|(at, depth)| at >= since && depth.total() == 0);
+        // Others may use the queue: only what is known to have been sent twice is waited for any longer.
+        empty || self.repeats.is_empty() && drain_began.elapsed() >= self.options.recheck_after
+    }
+
+    /// Looks up as many as the rate allows and waits until the next round is due.
+    async fn round(&mut self) {
+        let began = Instant::now();
+        let now = self.account.now();
+        let most = (f64::from(self.options.lookups_per_second) * ROUND_MAX.as_secs_f64()).ceil() as usize;
+        let most = most.min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
+        let due = self.second_looks.iter().take(most).take_while(|look| look.due <= now).count();
+        // Half of the round at most, unless the first looks leave more of it.
+        let again = due.min(most.saturating_sub(self.pending.len()).max(most / 2));
+        let again: Vec<SecondLook> = self.second_looks.drain(..again).collect();
+        let places = self.pending.choose(most - again.len());
+        let looked_up = places.len() + again.len();
+
+        let (first_answers, second_answers) = {
+            let (judge, records, pending) = (&self.judge, &self.records, &self.pending);
+            let first = places.chunks(LOOKUP_MAX_KEYS).map(|places| async move {
+                let ids: Vec<String> =
+                    places.iter().map(|place| judge.request_id(pending.at(*place).id_index)).collect();
+                let answer = records.lookup(&ids, Detail::Whole).await;
+                (ids, places.to_vec(), answer)
+            });
+            let second = again.chunks(LOOKUP_MAX_KEYS).map(|looks| async move {
+                let ids: Vec<String> = looks.iter().map(|look| judge.request_id(look.id_index)).collect();
+                let answer = records.lookup(&ids, Detail::Identity).await;
+                (ids, looks.to_vec(), answer)
+            });
+            tokio::join!(join_all(first), join_all(second))
+        };
+
+        let answered = self.account.now();
+        let mut hampered = false;
+        let mut found = Vec::new();
+        for (ids, places, answer) in first_answers {
+            let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
+            for (place, id) in places.into_iter().zip(ids) {
+                if let Some(record) = records.remove(&id) {
+                    let job = self.pending.at(place);
+                    self.pending.seen(place);
+                    self.enter(&job, id, &record, answered);
+                    found.push(place);
+                } else if !left.contains(&id) {
+                    self.pending.absent(place, now);
+                }
+            }
+        }
+        self.pending.tidy(found);
+        for (ids, looks, answer) in second_answers {
+            let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
+            for (look, id) in looks.into_iter().zip(ids) {
+                if left.contains(&id) {
+                    self.second_looks.push_front(look);
+                } else {
+                    self.look_again(&look, &id, records.remove(&id).as_ref());
+                }
+            }
+        }
+        self.failures = if hampered { self.failures + 1 } else { 0 };
+        let rest = if hampered { backoff(self.failures) } else { Duration::ZERO };
+        if !hampered {
+            self.account.read_error(None);
+        }
+        if answered - self.counted >= Duration::from_millis(500) {
+            self.count_pending();
+        }
+        sleep_until(began + self.time_for(looked_up).max(ROUND_MIN) + rest).await;
+    }
+
+    fn answer(&self, ids: &[String], answer: Result<Found, LookupError>, hampered: &mut bool) -> Answer {
+        let (records, left) = match answer {
+            Ok(found) => {
+                if found.reason.is_some() {
+                    self.account.read_error(found.reason);
+                }
+                (found.records, found.unprocessed.into_iter().collect())
+            }
+            Err(error) => {
+                self.account.read_error(Some(error.to_string()));
+                (HashMap::new(), ids.iter().cloned().collect::<HashSet<String>>())
+            }
+        };
+        *hampered |= !left.is_empty();
+        Answer { records, left }
+    }
+
+    fn count_pending(&mut self) {
+        self.counted = self.account.now();
+        let oldest = self.pending.oldest().map(|intended| self.counted.saturating_sub(intended));
+        self.account.pending(self.pending.len() as u64, oldest);
+    }
+
+    /// Looks every missing record up once more; a job that still has none is lost.
+    async fn last_look(&mut self) -> Result<(), Unverified> {
+        let mut jobs: Vec<Pending> = self.pending.iter().copied().collect();
+        jobs.sort_unstable_by_key(|job| job.id_index); // for the list of the lost
+        self.pending = PendingJobs::default();
+        for (done, chunk) in jobs.chunks(LOOKUP_MAX_KEYS).enumerate() {
+            let ids = chunk.iter().map(|job| self.judge.request_id(job.id_index)).collect();
+            let left = jobs.len() - done * LOOKUP_MAX_KEYS;
+            let mut records = self.lookup_all(ids, Detail::Whole, left).await?;
+            let answered = self.account.now();
+            for job in chunk {
+                let id = self.judge.request_id(job.id_index);
+                match records.remove(&id) {
+                    Some(record) => self.enter(job, id, &record, answered),
+                    None => self.account.lost(id, job.intended()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The second looks that are left, and those at the records of what was sent twice.
+    async fn look_again_at_all(&mut self) -> Result<(), Unverified> {
+        let mut looks: HashMap<u64, SecondLook> =
+            self.second_looks.drain(..).map(|look| (look.id_index, look)).collect();
+        if !self.options.recheck_after.is_zero() {
+            looks.extend(self.repeats.drain(..).map(|look| (look.id_index, look)));
+        }
+        let mut looks: Vec<SecondLook> = looks.into_values().collect();
+        looks.sort_unstable_by_key(|look| look.id_index);
+        for chunk in looks.chunks(LOOKUP_MAX_KEYS) {
+            let ids = chunk.iter().map(|look| self.judge.request_id(look.id_index)).collect();
+            let mut records = self.lookup_all(ids, Detail::Identity, 0).await?;
+            for look in chunk {
+                let id = self.judge.request_id(look.id_index);
+                self.look_again(look, &id, records.remove(&id).as_ref());
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks up the ids whose sending was given up: a record shows that the queue had the job after all.
+    async fn look_for_the_unexpected(&mut self) -> Result<(), Unverified> {
+        let mut failed: Vec<u64> = self.failed.drain().collect();
+        failed.sort_unstable();
+        for chunk in failed.chunks(LOOKUP_MAX_KEYS) {
+            let ids: Vec<String> = chunk.iter().map(|index| self.judge.request_id(*index)).collect();
+            let records = self.lookup_all(ids.clone(), Detail::Identity, 0).await?;
+            ids.into_iter().filter(|id| records.contains_key(id)).for_each(|id| self.account.unexpected(id));
+        }
+        Ok(())
+    }
+
+    /// Looks `ids` up until each has been answered for, at the rate; gives up after [`FAILURES_MAX`] failures in a row.
+    async fn lookup_all(
+        &self,
+        mut ids: Vec<String>,
+        detail: Detail,
+        pending: usize,
+    ) -> Result<HashMap<String, Record>, Unverified> {
+        let mut records = HashMap::new();
+        let mut failures = 0;
+        while !ids.is_empty() {
+            let due = Instant::now() + self.time_for(ids.len());
+            let asked = ids.len();
+            let cause = match self.records.lookup(&ids, detail).await {
+                Ok(found) => {
+                    records.extend(found.records);
+                    ids = found.unprocessed;
+                    let left = || format!("{} of {asked} keys were left unprocessed", ids.len());
+                    LookupError(found.reason.unwrap_or_else(left))
+                }
+                Err(error) => error,
+            };
+            // An answer to a part of the ids is progress.
+            failures = if ids.len() < asked { 0 } else { failures + 1 };
+            if failures == FAILURES_MAX {
+                return Err(Unverified { pending, cause });
+            }
+            sleep_until(due).await;
+            if !ids.is_empty() {
+                self.account.read_error(Some(cause.to_string()));
+                sleep(backoff(failures)).await;
+            }
+        }
+        self.account.read_error(None);
+        Ok(records)
+    }
+
+    /// A record was seen for the first time.
+    fn enter(&mut self, job: &Pending, id: String, record: &Record, answered: Duration) {
+        let (id_index, intended) = (job.id_index, job.intended());
+        let verdict = self.judge.judge(id_index, record);
+        // What a later run may replace, or is wrong already, is not looked at again.
+        let succeeded = match verdict {
+            Verdict::Succeeded => Some(true),
+            Verdict::Rejected { replaceable: false } => Some(false),
+            Verdict::Rejected { replaceable: true } | Verdict::Wrong(_) => None,
+        };
+        let repeated = self.repeated.remove(&id_index);
+        if let Some(succeeded) = succeeded.filter(|_| !self.options.recheck_after.is_zero()) {
+            let due = answered + self.options.recheck_after;
+            let look = SecondLook { id_index, intended, due, fingerprint: fingerprint(record), succeeded };
+            self.known.set(id_index, Known::Seen(look));
+            self.second_looks.push_back(look);
+            if repeated {
+                self.look_again_at_the_end(look);
+            }
+        }
+        self.account.seen(Seen {
+            request_id: id,
+            intended,
+            verdict,
+            end_to_end: answered.saturating_sub(intended),
+            detection: answered.saturating_sub(job.absent()),
+            catalog_version: record.catalog_version.clone(),
+        });
+    }
+
+    /// Compares a record with what it was when it was first seen.
+    fn look_again(&mut self, look: &SecondLook, id: &str, record: Option<&Record>) {
+        self.account.looked_again(1);
+        let (reason, duplicated) = match record {
+            None => ("the record was there and is not any more".to_owned(), false),
+            Some(record) if fingerprint(record) != look.fingerprint => {
+                let created_at = record.created_at.as_deref().unwrap_or("an unknown time");
+                (format!("the record was written a second time: it is now of {created_at}"), true)
+            }
+            Some(_) => return,
+        };
+        if !self.changed.insert(look.id_index) {
+            return;
+        }
+        self.account.turned_wrong(id, look.intended, &look.before(), reason, duplicated);
+    }
+
+    /// The time in which the rate allows `keys` look-ups.
+    fn time_for(&self, keys: usize) -> Duration {
+        Duration::from_secs_f64(keys as f64 / f64::from(self.options.lookups_per_second))
+    }
+}
+
+/// What a look-up found, and the ids that have to be asked for again.
+struct Answer {
+    records: HashMap<String, Record>,
+    left: HashSet<String>,
+}
+
+/// Changes when a record is written again.
+fn fingerprint(record: &Record) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&record.created_at, &record.job_sha256, &record.status, &record.error_code).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! A line a second, for logs and pipes.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use super::Snapshot;
+use crate::account::Account;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) async fn show(account: Account, over: CancellationToken) {
+    let mut ticks = interval_at(account.start() + SECOND, SECOND);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = over.cancelled() => return,
+            _ = ticks.tick() => eprintln!("{}", line(&Snapshot::take(&account, 1))),
+        }
+    }
+}
+
+/// The state of a run in one line.
+pub(super) fn line(snapshot: &Snapshot) -> String {
+    let (totals, last) = (&snapshot.totals, snapshot.last());
+    let mut line = format!("{:>4} s", snapshot.elapsed.as_secs());
+    let mut add = |text: String| line.push_str(&text);
+    if snapshot.stages > 1 {
+        add(format!("  stage {}/{}", snapshot.stage, snapshot.stages));
+    }
+    add(format!("  asked {:.0}/s", snapshot.asked_rps));
+    add(format!("  sent {} ({:.0}/s)", totals.sent, snapshot.per_second(last.sent)));
+    let completed = totals.succeeded + totals.rejected + totals.wrong;
+    add(format!("  completed {completed} ({:.0}/s)", snapshot.per_second(last.completed)));
+    add(format!("  pending {}", snapshot.pending));
+    if let Some(queue) = snapshot.queue {
+        add(format!("  queue {}+{}", queue.visible + queue.delayed, queue.in_flight));
+    }
+    for (name, count) in [
+        ("rejected", totals.rejected),
+        ("dropped", totals.dropped),
+        ("send_failed", totals.send_failed),
+        ("wrong", totals.wrong),
+        ("late", totals.late),
+        ("lost", totals.lost),
+    ] {
+        if count > 0 {
+            add(format!("  {name} {count}"));
+        }
+    }
+    for (name, latency) in [("lag", &snapshot.schedule_lag), ("e2e", &snapshot.end_to_end)] {
+        if let Some((p50, p99)) = latency.p50.zip(latency.p99) {
+            add(format!("  {name} p50 {p50:.0} p99 {p99:.0} ms"));
+        }
+    }
+    for trouble in &snapshot.troubles {
+        let _ = write!(line, "  {trouble}"); // writing to a String cannot fail
+    }
+    line
+}
