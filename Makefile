@@ -31,6 +31,7 @@ examples:  ## write examples/catalog.csv and jobs.jsonl anew
 docs:  ## write the generated parts of docs/ anew: schemas and the table of settings
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
+	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
 
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked

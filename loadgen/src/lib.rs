@@ -7,6 +7,8 @@
 mod account;
 mod aws;
 mod cli;
+#[cfg(test)]
+mod coordinated_omission;
 mod jobs;
 mod latency;
 mod plan;

@@ -6,6 +6,7 @@ mod catalog;
 mod command_line;
 mod faults;
 mod lambda;
+mod load;
 mod models;
 mod oracle;
 mod poller;

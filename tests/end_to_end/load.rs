@@ -1,0 +1,75 @@
+//! Sustained traffic through the real `bootstrap`, and the account that `loadgen` gives of it.
+
+use std::time::Duration;
+
+use devstack::stack::StackOptions;
+use loadgen::{Args, Stop, View};
+use serde_json::Value;
+
+use crate::world::{World, example_rows, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs a load and returns its exit code and report.
+async fn load(world: &World, options: &str) -> (u8, Value) {
+    let (report, catalog) = (world.path("report.json"), world.path("catalog.json"));
+    let inspected = world.nearline(&["catalog", "inspect", "--json", &world.prefix()]).await;
+    assert!(inspected.status.success(), "{inspected:?}");
+    std::fs::write(&catalog, inspected.stdout).unwrap();
+    let mut arguments = vec!["loadgen", "--queue-url", world.stack.queue_url()];
+    arguments.extend(["--results-table", world.stack.results_table()]);
+    arguments.extend(["--dead-letter-queue-url", world.stack.dead_letter_queue_url()]);
+    arguments.extend(["--output", report.to_str().unwrap(), "--catalog-info", catalog.to_str().unwrap()]);
+    arguments.extend(options.split_whitespace());
+    let args = Args::from_arguments(arguments).unwrap();
+    let exit_code = loadgen::run(args, &world.stack.sdk_config(), Stop::default(), View::Lines).await.unwrap();
+    (exit_code, serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_of_mixed_traffic_has_exactly_one_right_record() {
+    let world = World::with_products(200).await;
+    let lambda = world.lambda().await;
+    // Machines that run tests may be too slow for their schedule: what counts here is the account.
+    let options = "--rps 40 --duration 5s --duplicates 10% --conflicts 3% --invalid 5% --zipf 1.0 --max-lag 1h --slo e2e.max<2m";
+    let (exit_code, report) = load(&world, options).await;
+    assert_eq!(exit_code, 0, "{report}");
+    let (totals, accounting) = (&report["totals"], &report["accounting"]);
+    let number = |value: &Value| value.as_u64().unwrap();
+    assert_eq!(number(&totals["sent"]), 200);
+    let repeats = number(&accounting["duplicates_sent"]) + number(&accounting["conflicts_sent"]);
+    assert_eq!(number(&totals["succeeded"]) + number(&totals["rejected"]), 200 - repeats);
+    assert_eq!(totals["rejected"], accounting["invalid_sent"]);
+    assert!(number(&accounting["second_looks"]) >= 200 - repeats);
+    // Each conflict is dead-lettered, and nothing else is.
+    assert_eq!(report["queue"]["after"]["dead_letters"], accounting["conflicts_sent"], "{}", report["notes"]);
+    lambda.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_away_for_a_while_loses_nothing_and_the_gap_is_seen() {
+    let world = World::start_with(StackOptions { visibility_timeout: 6 * SECOND, ..StackOptions::default() }).await;
+    world.publish(&example_rows(50)).await;
+    let mut worker = world.worker();
+    let log = || std::fs::read_to_string(world.path("worker.log")).unwrap_or_default();
+    until("the worker to poll", || async { log().contains("polling").then_some(()) }).await;
+    let away = async {
+        tokio::time::sleep(3 * SECOND).await;
+        worker.start_kill().unwrap();
+        worker.wait().await.unwrap();
+        tokio::time::sleep(4 * SECOND).await;
+        world.worker()
+    };
+    let options = "--rps 20 --duration 12s --drain-timeout 90s --max-lag 1h --late-after 1h";
+    let ((exit_code, report), mut worker) = tokio::join!(load(&world, options), away);
+    worker.start_kill().unwrap();
+    assert_eq!(exit_code, 0, "{report}");
+    assert_eq!((&report["totals"]["succeeded"], &report["totals"]["lost"]), (&240.into(), &0.into()));
+    // Jobs that were meant to be sent just after the worker went waited for it, and the series says so where they came.
+    let points = report["series"]["points"].as_array().unwrap();
+    let worst = |range: std::ops::Range<usize>| {
+        points[range].iter().filter_map(|point| point["end_to_end_ms"]["max"].as_f64()).fold(0.0, f64::max)
+    };
+    assert!(worst(2..10) > 2_000.0, "{points:?}");
+    assert!(worst(11..12) < worst(2..10), "those who came after its return hardly waited: {points:?}");
+}
