@@ -167,6 +167,10 @@ pub(crate) struct Books {
     pub read_error: Option<String>,
     /// Why the queue's depth is not known.
     pub queue_error: Option<String>,
+    /// When the oldest job whose record is looked for was meant to be sent.
+    pub oldest_pending: Option<Duration>,
+    /// Records that are to be looked up before the run ends.
+    pub looks_left: usize,
 }
 
 impl Books {
@@ -247,6 +251,8 @@ impl Account {
             sending_ended: None,
             read_error: None,
             queue_error: None,
+            oldest_pending: None,
+            looks_left: 0,
         };
         Self { books: Arc::new(Mutex::new(books)), schedule, rules, start: Instant::now() }
     }
@@ -420,13 +426,24 @@ impl Account {
         list(&mut books.unexpected_ids, || request_id);
     }
 
-    /// How many records are still looked for, and since when the oldest of them is due.
-    pub(crate) fn pending(&self, count: u64, oldest: Option<Duration>) {
+    /// When the oldest job whose record is looked for was meant to be sent.
+    pub(crate) fn oldest_pending(&self, intended: Option<Duration>) {
+        self.open().oldest_pending = intended;
+    }
+
+    /// So many records are to be looked up before the run ends.
+    pub(crate) fn looks_left(&self, records: usize) {
+        self.open().looks_left = records;
+    }
+
+    /// Enters the backlog of this moment into the series.
+    pub(crate) fn tick(&self) {
         let now = self.now();
         let mut books = self.open();
+        let (pending, oldest) = (books.pending(), books.oldest_pending);
         let interval = books.series.at(now);
-        interval.pending = count;
-        interval.oldest_pending = oldest;
+        interval.pending = pending;
+        interval.oldest_pending = oldest.filter(|_| pending > 0).map(|intended| now.saturating_sub(intended));
     }
 
     /// The queue's depths, or why they are not known.

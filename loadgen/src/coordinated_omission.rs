@@ -90,8 +90,7 @@ async fn run(stalls: Stalls) -> Books {
     let in_flight = Arc::new(Semaphore::new(2_000));
     let pacing = sender::pace(jobs.clone(), in_flight, job_sender, account.clone(), stop.clone());
     let batcher = Batcher::new(job_receiver, 20 * MS);
-    let sending =
-        sender::deliver_all(batcher, stand_in.clone(), 4, delivery_sender, account.clone(), stop.clone());
+    let sending = sender::deliver_all(batcher, stand_in.clone(), 4, delivery_sender, account.clone(), stop.clone());
     let options =
         VerifyOptions { share: 1.0, lookups_per_second: 50_000, drain_timeout: 60 * SECOND, recheck_after: SECOND };
     let (_depths, depth) = watch::channel(None);
@@ -135,7 +134,11 @@ async fn a_worker_that_stalls_raises_the_end_to_end_times_of_all_who_came_meanwh
     assert!((300..=310).contains(&late), "{late}: those who came in the first three of the five seconds, and polling");
     assert!(stage.send.quantile(1.0) < 10 * MS && stage.schedule_lag.quantile(1.0) <= 25 * MS);
     let worst = |second: usize| books.series.intervals()[second].end_to_end.as_ref().unwrap().quantile(1.0).as_secs();
-    assert_eq!([29, 30, 31, 32, 33, 34, 35].map(worst), [5, 5, 4, 3, 2, 1, 0], "it stands where they were meant to come");
+    assert_eq!(
+        [29, 30, 31, 32, 33, 34, 35].map(worst),
+        [5, 5, 4, 3, 2, 1, 0],
+        "it stands where they were meant to come"
+    );
 }
 
 #[tokio::test(start_paused = true)]

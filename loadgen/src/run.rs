@@ -12,7 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, Rules};
@@ -38,8 +38,8 @@ const EXIT_OBJECTIVE_MISSED: u8 = 3;
 /// The load that was asked for was not offered.
 const EXIT_INVALID: u8 = 4;
 
-/// From one sample of the queue's depth to the next.
-const DEPTH_INTERVAL: Duration = Duration::from_secs(1);
+/// From one sample of the queue's depth, and of the backlog, to the next.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What keeps a run from its end.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,8 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
     let lookups_per_second = args.lookups_per_second(schedule.peak());
     let planned = schedule.duration() + args.drain_timeout;
-    let started_at = OffsetDateTime::now_utc().format(&Rfc3339).expect("the present has a year of four digits");
+    let now = OffsetDateTime::now_utc().truncate_to_millisecond();
+    let started_at = now.format(&Rfc3339).expect("the present has a year of four digits");
     let (cpu_before, _) = usage();
     let account = Account::new(schedule, Rules { warmup: args.warmup, late_after: args.late_after, planned });
     account.queue(depth_before);
@@ -112,6 +113,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let shown = view.show(account.clone(), title, stop.clone(), over.clone());
     let (depth_sender, depths) = watch::channel(None);
     let probing = tokio::spawn(sample_depths(probe, account.clone(), depth_sender, over.clone()));
+    let ticking = tokio::spawn(tick(account.clone(), over.clone()));
 
     let (job_sender, job_receiver) = unbounded_channel();
     let (delivery_sender, deliveries) = unbounded_channel();
@@ -139,6 +141,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let drain_took = account.now().saturating_sub(sending);
     over.cancel();
     joined(probing).await;
+    joined(ticking).await;
     joined(shown).await;
 
     let books = account.books();
@@ -322,7 +325,7 @@ async fn sample_depths(
     depths: watch::Sender<DepthSample>,
     over: CancellationToken,
 ) {
-    let mut ticks = interval(DEPTH_INTERVAL);
+    let mut ticks = interval(SAMPLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let last = tokio::select! {
@@ -339,6 +342,16 @@ async fn sample_depths(
             return;
         }
     }
+}
+
+/// Keeps the backlog's course until `over`, also while no request is answered.
+async fn tick(account: Account, over: CancellationToken) {
+    // Within each second rather than at its edge.
+    let mut ticks = interval_at(account.start() + SAMPLE_INTERVAL / 2, SAMPLE_INTERVAL);
+    while over.run_until_cancelled(ticks.tick()).await.is_some() {
+        account.tick();
+    }
+    account.tick();
 }
 
 /// What the task returned; its panic becomes the caller's.

@@ -54,7 +54,7 @@ pub(crate) struct Interval {
     pub end_to_end: Option<Latency>,
     /// The last sample taken in it.
     pub queue: Option<QueueDepth>,
-    /// At its end: sent jobs whose record was not seen, and for how long the oldest of them has been due.
+    /// When it was last looked at: sent jobs whose record was not seen, and for how long the oldest of them has been due.
     pub pending: u64,
     pub oldest_pending: Option<Duration>,
 }

@@ -173,13 +173,17 @@ impl Objectives {
         })
     }
 
-    /// How a run did, by each objective and by those that hold for every run.
-    pub(crate) fn outcomes(&self, run: &StageBooks) -> Vec<Outcome> {
+    /// How a run did, by each objective and by those that hold for every run whose `records_were_read`.
+    pub(crate) fn outcomes(&self, run: &StageBooks, records_were_read: bool) -> Vec<Outcome> {
         let named = |count| self.0.iter().any(|objective| objective.metric == Metric::Count(count));
-        let implied =
-            [Count::Lost, Count::Wrong].into_iter().filter(|count| !named(*count) && !named(Count::Errors)).map(
-                |count| Objective { metric: Metric::Count(count), operator: Operator::Equal, limit: Limit::Jobs(0.0) },
-            );
+        let implied = [Count::Lost, Count::Wrong]
+            .into_iter()
+            .filter(|count| records_were_read && !named(*count) && !named(Count::Errors))
+            .map(|count| Objective {
+                metric: Metric::Count(count),
+                operator: Operator::Equal,
+                limit: Limit::Jobs(0.0),
+            });
         let asked = self.0.iter().map(|objective| objective.outcome(run, false));
         asked.chain(implied.map(|objective| objective.outcome(run, true))).collect()
     }
@@ -311,7 +315,7 @@ mod tests {
     }
 
     fn passed(text: &str, run: &StageBooks) -> Vec<bool> {
-        objectives(text).unwrap().outcomes(run).iter().map(|outcome| outcome.passed).collect()
+        objectives(text).unwrap().outcomes(run, true).iter().map(|outcome| outcome.passed).collect()
     }
 
     #[test]
@@ -335,7 +339,7 @@ mod tests {
             ("dropped=0", true),
         ] {
             let objectives = objectives(text).unwrap();
-            assert_eq!(objectives.outcomes(&run)[0].passed, met, "{text}");
+            assert_eq!(objectives.outcomes(&run, true)[0].passed, met, "{text}");
             assert_eq!(
                 objectives.0[0].to_string(),
                 text.replace(' ', "").replace("0.98s", "980ms").replace("0.9s", "900ms")
@@ -350,13 +354,14 @@ mod tests {
         assert_eq!(passed("e2e.p99<2s", &ill), [true, false, true]);
         assert_eq!(passed("e2e.p99<2s,lost<5", &ill), [true, true, true]);
         assert_eq!(passed("errors<1%", &ill), [true], "errors speak of lost and wrong ones");
-        assert_eq!(Objectives(vec![]).outcomes(&ill).iter().filter(|outcome| outcome.implied).count(), 2);
+        assert_eq!(Objectives(vec![]).outcomes(&ill, true).iter().filter(|outcome| outcome.implied).count(), 2);
+        assert_eq!(Objectives(vec![]).outcomes(&ill, false), [], "nothing is known of records that nobody read");
     }
 
     #[test]
     fn an_objective_about_nothing_is_not_met() {
         let nothing = account(1.0, 1, MS).books().overall();
-        let outcome = &objectives("e2e.p99<2s").unwrap().outcomes(&nothing)[0];
+        let outcome = &objectives("e2e.p99<2s").unwrap().outcomes(&nothing, true)[0];
         assert_eq!((outcome.value, outcome.passed), (None, false));
     }
 

@@ -46,7 +46,12 @@ impl World {
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
         command.args(arguments.split_whitespace()).args(["--output", "report.json", "--html", "report.html"]);
-        command.env_clear().envs(self.stack.env()).current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .env_clear()
+            .envs(self.stack.env())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         command
     }
 
@@ -124,7 +129,10 @@ async fn a_lost_a_duplicated_and_a_corrupted_job_are_each_named() {
     ] {
         let id = worker.hit(fault);
         let wrong = report["wrong_records"].as_array().unwrap();
-        let named = wrong.iter().find(|wrong| wrong["request_id"] == id.as_str()).unwrap_or_else(|| panic!("{fault:?}: {report}"));
+        let named = wrong
+            .iter()
+            .find(|wrong| wrong["request_id"] == id.as_str())
+            .unwrap_or_else(|| panic!("{fault:?}: {report}"));
         assert!(named["reason"].as_str().unwrap().contains(reason), "{named}");
         assert!(page.contains(&id), "{page}");
     }
@@ -192,7 +200,10 @@ async fn exit_codes_tell_an_invalid_run_from_a_failure_and_from_wrong_usage() {
         let output = command.stdin(Stdio::null()).output().await.unwrap();
         exits_with(1, &output);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(message.starts_with("loadgen: ") && message.contains(reason) && message.lines().count() == 1, "{message}");
+        assert!(
+            message.starts_with("loadgen: ") && message.contains(reason) && message.lines().count() == 1,
+            "{message}"
+        );
     }
     let none = world.loadgen("--rps 20 --duration 1s --verify none").await;
     exits_with(0, &none);

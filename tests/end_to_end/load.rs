@@ -31,7 +31,8 @@ async fn every_job_of_mixed_traffic_has_exactly_one_right_record() {
     let world = World::with_products(200).await;
     let lambda = world.lambda().await;
     // Machines that run tests may be too slow for their schedule: what counts here is the account.
-    let options = "--rps 40 --duration 5s --duplicates 10% --conflicts 3% --invalid 5% --zipf 1.0 --max-lag 1h --slo e2e.max<2m";
+    let options =
+        "--rps 40 --duration 5s --duplicates 10% --conflicts 3% --invalid 5% --zipf 1.0 --max-lag 1h --slo e2e.max<2m";
     let (exit_code, report) = load(&world, options).await;
     assert_eq!(exit_code, 0, "{report}");
     let (totals, accounting) = (&report["totals"], &report["accounting"]);

@@ -9,7 +9,7 @@ use super::html::escaped;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 250.0;
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 78.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 28.0;

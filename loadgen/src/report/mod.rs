@@ -269,7 +269,7 @@ pub(crate) struct Point {
     /// The queue's depths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueDepth>,
-    /// At its end: request ids whose record was looked for and not seen yet.
+    /// In its middle: request ids whose record was looked for and not seen yet.
     pub pending: u64,
     /// For how long the oldest of them had been due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -333,7 +333,7 @@ impl Report {
         let overall = books.overall();
         let totals = overall.totals;
         let invalid_reasons = faults(&overall, &run.settings);
-        let slo = objectives.outcomes(&overall);
+        let slo = objectives.outcomes(&overall, run.settings.verified_share > 0.0);
         let cpu_seconds = run.cpu.as_secs_f64();
         Self {
             format_version: FORMAT_VERSION,

@@ -152,8 +152,8 @@ pub(crate) struct Verifier<R> {
     failed: HashSet<u64>,
     /// Look-ups in a row that failed or were not processed whole.
     failures: u32,
-    /// When the pending were last counted.
-    counted: Duration,
+    /// When the oldest of the pending was last looked for.
+    oldest_found: Duration,
 }
 
 impl<R: Records> Verifier<R> {
@@ -179,7 +179,7 @@ impl<R: Records> Verifier<R> {
             changed: HashSet::new(),
             failed: HashSet::new(),
             failures: 0,
-            counted: Duration::ZERO,
+            oldest_found: Duration::ZERO,
         }
     }
 
@@ -209,7 +209,8 @@ impl<R: Records> Verifier<R> {
         self.last_look().await?;
         self.look_again_at_all().await?;
         self.look_for_the_unexpected().await?;
-        self.count_pending();
+        self.account.looks_left(0);
+        self.find_oldest();
         Ok(drain)
     }
 
@@ -286,10 +287,11 @@ impl<R: Records> Verifier<R> {
         let most = (f64::from(self.options.lookups_per_second) * ROUND_MAX.as_secs_f64()).ceil() as usize;
         let most = most.min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
         let due = self.second_looks.iter().take(most).take_while(|look| look.due <= now).count();
-        // Half of the round at most, unless the first looks leave more of it.
-        let again = due.min(most.saturating_sub(self.pending.len()).max(most / 2));
+        // First looks tell how long something took: the others have what they leave, and a little in any case.
+        let again = due.min(most.saturating_sub(self.pending.len()).max(most / 8));
         let again: Vec<SecondLook> = self.second_looks.drain(..again).collect();
-        let places = self.pending.choose(most - again.len());
+        let at_work = self.depth.borrow().map_or(0, |(_, depth)| depth.in_flight as usize);
+        let places = self.pending.choose(most - again.len(), at_work);
         let looked_up = places.len() + again.len();
 
         let (first_answers, second_answers) = {
@@ -310,7 +312,6 @@ impl<R: Records> Verifier<R> {
 
         let answered = self.account.now();
         let mut hampered = false;
-        let mut found = Vec::new();
         for (ids, places, answer) in first_answers {
             let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
             for (place, id) in places.into_iter().zip(ids) {
@@ -318,13 +319,12 @@ impl<R: Records> Verifier<R> {
                     let job = self.pending.at(place);
                     self.pending.seen(place);
                     self.enter(&job, id, &record, answered);
-                    found.push(place);
                 } else if !left.contains(&id) {
                     self.pending.absent(place, now);
                 }
             }
         }
-        self.pending.tidy(found);
+        self.pending.tidy();
         for (ids, looks, answer) in second_answers {
             let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
             for (look, id) in looks.into_iter().zip(ids) {
@@ -340,8 +340,8 @@ impl<R: Records> Verifier<R> {
         if !hampered {
             self.account.read_error(None);
         }
-        if answered - self.counted >= Duration::from_millis(500) {
-            self.count_pending();
+        if answered - self.oldest_found >= Duration::from_millis(500) {
+            self.find_oldest();
         }
         sleep_until(began + self.time_for(looked_up).max(ROUND_MIN) + rest).await;
     }
@@ -363,20 +363,18 @@ impl<R: Records> Verifier<R> {
         Answer { records, left }
     }
 
-    fn count_pending(&mut self) {
-        self.counted = self.account.now();
-        let oldest = self.pending.oldest().map(|intended| self.counted.saturating_sub(intended));
-        self.account.pending(self.pending.len() as u64, oldest);
+    fn find_oldest(&mut self) {
+        self.oldest_found = self.account.now();
+        self.account.oldest_pending(self.pending.oldest());
     }
 
     /// Looks every missing record up once more; a job that still has none is lost.
     async fn last_look(&mut self) -> Result<(), Unverified> {
-        let mut jobs: Vec<Pending> = self.pending.iter().copied().collect();
-        jobs.sort_unstable_by_key(|job| job.id_index); // for the list of the lost
-        self.pending = PendingJobs::default();
+        let jobs = std::mem::take(&mut self.pending).into_sorted(); // for the list of the lost
         for (done, chunk) in jobs.chunks(LOOKUP_MAX_KEYS).enumerate() {
             let ids = chunk.iter().map(|job| self.judge.request_id(job.id_index)).collect();
             let left = jobs.len() - done * LOOKUP_MAX_KEYS;
+            self.account.looks_left(left);
             let mut records = self.lookup_all(ids, Detail::Whole, left).await?;
             let answered = self.account.now();
             for job in chunk {
@@ -399,7 +397,8 @@ impl<R: Records> Verifier<R> {
         }
         let mut looks: Vec<SecondLook> = looks.into_values().collect();
         looks.sort_unstable_by_key(|look| look.id_index);
-        for chunk in looks.chunks(LOOKUP_MAX_KEYS) {
+        for (done, chunk) in looks.chunks(LOOKUP_MAX_KEYS).enumerate() {
+            self.account.looks_left(looks.len() - done * LOOKUP_MAX_KEYS);
             let ids = chunk.iter().map(|look| self.judge.request_id(look.id_index)).collect();
             let mut records = self.lookup_all(ids, Detail::Identity, 0).await?;
             for look in chunk {

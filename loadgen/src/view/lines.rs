@@ -50,6 +50,9 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
             add(format!("  {name} {count}"));
         }
     }
+    if snapshot.looks_left > 0 {
+        add(format!("  last looks at {} records", snapshot.looks_left));
+    }
     for (name, latency) in [("lag", &snapshot.schedule_lag), ("e2e", &snapshot.end_to_end)] {
         if let Some((p50, p99)) = latency.p50.zip(latency.p99) {
             add(format!("  {name} p50 {p50:.0} p99 {p99:.0} ms"));

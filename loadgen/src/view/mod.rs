@@ -51,6 +51,8 @@ struct Snapshot {
     totals: Totals,
     accounting: Accounting,
     pending: u64,
+    /// Records that are to be looked up before the run ends.
+    looks_left: usize,
     schedule_lag: Percentiles,
     send: Percentiles,
     end_to_end: Percentiles,
@@ -104,6 +106,7 @@ impl Snapshot {
                 totals,
                 accounting: books.accounting,
                 pending: books.pending(),
+                looks_left: books.looks_left,
                 schedule_lag: schedule_lag.percentiles(),
                 send: send.percentiles(),
                 end_to_end: end_to_end.percentiles(),

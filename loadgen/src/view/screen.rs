@@ -109,6 +109,8 @@ fn draw_progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
             String::new()
         };
         format!("{} of {}{stage}", seconds(snapshot.elapsed), seconds(snapshot.planned))
+    } else if snapshot.looks_left > 0 {
+        format!("last looks at {} records", snapshot.looks_left)
     } else {
         format!("draining, {} after the end", seconds(snapshot.elapsed.saturating_sub(snapshot.planned)))
     };

@@ -21,7 +21,8 @@ async fn snapshot() -> Snapshot {
     }
     account.dropped(Duration::ZERO);
     account.queue(Ok(QueueDepth { visible: 5, in_flight: 3, delayed: 0, dead_letters: Some(1) }));
-    account.pending(8, Some(900 * MS));
+    account.oldest_pending(Some(Duration::ZERO));
+    account.tick();
     account.read_error(Some("slow down".into()));
     tokio::time::advance(Duration::from_millis(1_500)).await;
     Snapshot::take(&account, 100)

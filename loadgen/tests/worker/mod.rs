@@ -155,7 +155,8 @@ impl Work {
         }
         match put.send().await {
             Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
             Err(error) => panic!("{error:?}"),
         }
     }
