@@ -72,6 +72,10 @@ impl Report {
             }
         };
         let distinct = format!("of {} request ids looked for, {} sent", accounting.verified, accounting.distinct_sent);
+        let again = match accounting.send_retries {
+            0 => String::new(),
+            count => format!("{count} times a message was sent again after a failed attempt"),
+        };
         let duplicated = match accounting.duplicated {
             0 => String::new(),
             count => format!("of them {count} written more than once"),
@@ -80,7 +84,7 @@ impl Report {
             ("intended", totals.intended, String::new()),
             ("sent", totals.sent, repeats),
             ("dropped", totals.dropped, String::new()),
-            ("send failed", totals.send_failed, String::new()),
+            ("send failed", totals.send_failed, again),
             ("succeeded", totals.succeeded, distinct),
             ("rejected", totals.rejected, String::new()),
             ("lost", totals.lost, String::new()),

@@ -1,8 +1,11 @@
 //! Reports of a small run in which everything goes wrong once.
 
 use std::path::Path;
+use std::time::Duration;
 
+use super::build::faults;
 use super::*;
+use crate::account::Books;
 use crate::account::tests::{account, seen};
 use crate::jobs::Kind;
 use crate::slo::objectives;

@@ -7,13 +7,12 @@
 mod catalog;
 mod judge;
 mod pending;
+mod second_look;
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rand::RngExt as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::catalog::CatalogInfo;
 pub(crate) use self::judge::{Judge, Record, Results, Verdict};
 use self::pending::{Pending, PendingJobs};
+use self::second_look::{Change, SecondLook, SecondLooks};
 use crate::account::{Account, Seen};
 use crate::jobs::{REPEAT_WITHIN, is_sampled};
 use crate::sender::{Delivery, backoff};
@@ -39,8 +39,6 @@ const ROUND_MIN: Duration = Duration::from_millis(25);
 const ROUND_MAX: Duration = Duration::from_millis(100);
 /// Failures in a row, after the drain, that end the run without a verdict.
 const FAILURES_MAX: u32 = 10;
-/// Most repeated jobs whose record is looked at again at the end; of more, as many are chosen at random.
-const REPEATS_MAX: usize = 100_000;
 /// Behind the newest message by more than a repeated one can be, for those that took long to be sent.
 const KNOWN_IDS: usize = 4 * REPEAT_WITHIN as usize;
 
@@ -105,27 +103,12 @@ enum Known {
     /// The queue does not have it.
     #[default]
     No,
-    /// The queue has it.
+    /// The queue has it, its record was not seen.
     Sent,
-    /// Its record was seen.
+    /// Its record was seen and was right.
     Seen(SecondLook),
-}
-
-/// A record that was right when first seen.
-#[derive(Debug, Clone, Copy)]
-struct SecondLook {
-    id_index: u64,
-    intended: Duration,
-    /// When the second look is due, from the start of the run.
-    due: Duration,
-    fingerprint: u64,
-    succeeded: bool,
-}
-
-impl SecondLook {
-    fn before(&self) -> Verdict {
-        if self.succeeded { Verdict::Succeeded } else { Verdict::Rejected { replaceable: false } }
-    }
+    /// The queue has it, and its record is not looked at, or not again.
+    Done,
 }
 
 /// Reads records for one run.
@@ -137,17 +120,10 @@ pub(crate) struct Verifier<R> {
     options: VerifyOptions,
     depth: watch::Receiver<DepthSample>,
     pending: PendingJobs,
-    /// In the order in which they are due.
-    second_looks: VecDeque<SecondLook>,
+    second_looks: SecondLooks,
     known: Window<Known>,
     /// Pending ids that a second message was accepted for.
     repeated: HashSet<u64>,
-    /// Seen ids that a second message was accepted for, to be looked at when nothing is left on the queue.
-    repeats: Vec<SecondLook>,
-    /// How many there were, beyond those in `repeats`.
-    repeats_seen: usize,
-    /// Ids whose record was found changed: a further look tells nothing new.
-    changed: HashSet<u64>,
     /// Ids that the queue did not acknowledge.
     failed: HashSet<u64>,
     /// Look-ups in a row that failed or were not processed whole.
@@ -171,12 +147,9 @@ impl<R: Records> Verifier<R> {
             options,
             depth,
             pending: PendingJobs::default(),
-            second_looks: VecDeque::new(),
+            second_looks: SecondLooks::default(),
             known: Window::new(KNOWN_IDS),
             repeated: HashSet::new(),
-            repeats: Vec::new(),
-            repeats_seen: 0,
-            changed: HashSet::new(),
             failed: HashSet::new(),
             failures: 0,
             oldest_found: Duration::ZERO,
@@ -235,13 +208,14 @@ impl<R: Records> Verifier<R> {
             Some(Known::Sent) => {
                 self.repeated.insert(id_index);
             }
-            Some(Known::Seen(look)) => self.look_again_at_the_end(look),
+            Some(Known::Seen(look)) => self.second_looks.push_repeat(look),
+            Some(Known::Done) => {}
             // Only one that was meant to be sent before all that is remembered: its repetition is not followed.
             None if !first => {}
             Some(Known::No) | None => {
-                self.known.set(id_index, Known::Sent);
                 self.failed.remove(&id_index);
                 let verified = is_sampled(id_index, self.options.share);
+                self.known.set(id_index, if verified { Known::Sent } else { Known::Done });
                 self.account.opened(verified);
                 if verified {
                     self.pending.push(Pending::new(id_index, intended, accepted));
@@ -256,28 +230,15 @@ impl<R: Records> Verifier<R> {
         }
     }
 
-    /// Reservoir sampling: of all repeated ids, each is kept with the same chance.
-    fn look_again_at_the_end(&mut self, look: SecondLook) {
-        self.repeats_seen += 1;
-        if self.repeats.len() < REPEATS_MAX {
-            self.repeats.push(look);
-        } else {
-            let place = rand::rng().random_range(0..self.repeats_seen);
-            if let Some(kept) = self.repeats.get_mut(place) {
-                *kept = look;
-            }
-        }
-    }
-
     /// Whether what was sent twice has been worked on, all records having been seen since `since`.
     fn settled(&self, drain_began: Instant, since: Instant) -> bool {
-        if self.options.recheck_after.is_zero() || self.repeats.is_empty() && self.second_looks.is_empty() {
+        if self.second_looks.is_empty() {
             return true;
         }
         let sample = *self.depth.borrow();
         let empty = sample.is_some_and(|(at, depth)| at >= since && depth.total() == 0);
         // Others may use the queue: only what is known to have been sent twice is waited for any longer.
-        empty || self.repeats.is_empty() && drain_began.elapsed() >= self.options.recheck_after
+        empty || !self.second_looks.has_repeats() && drain_began.elapsed() >= self.options.recheck_after
     }
 
     /// Looks up as many as the rate allows and waits until the next round is due.
@@ -286,10 +247,10 @@ impl<R: Records> Verifier<R> {
         let now = self.account.now();
         let most = (f64::from(self.options.lookups_per_second) * ROUND_MAX.as_secs_f64()).ceil() as usize;
         let most = most.min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
-        let due = self.second_looks.iter().take(most).take_while(|look| look.due <= now).count();
+        let due = self.second_looks.due(now, most);
         // First looks tell how long something took: the others have what they leave, and a little in any case.
         let again = due.min(most.saturating_sub(self.pending.len()).max(most / 8));
-        let again: Vec<SecondLook> = self.second_looks.drain(..again).collect();
+        let again = self.second_looks.take(again);
         let at_work = self.depth.borrow().map_or(0, |(_, depth)| depth.in_flight as usize);
         let places = self.pending.choose(most - again.len(), at_work);
         let looked_up = places.len() + again.len();
@@ -329,7 +290,7 @@ impl<R: Records> Verifier<R> {
             let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
             for (look, id) in looks.into_iter().zip(ids) {
                 if left.contains(&id) {
-                    self.second_looks.push_front(look);
+                    self.second_looks.put_back(look);
                 } else {
                     self.look_again(&look, &id, records.remove(&id).as_ref());
                 }
@@ -390,13 +351,7 @@ impl<R: Records> Verifier<R> {
 
     /// The second looks that are left, and those at the records of what was sent twice.
     async fn look_again_at_all(&mut self) -> Result<(), Unverified> {
-        let mut looks: HashMap<u64, SecondLook> =
-            self.second_looks.drain(..).map(|look| (look.id_index, look)).collect();
-        if !self.options.recheck_after.is_zero() {
-            looks.extend(self.repeats.drain(..).map(|look| (look.id_index, look)));
-        }
-        let mut looks: Vec<SecondLook> = looks.into_values().collect();
-        looks.sort_unstable_by_key(|look| look.id_index);
+        let looks = self.second_looks.take_all();
         for (done, chunk) in looks.chunks(LOOKUP_MAX_KEYS).enumerate() {
             self.account.looks_left(looks.len() - done * LOOKUP_MAX_KEYS);
             let ids = chunk.iter().map(|look| self.judge.request_id(look.id_index)).collect();
@@ -461,22 +416,18 @@ impl<R: Records> Verifier<R> {
     fn enter(&mut self, job: &Pending, id: String, record: &Record, answered: Duration) {
         let (id_index, intended) = (job.id_index, job.intended());
         let verdict = self.judge.judge(id_index, record);
-        // What a later run may replace, or is wrong already, is not looked at again.
-        let succeeded = match verdict {
-            Verdict::Succeeded => Some(true),
-            Verdict::Rejected { replaceable: false } => Some(false),
-            Verdict::Rejected { replaceable: true } | Verdict::Wrong(_) => None,
-        };
+        let due = answered + self.options.recheck_after;
+        let look = SecondLook::new(id_index, intended, due, record, &verdict);
+        let look = look.filter(|_| !self.options.recheck_after.is_zero());
         let repeated = self.repeated.remove(&id_index);
-        if let Some(succeeded) = succeeded.filter(|_| !self.options.recheck_after.is_zero()) {
-            let due = answered + self.options.recheck_after;
-            let look = SecondLook { id_index, intended, due, fingerprint: fingerprint(record), succeeded };
-            self.known.set(id_index, Known::Seen(look));
-            self.second_looks.push_back(look);
+        let known = look.map_or(Known::Done, Known::Seen);
+        if let Some(look) = look {
+            self.second_looks.push(look);
             if repeated {
-                self.look_again_at_the_end(look);
+                self.second_looks.push_repeat(look);
             }
         }
+        self.known.set(id_index, known);
         self.account.seen(Seen {
             request_id: id,
             intended,
@@ -490,18 +441,9 @@ impl<R: Records> Verifier<R> {
     /// Compares a record with what it was when it was first seen.
     fn look_again(&mut self, look: &SecondLook, id: &str, record: Option<&Record>) {
         self.account.looked_again(1);
-        let (reason, duplicated) = match record {
-            None => ("the record was there and is not any more".to_owned(), false),
-            Some(record) if fingerprint(record) != look.fingerprint => {
-                let created_at = record.created_at.as_deref().unwrap_or("an unknown time");
-                (format!("the record was written a second time: it is now of {created_at}"), true)
-            }
-            Some(_) => return,
-        };
-        if !self.changed.insert(look.id_index) {
-            return;
+        if let Some(Change { reason, written_again }) = self.second_looks.compare(look, record) {
+            self.account.turned_wrong(id, look.intended, &look.before(), reason, written_again);
         }
-        self.account.turned_wrong(id, look.intended, &look.before(), reason, duplicated);
     }
 
     /// The time in which the rate allows `keys` look-ups.
@@ -514,13 +456,6 @@ impl<R: Records> Verifier<R> {
 struct Answer {
     records: HashMap<String, Record>,
     left: HashSet<String>,
-}
-
-/// Changes when a record is written again.
-fn fingerprint(record: &Record) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (&record.created_at, &record.job_sha256, &record.status, &record.error_code).hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

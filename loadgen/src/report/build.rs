@@ -1,0 +1,202 @@
+//! From the books of a run to its report.
+
+use std::time::Duration;
+
+use super::{
+    Environment, FORMAT_VERSION, Generator, Latencies, Point, PointLatency, QueueReport, Report, SeriesReport,
+    Settings, StageReport, StageSettings,
+};
+use crate::account::{Books, StageBooks, Totals};
+use crate::prices::Cost;
+use crate::requests::Requests;
+use crate::schedule::Schedule;
+use crate::series::{Interval, QueueDepth};
+use crate::slo::Objectives;
+
+/// Each stage's times are also given for this many parts of equal length: how much they vary by themselves.
+const STAGE_PARTS: usize = 10;
+
+/// When a run took place, and for how long.
+#[derive(Debug, Clone)]
+pub(crate) struct Times {
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    pub sending: Duration,
+    pub drain: Duration,
+    pub ended_early: bool,
+}
+
+/// What makes a report, beside the books.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub run_id: String,
+    pub environment: Environment,
+    pub settings: Settings,
+    pub times: Times,
+    pub requests: Requests,
+    pub cost: Cost,
+    /// Processor time and resident memory.
+    pub cpu: Duration,
+    pub max_resident_bytes: u64,
+    /// The version in `--catalog-info`.
+    pub expected_catalog: Option<String>,
+}
+
+impl Report {
+    pub(crate) fn new(run: Run, schedule: &Schedule, objectives: &Objectives, books: &Books) -> Self {
+        let overall = books.overall();
+        let totals = overall.totals;
+        let invalid_reasons = faults(&overall, &run.settings);
+        let slo = objectives.outcomes(&overall, run.settings.verified_share > 0.0);
+        let cpu_seconds = run.cpu.as_secs_f64();
+        Self {
+            format_version: FORMAT_VERSION,
+            notes: notes(books, &run),
+            run_id: run.run_id,
+            started_at: run.times.started_at,
+            environment: run.environment,
+            settings: run.settings,
+            totals,
+            valid: invalid_reasons.is_empty(),
+            invalid_reasons,
+            slo_passed: slo.iter().all(|outcome| outcome.passed),
+            slo,
+            ended_early: run.times.ended_early,
+            sending_seconds: run.times.sending.as_secs_f64(),
+            drain_seconds: run.times.drain.as_secs_f64(),
+            latency_ms: Latencies::new(&overall),
+            accounting: books.accounting,
+            catalogs: books.catalogs.clone(),
+            queue: QueueReport { before: books.queue_before, after: books.queue_now, peak: books.queue_peak },
+            stages: stages(schedule, books),
+            series: series(schedule, books),
+            lost_ids: books.lost_ids.clone(),
+            late_ids: books.late_ids.clone(),
+            duplicated_ids: books.duplicated_ids.clone(),
+            unexpected_ids: books.unexpected_ids.clone(),
+            wrong_records: books.wrong.clone(),
+            send_error: books.send_error.clone(),
+            requests: run.requests,
+            cost_usd: run.cost,
+            generator: Generator {
+                cpu_seconds,
+                cpu_ms_per_job: (totals.intended > 0).then(|| cpu_seconds * 1_000.0 / totals.intended as f64),
+                max_resident_bytes: run.max_resident_bytes,
+            },
+        }
+    }
+}
+
+/// Why the load that was asked for was not offered; empty for a valid run.
+pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
+    let Totals { intended, dropped, send_failed, .. } = run.totals;
+    let mut faults = Vec::new();
+    let (lag, most) = (run.schedule_lag.quantile(0.99), Duration::from_secs_f64(settings.max_lag_seconds));
+    if lag > most {
+        faults.push(format!("p99 of the schedule lag was {lag:.0?}, more than {most:?}"));
+    }
+    if (dropped + send_failed) as f64 > settings.max_dropped * intended as f64 {
+        faults.push(format!(
+            "{dropped} jobs were dropped and {send_failed} failed to be sent, more than {} % of {intended}",
+            settings.max_dropped * 100.0
+        ));
+    }
+    if intended == 0 {
+        faults.push("no job came due".to_owned());
+    }
+    faults
+}
+
+fn notes(books: &Books, run: &Run) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(before) = books.queue_before.filter(|before| before.total() > 0) {
+        notes.push(format!("the queue held {} messages before the run: ours waited behind them", before.total()));
+    }
+    if books.catalogs.len() > 1 {
+        let versions: Vec<String> = books
+            .catalogs
+            .iter()
+            .map(|(version, seen)| {
+                format!("{version} ({} records, first after {:.0} s)", seen.records, seen.first_seen_seconds)
+            })
+            .collect();
+        notes.push(format!("the catalog changed during the run: {}", versions.join(", ")));
+    }
+    if let Some(expected) = &run.expected_catalog
+        && let Some(other) = books.catalogs.keys().find(|version| *version != expected)
+    {
+        notes.push(format!(
+            "records came from the catalog {other}, whose figures are not those of {expected} in --catalog-info: their \
+             numbers of matches were only checked against top_k"
+        ));
+    }
+    let dead_letters = |depth: Option<QueueDepth>| depth.and_then(|depth| depth.dead_letters);
+    if let Some((before, after)) = dead_letters(books.queue_before).zip(dead_letters(books.queue_now)) {
+        let (grown, conflicts) = (after.saturating_sub(before), books.accounting.conflicts_sent);
+        if grown > 0 || conflicts > 0 {
+            notes.push(format!("the dead-letter queue grew by {grown} messages, {conflicts} conflicts were sent"));
+        }
+    }
+    if let Some(error) = &books.queue_error {
+        notes.push(format!("the queue's depth could not be read: {error}"));
+    }
+    if run.settings.verified_share > 0.0 && run.settings.verified_share < 1.0 {
+        notes.push(format!(
+            "records were read for {} of {} request ids",
+            books.accounting.verified, books.accounting.distinct_sent
+        ));
+    } else if run.settings.verified_share <= 0.0 {
+        notes.push("no record was read: nothing is known of what became of the jobs".to_owned());
+    }
+    notes
+}
+
+fn stages(schedule: &Schedule, books: &Books) -> Vec<StageReport> {
+    let stage = |(number, own): (usize, &StageBooks)| {
+        let settings = schedule.stages()[number];
+        let start = schedule.start_of(number);
+        let parts = books.series.end_to_end(start, start + settings.duration, STAGE_PARTS);
+        StageReport {
+            settings: StageSettings {
+                duration_seconds: settings.duration.as_secs_f64(),
+                from_rps: settings.from,
+                to_rps: settings.to,
+            },
+            start_seconds: start.as_secs_f64(),
+            totals: own.totals,
+            latency_ms: Latencies::new(own),
+            parts_ms: parts.iter().map(|part| part.percentiles()).collect(),
+        }
+    };
+    books.stages.iter().enumerate().map(stage).collect()
+}
+
+fn series(schedule: &Schedule, books: &Books) -> SeriesReport {
+    let length = books.series.length();
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
+    let point = |(index, interval): (usize, &Interval)| {
+        let start = length * index as u32;
+        let end_to_end = interval.end_to_end.as_ref().filter(|latency| latency.count() > 0).map(|latency| {
+            let at = |quantile| milliseconds(latency.quantile(quantile));
+            PointLatency { count: latency.count(), p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) }
+        });
+        Point {
+            second: start.as_secs_f64(),
+            asked_rps: schedule.rate_at(start + length / 2),
+            intended: interval.intended,
+            dropped: interval.dropped,
+            sent: interval.sent,
+            send_failed: interval.send_failed,
+            completed: interval.completed,
+            faulty: interval.faulty,
+            schedule_lag_max_ms: interval.schedule_lag_max.map(milliseconds),
+            send_max_ms: interval.send_max.map(milliseconds),
+            end_to_end_ms: end_to_end,
+            queue: interval.queue,
+            pending: interval.pending,
+            oldest_pending_seconds: interval.oldest_pending.map(|age| age.as_secs_f64()),
+        }
+    };
+    let points = books.series.intervals().iter().enumerate().map(point).collect();
+    SeriesReport { interval_seconds: length.as_secs_f64(), points }
+}
