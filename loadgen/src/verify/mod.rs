@@ -35,7 +35,8 @@ pub(crate) const LOOKUP_MAX_KEYS: usize = 100;
 const LOOKUPS_IN_FLIGHT: usize = 16;
 /// Shortest time from the start of one round to that of the next: how fine end-to-end times can be.
 const ROUND_MIN: Duration = Duration::from_millis(25);
-/// A round takes no more keys than the rate allows in this time, so that looks are spread and not in bursts.
+/// A round takes no more keys than the rate allows in this time, so that looks are spread and not in bursts, unless the
+/// round before took longer.
 const ROUND_MAX: Duration = Duration::from_millis(100);
 /// Failures in a row, after the drain, that end the run without a verdict.
 const FAILURES_MAX: u32 = 10;
@@ -128,6 +129,8 @@ pub(crate) struct Verifier<R> {
     failed: HashSet<u64>,
     /// Look-ups in a row that failed or were not processed whole.
     failures: u32,
+    /// When the last round began.
+    round_began: Duration,
     /// When the oldest of the pending was last looked for.
     oldest_found: Duration,
 }
@@ -152,6 +155,7 @@ impl<R: Records> Verifier<R> {
             repeated: HashSet::new(),
             failed: HashSet::new(),
             failures: 0,
+            round_began: Duration::ZERO,
             oldest_found: Duration::ZERO,
         }
     }
@@ -245,7 +249,10 @@ impl<R: Records> Verifier<R> {
     async fn round(&mut self) {
         let began = Instant::now();
         let now = self.account.now();
-        let most = (f64::from(self.options.lookups_per_second) * ROUND_MAX.as_secs_f64()).ceil() as usize;
+        // After a round that took long there is more to catch up on.
+        let since = (now - self.round_began).max(ROUND_MAX);
+        self.round_began = now;
+        let most = (f64::from(self.options.lookups_per_second) * since.as_secs_f64()).ceil() as usize;
         let most = most.min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
         let due = self.second_looks.due(now, most);
         // First looks tell how long something took: the others have what they leave, and a little in any case.
