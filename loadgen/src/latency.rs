@@ -125,9 +125,9 @@ mod tests {
         for index in 1..=500_u32 {
             let time = Duration::from_micros(u64::from(index * index * 64));
             if index % 3 == 0 {
-                first.record(time)
+                first.record(time);
             } else {
-                second.record(time)
+                second.record(time);
             }
             all.record(time);
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::jobs::{Jobs, Kind};
 use crate::prices::{self, Price};
+use crate::report::StageSettings;
 use crate::requests::SQS_BILLED_BYTES;
 use crate::schedule::{Schedule, Stage};
 use crate::sender::BATCH_MAX_MESSAGES;
@@ -51,9 +52,8 @@ pub(crate) struct Plan {
 /// One stage.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlannedStage {
-    pub duration_seconds: f64,
-    pub from_rps: f64,
-    pub to_rps: f64,
+    #[serde(flatten)]
+    pub settings: StageSettings,
     pub messages: u64,
 }
 
@@ -189,12 +189,14 @@ impl Plan {
             self.messages, self.peak_rps
         )?;
         for (number, stage) in self.stages.iter().enumerate() {
-            let length = humantime::format_duration(Duration::from_secs_f64(stage.duration_seconds)).to_string();
-            let rate = match stage.from_rps.to_bits() == stage.to_rps.to_bits() {
-                true => format!("{} /s", stage.from_rps),
-                false => format!("{} to {} /s", stage.from_rps, stage.to_rps),
-            };
-            writeln!(page, "  stage {:<3} {length:>10} at {rate:<18} {:>10} messages", number + 1, stage.messages)?;
+            let PlannedStage { settings, messages } = stage;
+            let length = humantime::format_duration(Duration::from_secs_f64(settings.duration_seconds)).to_string();
+            writeln!(
+                page,
+                "  stage {:<3} {length:>10} at {:<14} /s {messages:>10} messages",
+                number + 1,
+                settings.rate()
+            )?;
         }
         writeln!(
             page,
@@ -221,18 +223,13 @@ impl Plan {
 
 impl PlannedStage {
     fn new(stage: &Stage) -> Self {
-        let duration_seconds = stage.duration.as_secs_f64();
-        Self {
-            duration_seconds,
-            from_rps: stage.from,
-            to_rps: stage.to,
-            messages: (mean_rps(stage) * duration_seconds).round() as u64,
-        }
+        let messages = (mean_rps(stage) * stage.duration.as_secs_f64()).round() as u64;
+        Self { settings: StageSettings::from(stage), messages }
     }
 }
 
 fn mean_rps(stage: &Stage) -> f64 {
-    (stage.from + stage.to) / 2.0
+    f64::midpoint(stage.from, stage.to)
 }
 
 fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOptions<'_>) -> Vec<PlannedRequest> {
@@ -343,7 +340,7 @@ mod tests {
         let ramp = Stage { duration: minute, from: 100.0, to: 300.0 };
         let plan = plan(vec![Stage::constant(100.0, minute), ramp], shape);
         let page = plan.table();
-        for part in ["18000 messages in 2m", "100 to 300 /s", "12000 messages", "nothing is sent", "USD"] {
+        for part in ["18000 messages in 2m", "at 100 to 300     /s", "12000 messages", "nothing is sent", "USD"] {
             assert!(page.contains(part), "no {part:?} in\n{page}");
         }
         assert!(plan.duplicates.abs_diff(900) < 200 && plan.invalid.abs_diff(90) < 60, "{page}");

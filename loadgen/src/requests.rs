@@ -91,7 +91,9 @@ mod tests {
     #[test]
     fn a_request_is_billed_for_each_64_kib_started() {
         let meter = Meter::default();
-        [0, 1, 65_536, 65_537, 1_048_576].into_iter().for_each(|bytes| meter.sent(bytes));
+        for bytes in [0, 1, 65_536, 65_537, 1_048_576] {
+            meter.sent(bytes);
+        }
         let requests = meter.requests();
         assert_eq!((requests.send_message_batch, requests.send_message_batch_billed), (5, 1 + 1 + 1 + 2 + 16));
         (0..3).for_each(|_| meter.read_units(0.5));

@@ -149,7 +149,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let (cpu, max_resident_bytes) = usage();
     let report = Report::new(
         Run {
-            run_id: jobs.run_id().to_owned(),
+            id: jobs.run_id().to_owned(),
             environment: environment(&config),
             settings: settings(&args, account.schedule(), lookups_per_second),
             times: Times {
@@ -374,14 +374,9 @@ fn environment(config: &SdkConfig) -> Environment {
 }
 
 fn settings(args: &Args, schedule: &Schedule, lookups_per_second: u32) -> Settings {
-    let stage = |stage: &crate::schedule::Stage| StageSettings {
-        duration_seconds: stage.duration.as_secs_f64(),
-        from_rps: stage.from,
-        to_rps: stage.to,
-    };
     let path = |path: &PathBuf| path.display().to_string();
     Settings {
-        stages: schedule.stages().iter().map(stage).collect(),
+        stages: schedule.stages().iter().map(StageSettings::from).collect(),
         arrivals: schedule.arrivals().as_str().to_owned(),
         warmup_seconds: args.warmup.as_secs_f64(),
         seed: args.seed,

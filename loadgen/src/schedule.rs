@@ -32,7 +32,7 @@ impl Stage {
     }
 
     fn jobs(&self) -> f64 {
-        (self.from + self.to) / 2.0 * self.duration.as_secs_f64()
+        f64::midpoint(self.from, self.to) * self.duration.as_secs_f64()
     }
 
     /// When `jobs` are due, from the start of the stage.
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(instants.len(), 500);
         let within = |from: f64, to: f64| instants.iter().filter(|at| (from..to).contains(&at.as_secs_f64())).count();
         for second in 0..10 {
-            let expected = second as f64 * 10.0 + 5.0; // the integral of 10 t over the second
+            let expected = f64::from(second) * 10.0 + 5.0; // the integral of 10 t over the second
             let found = within(f64::from(second), f64::from(second + 1)) as f64;
             assert!((found - expected).abs() <= 1.0, "second {second}: {found} of {expected}");
         }
@@ -242,7 +242,7 @@ mod tests {
         assert_ne!(instants, run(2));
         // 20,000 expected, standard deviation 141.
         assert!((19_400..20_600).contains(&instants.len()), "{}", instants.len());
-        let gaps: Vec<f64> = instants.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+        let gaps: Vec<f64> = instants.windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs_f64()).collect();
         // Of an exponential distribution 1/e lie above the mean, and the standard deviation is the mean.
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let above = gaps.iter().filter(|gap| **gap > mean).count() as f64 / gaps.len() as f64;
@@ -256,7 +256,7 @@ mod tests {
             let schedule = constant(rps, length);
             let instants: Vec<Duration> = schedule.instants().collect();
             for pair in instants.windows(2) {
-                prop_assert!(((pair[1] - pair[0]).as_secs_f64() - 1.0 / rps).abs() < 3e-9);
+                prop_assert!((pair[1].abs_diff(pair[0]).as_secs_f64() - 1.0 / rps).abs() < 3e-9);
             }
             prop_assert!(instants[instants.len() - 1].as_secs_f64() < length + 1e-6);
         }

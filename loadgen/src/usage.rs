@@ -24,8 +24,10 @@ mod tests {
     fn work_takes_processor_time_and_memory() {
         let (before, _) = usage();
         let mut work = vec![1_u64; 1 << 20];
-        while usage().0 - before < Duration::from_millis(20) {
-            work.iter_mut().for_each(|value| *value = std::hint::black_box(value.wrapping_mul(3)));
+        while usage().0 < before + Duration::from_millis(20) {
+            for value in &mut work {
+                *value = std::hint::black_box(value.wrapping_mul(3));
+            }
         }
         assert!(usage().1 > 8 << 20, "{}", usage().1);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use futures_util::future::join_all;
 use nearline_contract::hash::hex;
 use nearline_contract::{Group, Match};
@@ -54,7 +55,7 @@ impl DynamoTable {
         self.meter.object_read();
         let object = match self.s3.get_object().bucket(bucket).key(key).send().await {
             Ok(object) => object,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
                 return broken("there is no such object".to_owned());
             }
             Err(error) => return Err(format!("{uri}: {}", explain(&error))),

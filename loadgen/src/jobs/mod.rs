@@ -6,6 +6,7 @@
 mod phrases;
 mod source;
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use rand::rngs::StdRng;
@@ -176,7 +177,8 @@ impl Jobs {
             Source::Phrases => (format!(r#""query":"{}""#, phrases::phrase(self.shape.seed, rank)), false, false),
         };
         if let Some(top_k) = self.shape.top_k.filter(|_| !has_top_k) {
-            members.push_str(&format!("{}\"top_k\":{top_k}", if members.is_empty() { "" } else { "," }));
+            let comma = if members.is_empty() { "" } else { "," };
+            let _ = write!(members, "{comma}\"top_k\":{top_k}"); // writing to a String cannot fail
         }
         let body = with_request_id(&id, &members);
         match &self.shape.payload_bytes {
@@ -289,7 +291,7 @@ fn padded(body: String, bytes: usize) -> String {
         // Quotes and, but for the first one, a comma belong to each; what would be too short for one more is added.
         let comma = usize::from(number > 0);
         let length = if left < 2 * (ID_BYTES + 3) { left - 2 - comma } else { ID_BYTES };
-        padded.push_str(&format!("{}\"{:->length$}\"", &","[..comma], number));
+        let _ = write!(padded, "{}\"{number:->length$}\"", &","[..comma]); // writing to a String cannot fail
         left -= length + 2 + comma;
         number += 1;
     }

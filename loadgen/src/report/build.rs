@@ -7,6 +7,7 @@ use super::{
     Settings, StageReport, StageSettings,
 };
 use crate::account::{Books, StageBooks, Totals};
+use crate::latency::Latency;
 use crate::prices::Cost;
 use crate::requests::Requests;
 use crate::schedule::Schedule;
@@ -29,7 +30,7 @@ pub(crate) struct Times {
 /// What makes a report, beside the books.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub run_id: String,
+    pub id: String,
     pub environment: Environment,
     pub settings: Settings,
     pub times: Times,
@@ -52,7 +53,7 @@ impl Report {
         Self {
             format_version: FORMAT_VERSION,
             notes: notes(books, &run),
-            run_id: run.run_id,
+            run_id: run.id,
             started_at: run.times.started_at,
             environment: run.environment,
             settings: run.settings,
@@ -153,19 +154,15 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
 
 fn stages(schedule: &Schedule, books: &Books) -> Vec<StageReport> {
     let stage = |(number, own): (usize, &StageBooks)| {
-        let settings = schedule.stages()[number];
+        let settings = &schedule.stages()[number];
         let start = schedule.start_of(number);
         let parts = books.series.end_to_end(start, start + settings.duration, STAGE_PARTS);
         StageReport {
-            settings: StageSettings {
-                duration_seconds: settings.duration.as_secs_f64(),
-                from_rps: settings.from,
-                to_rps: settings.to,
-            },
+            settings: StageSettings::from(settings),
             start_seconds: start.as_secs_f64(),
             totals: own.totals,
             latency_ms: Latencies::new(own),
-            parts_ms: parts.iter().map(|part| part.percentiles()).collect(),
+            parts_ms: parts.iter().map(Latency::percentiles).collect(),
         }
     };
     books.stages.iter().enumerate().map(stage).collect()

@@ -13,6 +13,8 @@ const ERRORS_MIN: f64 = 2.0;
 /// Fewer parts than this say nothing about how much they vary.
 const PARTS_MIN: usize = 3;
 
+type Statistic = fn(&Percentiles) -> Option<f64>;
+
 /// A mean and its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Estimate {
@@ -79,7 +81,7 @@ fn write_comparison(page: &mut String, before: &Report, now: &Report) -> Result 
 }
 
 fn write_stage(page: &mut String, number: usize, before: &StageReport, now: &StageReport) -> Result {
-    let statistics: [(&str, fn(&Percentiles) -> Option<f64>); 3] =
+    let statistics: [(&str, Statistic); 3] =
         [("p50", |part| part.p50), ("p95", |part| part.p95), ("p99", |part| part.p99)];
     for (name, statistic) in statistics {
         let whole = |stage: &StageReport| statistic(&stage.latency_ms.end_to_end);

@@ -206,11 +206,7 @@ impl Report {
         writeln!(page, "</tr></thead>")?;
         for stage in &self.stages {
             let settings = &stage.settings;
-            let rate = match settings.from_rps.to_bits() == settings.to_rps.to_bits() {
-                true => number(settings.from_rps),
-                false => format!("{} to {}", number(settings.from_rps), number(settings.to_rps)),
-            };
-            write!(page, "<tr><td>{rate}</td><td>{}</td>", number(settings.duration_seconds))?;
+            write!(page, "<tr><td>{}</td><td>{}</td>", settings.rate(), number(settings.duration_seconds))?;
             let totals = &stage.totals;
             for count in [totals.intended, totals.sent, totals.dropped, totals.lost, totals.wrong] {
                 write!(page, "<td>{}</td>", number(count as f64))?;

@@ -14,10 +14,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::build::{Run, Times};
+use self::chart::number;
 use crate::account::{Accounting, CatalogSeen, StageBooks, Totals, Wrong};
 use crate::latency::Percentiles;
 use crate::prices::Cost;
 use crate::requests::Requests;
+use crate::schedule::Stage;
 use crate::series::QueueDepth;
 use crate::slo::Outcome;
 
@@ -175,6 +177,20 @@ pub(crate) struct StageSettings {
     pub from_rps: f64,
     /// Jobs a second at its end.
     pub to_rps: f64,
+}
+
+impl From<&Stage> for StageSettings {
+    fn from(stage: &Stage) -> Self {
+        Self { duration_seconds: stage.duration.as_secs_f64(), from_rps: stage.from, to_rps: stage.to }
+    }
+}
+
+impl StageSettings {
+    /// The rate for people: `100`, or `100 to 500`.
+    pub(crate) fn rate(&self) -> String {
+        let (from, to) = (number(self.from_rps), number(self.to_rps));
+        if from == to { from } else { format!("{from} to {to}") }
+    }
 }
 
 /// Distributions in milliseconds; `loadgen --help` defines each.

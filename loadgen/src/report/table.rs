@@ -2,6 +2,7 @@
 
 use std::fmt::{Result, Write as _};
 
+use super::chart::number;
 use super::{Latencies, Report, StageReport};
 use crate::account::LISTED_MAX;
 
@@ -51,15 +52,12 @@ impl Report {
 
     /// The load in a few words.
     pub(crate) fn asked(&self) -> String {
-        let stages = &self.settings.stages;
-        let rate = |rps: f64| format!("{}", (rps * 1_000.0).round() / 1_000.0);
-        let peak = stages.iter().flat_map(|stage| [stage.from_rps, stage.to_rps]).fold(0.0, f64::max);
-        match &stages[..] {
-            [stage] if stage.from_rps.to_bits() == stage.to_rps.to_bits() => {
-                format!("{} jobs/s asked for {} s", rate(stage.from_rps), rate(stage.duration_seconds))
+        match &self.settings.stages[..] {
+            [stage] => format!("{} jobs/s asked for {} s", stage.rate(), number(stage.duration_seconds)),
+            stages => {
+                let peak = stages.iter().flat_map(|stage| [stage.from_rps, stage.to_rps]).fold(0.0, f64::max);
+                format!("{} stages of up to {} jobs/s asked", stages.len(), number(peak))
             }
-            [stage] => format!("{} to {} jobs/s asked", rate(stage.from_rps), rate(stage.to_rps)),
-            _ => format!("{} stages of up to {} jobs/s asked", stages.len(), rate(peak)),
         }
     }
 
@@ -105,11 +103,7 @@ impl Report {
         )?;
         for stage in &self.stages {
             let StageReport { settings, totals, latency_ms, .. } = stage;
-            let name = if settings.from_rps.to_bits() == settings.to_rps.to_bits() {
-                format!("{:.0} s at {}", settings.duration_seconds, settings.from_rps)
-            } else {
-                format!("{:.0} s {} to {}", settings.duration_seconds, settings.from_rps, settings.to_rps)
-            };
+            let name = format!("{} s at {}", number(settings.duration_seconds), settings.rate());
             let (lag, e2e) = (&latency_ms.schedule_lag, &latency_ms.end_to_end);
             writeln!(
                 page,

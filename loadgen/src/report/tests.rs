@@ -68,7 +68,7 @@ fn books() -> (crate::account::Account, Books) {
 pub(crate) fn report() -> Report {
     let (account, books) = books();
     let run = Run {
-        run_id: "a".into(),
+        id: "a".into(),
         environment: Environment {
             loadgen_version: "0.1.0".into(),
             platform: "linux x86_64".into(),

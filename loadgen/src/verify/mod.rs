@@ -250,7 +250,7 @@ impl<R: Records> Verifier<R> {
         let began = Instant::now();
         let now = self.account.now();
         // After a round that took long there is more to catch up on.
-        let since = (now - self.round_began).max(ROUND_MAX);
+        let since = now.saturating_sub(self.round_began).max(ROUND_MAX);
         self.round_began = now;
         let most = (f64::from(self.options.lookups_per_second) * since.as_secs_f64()).ceil() as usize;
         let most = most.min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
@@ -308,7 +308,7 @@ impl<R: Records> Verifier<R> {
         if !hampered {
             self.account.read_error(None);
         }
-        if answered - self.oldest_found >= Duration::from_millis(500) {
+        if answered >= self.oldest_found + Duration::from_millis(500) {
             self.find_oldest();
         }
         sleep_until(began + self.time_for(looked_up).max(ROUND_MIN) + rest).await;

@@ -87,7 +87,9 @@ async fn verify_with(table: Table, deliveries: &[Delivery], options: VerifyOptio
     let account = account(1.0, 3_600, 5_000 * MS);
     let fake = Fake(Arc::new(table), Instant::now(), Arc::default());
     let (sender, receiver) = unbounded_channel();
-    deliveries.iter().for_each(|delivery| sender.send(*delivery).unwrap());
+    for delivery in deliveries {
+        sender.send(*delivery).unwrap();
+    }
     drop(sender);
     let in_an_hour = Instant::now() + Duration::from_hours(1);
     let sample = QueueDepth { visible: depth, ..QueueDepth::default() };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use nearline_contract::hash::hex;
 use nearline_contract::{Refusal, SearchJob, receive};
@@ -155,8 +156,8 @@ impl Work {
         }
         match put.send().await {
             Ok(_) => {}
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+            }
             Err(error) => panic!("{error:?}"),
         }
     }
