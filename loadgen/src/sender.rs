@@ -86,6 +86,8 @@ pub(crate) enum Delivery {
     Failed {
         /// What it is.
         message: Message,
+        /// When it was meant to be sent, from the start of the run.
+        intended: Duration,
     },
 }
 
@@ -192,7 +194,8 @@ pub(crate) async fn deliver_all<Q: Queue>(
         sends.spawn(async move {
             for job in deliver(batch, &queue, attempts, &done, &account, &stop).await {
                 account.send_failed(job.intended);
-                let _ = done.send(Delivery::Failed { message: job.message }); // fails only if the run is over
+                let failed = Delivery::Failed { message: job.message, intended: job.intended };
+                let _ = done.send(failed); // fails only if the run is over
             }
         });
     }
@@ -240,10 +243,10 @@ async fn deliver<Q: Queue>(
         if batch.is_empty() {
             break;
         }
-        if attempt < attempts {
-            account.send_retried(batch.len());
-            sleep(backoff(attempt)).await;
+        if attempt == attempts || stop.run_until_cancelled(sleep(backoff(attempt))).await.is_none() {
+            break;
         }
+        account.send_retried(batch.len());
     }
     given_up.append(&mut batch);
     given_up

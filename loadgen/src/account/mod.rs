@@ -102,6 +102,8 @@ pub(crate) struct Books {
     pub sending_ended: Option<String>,
     /// Why records cannot be read at the moment.
     pub read_error: Option<String>,
+    /// The last thing that kept records from being read.
+    pub last_read_error: Option<String>,
     /// Why the queue's depth is not known.
     pub queue_error: Option<String>,
     /// When the oldest job whose record is looked for was meant to be sent.
@@ -187,6 +189,7 @@ impl Account {
             send_error: None,
             sending_ended: None,
             read_error: None,
+            last_read_error: None,
             queue_error: None,
             oldest_pending: None,
             looks_left: 0,
@@ -284,7 +287,11 @@ impl Account {
 
     /// Reading records failed, or works again.
     pub(crate) fn read_error(&self, reason: Option<String>) {
-        self.open().read_error = reason;
+        let mut books = self.open();
+        if reason.is_some() {
+            books.last_read_error.clone_from(&reason);
+        }
+        books.read_error = reason;
     }
 
     /// A record was seen for the first time.
@@ -358,8 +365,8 @@ impl Account {
     }
 
     /// A request id that was given up on has a record.
-    pub(crate) fn unexpected(&self, request_id: String) {
-        let mut books = self.stage(Duration::ZERO, |totals| totals.unexpected += 1);
+    pub(crate) fn unexpected(&self, request_id: String, at: Duration) {
+        let mut books = self.stage(at, |totals| totals.unexpected += 1);
         list(&mut books.unexpected_ids, || request_id);
     }
 

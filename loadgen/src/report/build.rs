@@ -47,7 +47,15 @@ impl Report {
     pub(crate) fn new(run: Run, schedule: &Schedule, objectives: &Objectives, books: &Books) -> Self {
         let overall = books.overall();
         let totals = overall.totals;
-        let invalid_reasons = faults(&overall, &run.settings);
+        let mut invalid_reasons = faults(&overall, &run.settings);
+        if let Some(reason) = &books.sending_ended {
+            invalid_reasons.push(format!("the queue refused a batch for good: {reason}"));
+        }
+        if books.pending() > 0 {
+            let unknown = books.pending();
+            invalid_reasons
+                .push(format!("what became of {unknown} jobs is not known: their records could not be read"));
+        }
         let slo = objectives.outcomes(&overall, run.settings.verified_share > 0.0);
         let cpu_seconds = run.cpu.as_secs_f64();
         Self {

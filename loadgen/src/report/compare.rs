@@ -47,6 +47,7 @@ fn write_comparison(page: &mut String, before: &Report, now: &Report) -> Result 
         ("stages", before.settings.stages == now.settings.stages),
         ("arrivals", before.settings.arrivals == now.settings.arrivals),
         ("queries", (&before.settings.jobs, before.settings.zipf) == (&now.settings.jobs, now.settings.zipf)),
+        ("look-ups", before.settings.lookups_per_second == now.settings.lookups_per_second),
         ("catalog", before.catalogs.keys().eq(now.catalogs.keys())),
         ("environment", before.environment == now.environment),
     ] {

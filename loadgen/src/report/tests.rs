@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::build::faults;
 use super::*;
-use crate::account::Books;
+use crate::account::Account;
 use crate::account::tests::{account, seen};
 use crate::jobs::Kind;
 use crate::slo::objectives;
@@ -43,7 +43,7 @@ fn settings() -> Settings {
     }
 }
 
-fn books() -> (crate::account::Account, Books) {
+fn eventful() -> Account {
     let account = account(2.0, 2, 100 * MS);
     for index in 0..4 {
         let at = 500 * MS * index;
@@ -61,12 +61,14 @@ fn books() -> (crate::account::Account, Books) {
     account.lost("load-a-2".into(), 1_000 * MS);
     account.queue(Ok(QueueDepth { visible: 3, dead_letters: Some(1), ..QueueDepth::default() }));
     account.queue(Ok(QueueDepth { dead_letters: Some(2), ..QueueDepth::default() }));
-    let books = account.books();
-    (account, books)
+    account
 }
 
 pub(crate) fn report() -> Report {
-    let (account, books) = books();
+    report_of(&eventful())
+}
+
+fn report_of(account: &Account) -> Report {
     let run = Run {
         id: "a".into(),
         environment: Environment {
@@ -89,7 +91,7 @@ pub(crate) fn report() -> Report {
         max_resident_bytes: 1 << 20,
         expected_catalog: None,
     };
-    Report::new(run, account.schedule(), &objectives("e2e.p99<2s").unwrap(), &books)
+    Report::new(run, account.schedule(), &objectives("e2e.p99<2s").unwrap(), &account.books())
 }
 
 #[test]
@@ -152,6 +154,16 @@ fn the_page_is_self_contained_and_escapes_what_it_shows() {
         let close = open.replace('<', "</");
         assert_eq!(page.matches(open).count(), page.matches(&close).count(), "{open}");
     }
+}
+
+#[test]
+fn a_run_whose_records_could_not_be_read_is_not_valid() {
+    let account = account(2.0, 2, 100 * MS);
+    account.intended(Duration::ZERO);
+    account.opened(true);
+    account.sending_ended("no such queue".into());
+    let reasons = report_of(&account).invalid_reasons.join("; ");
+    assert!(reasons.contains("no such queue") && reasons.contains("what became of 1 jobs is not known"), "{reasons}");
 }
 
 #[test]

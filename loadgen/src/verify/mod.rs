@@ -5,6 +5,7 @@
 //! are looked at a second time: one that was written again in between has been worked on twice.
 
 mod catalog;
+mod identities;
 mod judge;
 mod pending;
 mod second_look;
@@ -20,14 +21,14 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::catalog::CatalogInfo;
+use self::identities::{Accepted, Identities};
 pub(crate) use self::judge::{Judge, Record, Results, Verdict};
 use self::pending::{Pending, PendingJobs};
 use self::second_look::{Change, SecondLook, SecondLooks};
 use crate::account::{Account, Seen};
-use crate::jobs::{REPEAT_WITHIN, is_sampled};
+use crate::jobs::{Message, is_sampled};
 use crate::sender::{Delivery, backoff};
 use crate::series::QueueDepth;
-use crate::window::Window;
 
 /// Most keys in one `BatchGetItem`.
 pub(crate) const LOOKUP_MAX_KEYS: usize = 100;
@@ -40,8 +41,6 @@ const ROUND_MIN: Duration = Duration::from_millis(25);
 const ROUND_MAX: Duration = Duration::from_millis(100);
 /// Failures in a row, after the drain, that end the run without a verdict.
 const FAILURES_MAX: u32 = 10;
-/// Behind the newest message by more than a repeated one can be, for those that took long to be sent.
-const KNOWN_IDS: usize = 4 * REPEAT_WITHIN as usize;
 
 /// Where records are read.
 pub(crate) trait Records: Send + Sync + 'static {
@@ -98,20 +97,6 @@ pub(crate) struct VerifyOptions {
 /// A queue depth and when it was sampled.
 pub(crate) type DepthSample = Option<(Instant, QueueDepth)>;
 
-/// What the verifier knows of a request id.
-#[derive(Debug, Clone, Copy, Default)]
-enum Known {
-    /// The queue does not have it.
-    #[default]
-    No,
-    /// The queue has it, its record was not seen.
-    Sent,
-    /// Its record was seen and was right.
-    Seen(SecondLook),
-    /// The queue has it, and its record is not looked at, or not again.
-    Done,
-}
-
 /// Reads records for one run.
 #[derive(Debug)]
 pub(crate) struct Verifier<R> {
@@ -122,15 +107,11 @@ pub(crate) struct Verifier<R> {
     depth: watch::Receiver<DepthSample>,
     pending: PendingJobs,
     second_looks: SecondLooks,
-    known: Window<Known>,
-    /// Pending ids that a second message was accepted for.
-    repeated: HashSet<u64>,
-    /// Ids that the queue did not acknowledge.
-    failed: HashSet<u64>,
-    /// Look-ups in a row that failed or were not processed whole.
+    ids: Identities,
+    /// Rounds in a row in which nothing was answered.
     failures: u32,
-    /// When the last round began.
-    round_began: Duration,
+    /// By how much the last round took longer than its share of the rate.
+    overrun: Duration,
     /// When the oldest of the pending was last looked for.
     oldest_found: Duration,
 }
@@ -151,11 +132,9 @@ impl<R: Records> Verifier<R> {
             depth,
             pending: PendingJobs::default(),
             second_looks: SecondLooks::default(),
-            known: Window::new(KNOWN_IDS),
-            repeated: HashSet::new(),
-            failed: HashSet::new(),
+            ids: Identities::new(),
             failures: 0,
-            round_began: Duration::ZERO,
+            overrun: Duration::ZERO,
             oldest_found: Duration::ZERO,
         }
     }
@@ -176,7 +155,7 @@ impl<R: Records> Verifier<R> {
         while began.elapsed() < self.options.drain_timeout && !stop.is_cancelled() {
             if self.pending.is_empty() {
                 let since = *drained.get_or_insert_with(Instant::now);
-                if self.settled(began, since) {
+                if self.settled(since) {
                     break;
                 }
             }
@@ -184,8 +163,10 @@ impl<R: Records> Verifier<R> {
         }
         let drain = drained.unwrap_or_else(Instant::now) - began;
         self.last_look().await?;
-        self.look_again_at_all().await?;
-        self.look_for_the_unexpected().await?;
+        if !stop.is_cancelled() {
+            self.look_again_at_all().await?;
+            self.look_for_the_unexpected().await?;
+        }
         self.account.looks_left(0);
         self.find_oldest();
         Ok(drain)
@@ -195,54 +176,42 @@ impl<R: Records> Verifier<R> {
     fn take_in(&mut self, deliveries: &mut UnboundedReceiver<Delivery>) -> bool {
         loop {
             match deliveries.try_recv() {
-                Ok(Delivery::Sent { message, intended, accepted }) => {
-                    let first = message.id_index() == message.index;
-                    self.sent(message.id_index(), first, intended, accepted);
+                Ok(Delivery::Sent { message, intended, accepted }) => self.sent(&message, intended, accepted),
+                Ok(Delivery::Failed { message, intended }) => {
+                    let id_index = message.id_index();
+                    self.ids.failed(id_index, id_index == message.index, intended);
                 }
-                Ok(Delivery::Failed { message }) => self.send_failed(message.id_index()),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
     }
 
-    /// The queue accepted a message; `first` if it is the one that its request id was made for.
-    fn sent(&mut self, id_index: u64, first: bool, intended: Duration, accepted: Duration) {
-        match self.known.get(id_index) {
-            Some(Known::Sent) => {
-                self.repeated.insert(id_index);
-            }
-            Some(Known::Seen(look)) => self.second_looks.push_repeat(look),
-            Some(Known::Done) => {}
-            // Only one that was meant to be sent before all that is remembered: its repetition is not followed.
-            None if !first => {}
-            Some(Known::No) | None => {
-                self.failed.remove(&id_index);
-                let verified = is_sampled(id_index, self.options.share);
-                self.known.set(id_index, if verified { Known::Sent } else { Known::Done });
-                self.account.opened(verified);
-                if verified {
+    /// The queue accepted a message.
+    fn sent(&mut self, message: &Message, intended: Duration, accepted: Duration) {
+        let id_index = message.id_index();
+        let looked_for = is_sampled(id_index, self.options.share);
+        match self.ids.accepted(id_index, id_index == message.index, looked_for) {
+            Accepted::New => {
+                self.account.opened(looked_for);
+                if looked_for {
                     self.pending.push(Pending::new(id_index, intended, accepted));
                 }
             }
-        }
-    }
-
-    fn send_failed(&mut self, id_index: u64) {
-        if matches!(self.known.get(id_index), Some(Known::No) | None) && is_sampled(id_index, self.options.share) {
-            self.failed.insert(id_index);
+            Accepted::Repeats(look) => self.second_looks.push_repeat(look),
+            Accepted::Nothing => {}
         }
     }
 
     /// Whether what was sent twice has been worked on, all records having been seen since `since`.
-    fn settled(&self, drain_began: Instant, since: Instant) -> bool {
+    fn settled(&self, since: Instant) -> bool {
         if self.second_looks.is_empty() {
             return true;
         }
         let sample = *self.depth.borrow();
         let empty = sample.is_some_and(|(at, depth)| at >= since && depth.total() == 0);
         // Others may use the queue: only what is known to have been sent twice is waited for any longer.
-        empty || !self.second_looks.has_repeats() && drain_began.elapsed() >= self.options.recheck_after
+        empty || !self.second_looks.has_repeats() && since.elapsed() >= self.options.recheck_after
     }
 
     /// Looks up as many as the rate allows and waits until the next round is due.
@@ -250,10 +219,8 @@ impl<R: Records> Verifier<R> {
         let began = Instant::now();
         let now = self.account.now();
         // After a round that took long there is more to catch up on.
-        let since = now.saturating_sub(self.round_began).max(ROUND_MAX);
-        self.round_began = now;
-        let most = (f64::from(self.options.lookups_per_second) * since.as_secs_f64()).ceil() as usize;
-        let most = most.min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
+        let most = f64::from(self.options.lookups_per_second) * (ROUND_MAX + self.overrun).as_secs_f64();
+        let most = (most.ceil() as usize).min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
         let due = self.second_looks.due(now, most);
         // First looks tell how long something took: the others have what they leave, and a little in any case.
         let again = due.min(most.saturating_sub(self.pending.len()).max(most / 8));
@@ -263,72 +230,74 @@ impl<R: Records> Verifier<R> {
         let looked_up = places.len() + again.len();
 
         let (first_answers, second_answers) = {
-            let (judge, records, pending) = (&self.judge, &self.records, &self.pending);
-            let first = places.chunks(LOOKUP_MAX_KEYS).map(|places| async move {
-                let ids: Vec<String> =
-                    places.iter().map(|place| judge.request_id(pending.at(*place).id_index)).collect();
-                let answer = records.lookup(&ids, Detail::Whole).await;
-                (ids, places.to_vec(), answer)
+            let (pending, account) = (&self.pending, &self.account);
+            let lookup = async |ids: Vec<u64>, detail| {
+                let ids: Vec<String> = ids.into_iter().map(|id_index| self.judge.request_id(id_index)).collect();
+                let answer = self.records.lookup(&ids, detail).await;
+                (ids, answer, account.now())
+            };
+            let first = places.chunks(LOOKUP_MAX_KEYS).map(|places| {
+                lookup(places.iter().map(|place| pending.at(*place).id_index).collect(), Detail::Whole)
             });
-            let second = again.chunks(LOOKUP_MAX_KEYS).map(|looks| async move {
-                let ids: Vec<String> = looks.iter().map(|look| judge.request_id(look.id_index)).collect();
-                let answer = records.lookup(&ids, Detail::Identity).await;
-                (ids, looks.to_vec(), answer)
+            let second = again.chunks(LOOKUP_MAX_KEYS).map(|looks| {
+                lookup(looks.iter().map(|look| look.id_index).collect(), Detail::Identity)
             });
             tokio::join!(join_all(first), join_all(second))
         };
 
-        let answered = self.account.now();
-        let mut hampered = false;
-        for (ids, places, answer) in first_answers {
-            let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
-            for (place, id) in places.into_iter().zip(ids) {
+        let mut left_over = 0;
+        for (places, (ids, answer, answered)) in places.chunks(LOOKUP_MAX_KEYS).zip(first_answers) {
+            let Answer { mut records, left } = self.answer(&ids, answer);
+            left_over += left.len();
+            for (place, id) in places.iter().zip(ids) {
                 if let Some(record) = records.remove(&id) {
-                    let job = self.pending.at(place);
-                    self.pending.seen(place);
+                    let job = self.pending.at(*place);
+                    self.pending.seen(*place);
                     self.enter(&job, id, &record, answered);
                 } else if !left.contains(&id) {
-                    self.pending.absent(place, now);
+                    self.pending.absent(*place, now);
                 }
             }
         }
         self.pending.tidy();
-        for (ids, looks, answer) in second_answers {
-            let Answer { mut records, left } = self.answer(&ids, answer, &mut hampered);
-            for (look, id) in looks.into_iter().zip(ids) {
+        for (looks, (ids, answer, _)) in again.chunks(LOOKUP_MAX_KEYS).zip(second_answers) {
+            let Answer { mut records, left } = self.answer(&ids, answer);
+            left_over += left.len();
+            for (look, id) in looks.iter().zip(ids) {
                 if left.contains(&id) {
-                    self.second_looks.put_back(look);
+                    self.second_looks.put_back(*look);
                 } else {
-                    self.look_again(&look, &id, records.remove(&id).as_ref());
+                    self.look_again(look, &id, records.remove(&id).as_ref());
                 }
             }
         }
-        self.failures = if hampered { self.failures + 1 } else { 0 };
-        let rest = if hampered { backoff(self.failures) } else { Duration::ZERO };
-        if !hampered {
-            self.account.read_error(None);
-        }
-        if answered >= self.oldest_found + Duration::from_millis(500) {
+        if self.account.now() >= self.oldest_found + Duration::from_millis(500) {
             self.find_oldest();
         }
-        sleep_until(began + self.time_for(looked_up).max(ROUND_MIN) + rest).await;
+        // Answers to a part are progress: only where nothing is answered the waits grow.
+        self.failures = if left_over < looked_up || looked_up == 0 { 0 } else { self.failures + 1 };
+        if left_over == 0 {
+            self.account.read_error(None);
+        }
+        let rest = if left_over > 0 { backoff(self.failures.max(1)) } else { Duration::ZERO };
+        let share = self.time_for(looked_up).max(ROUND_MIN);
+        self.overrun = began.elapsed().saturating_sub(share);
+        sleep_until(began + share + rest).await;
     }
 
-    fn answer(&self, ids: &[String], answer: Result<Found, LookupError>, hampered: &mut bool) -> Answer {
-        let (records, left) = match answer {
+    fn answer(&self, ids: &[String], answer: Result<Found, LookupError>) -> Answer {
+        match answer {
             Ok(found) => {
                 if found.reason.is_some() {
                     self.account.read_error(found.reason);
                 }
-                (found.records, found.unprocessed.into_iter().collect())
+                Answer { records: found.records, left: found.unprocessed.into_iter().collect() }
             }
             Err(error) => {
                 self.account.read_error(Some(error.to_string()));
-                (HashMap::new(), ids.iter().cloned().collect::<HashSet<String>>())
+                Answer { records: HashMap::new(), left: ids.iter().cloned().collect() }
             }
-        };
-        *hampered |= !left.is_empty();
-        Answer { records, left }
+        }
     }
 
     fn find_oldest(&mut self) {
@@ -373,12 +342,16 @@ impl<R: Records> Verifier<R> {
 
     /// Looks up the ids whose sending was given up: a record shows that the queue had the job after all.
     async fn look_for_the_unexpected(&mut self) -> Result<(), Unverified> {
-        let mut failed: Vec<u64> = self.failed.drain().collect();
-        failed.sort_unstable();
+        let mut failed = self.ids.take_failed();
+        failed.retain(|(id_index, _)| is_sampled(*id_index, self.options.share));
         for chunk in failed.chunks(LOOKUP_MAX_KEYS) {
-            let ids: Vec<String> = chunk.iter().map(|index| self.judge.request_id(*index)).collect();
+            let ids: Vec<String> = chunk.iter().map(|(id_index, _)| self.judge.request_id(*id_index)).collect();
             let records = self.lookup_all(ids.clone(), Detail::Identity, 0).await?;
-            ids.into_iter().filter(|id| records.contains_key(id)).for_each(|id| self.account.unexpected(id));
+            for (id, (_, intended)) in ids.into_iter().zip(chunk) {
+                if records.contains_key(&id) {
+                    self.account.unexpected(id, *intended);
+                }
+            }
         }
         Ok(())
     }
@@ -426,15 +399,13 @@ impl<R: Records> Verifier<R> {
         let due = answered + self.options.recheck_after;
         let look = SecondLook::new(id_index, intended, due, record, &verdict);
         let look = look.filter(|_| !self.options.recheck_after.is_zero());
-        let repeated = self.repeated.remove(&id_index);
-        let known = look.map_or(Known::Done, Known::Seen);
+        let repeated = self.ids.seen(id_index, look);
         if let Some(look) = look {
             self.second_looks.push(look);
             if repeated {
                 self.second_looks.push_repeat(look);
             }
         }
-        self.known.set(id_index, known);
         self.account.seen(Seen {
             request_id: id,
             intended,

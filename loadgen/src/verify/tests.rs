@@ -110,7 +110,7 @@ fn original(index: u64) -> Message {
 
 /// Verifies jobs `0..count`, and `failed` further ones that were not sent.
 async fn verify(table: Table, count: u64, failed: u64) -> Outcome {
-    let failures = (count..count + failed).map(|index| Delivery::Failed { message: original(index) });
+    let failures = (count..count + failed).map(|index| Delivery::Failed { message: original(index), intended: Duration::ZERO });
     let deliveries: Vec<Delivery> = (0..count).map(|index| sent(original(index))).chain(failures).collect();
     verify_with(table, &deliveries, options(), 0).await
 }
@@ -174,7 +174,7 @@ async fn what_was_sent_twice_counts_once_and_is_looked_at_when_the_queue_is_empt
     records.get_mut("load-t-1").unwrap().push((8_000 * MS, Some(again)));
     let repeated = |index, of| sent(Message { index, kind: Kind::Duplicate { of } });
     // The second of a job can be accepted before the first; a job whose first message failed counts by its second.
-    let failed = Delivery::Failed { message: original(2) };
+    let failed = Delivery::Failed { message: original(2), intended: Duration::ZERO };
     let deliveries = [sent(original(0)), repeated(3, 1), sent(original(1)), repeated(4, 0), failed, repeated(5, 2)];
     let outcome = verify_with(table(records), &deliveries, options(), 1).await;
     assert_eq!(totals(&outcome), Totals { succeeded: 2, wrong: 1, ..Totals::default() });
