@@ -91,10 +91,10 @@ pub struct Args {
     #[arg(long, value_name = "D", default_value = "20ms", value_parser = values::duration, help_heading = "Sending")]
     pub(crate) linger: Duration,
 
-    /// Most jobs handed over and not yet accepted by the queue; a job beyond them is dropped
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    #[arg(help_heading = "Sending")]
-    pub(crate) max_in_flight: u32,
+    /// Most jobs handed over and not yet accepted by the queue; a job beyond them is dropped. Each ten of them are a
+    /// connection. Default: what comes in five seconds at the highest rate, but at least 2,000 and at most 8,000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Sending")]
+    pub(crate) max_in_flight: Option<u32>,
 
     /// Attempts at sending a job, the first included; then it counts as `send_failed`
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=20))]
@@ -129,7 +129,7 @@ pub struct Args {
     pub(crate) late_after: Duration,
 
     /// Objectives such as 'e2e.p99<2s,errors<0.1%,lost=0', described below; lost=0 and wrong=0 hold unless these speak of
-    /// them. May be given several times
+    /// them or of errors. May be given several times
     #[arg(long, value_name = "O,...", value_parser = slo::objectives, help_heading = "Verdict")]
     pub(crate) slo: Vec<Objectives>,
 
@@ -228,6 +228,11 @@ impl Args {
         Objectives(self.slo.iter().flat_map(|objectives| objectives.0.clone()).collect())
     }
 
+    /// Most jobs on their way to the queue, for a highest rate of `peak`.
+    pub(crate) fn max_in_flight(&self, peak: f64) -> u32 {
+        self.max_in_flight.unwrap_or_else(|| ((peak * 5.0).ceil() as u32).clamp(2_000, 8_000))
+    }
+
     /// Most records looked up a second, for a highest rate of `peak`.
     pub(crate) fn lookups_per_second(&self, peak: f64) -> u32 {
         self.lookups_per_second.unwrap_or_else(|| ((peak * 4.0).ceil() as u32).max(500))
@@ -262,15 +267,17 @@ Of the request ids that are looked for, each is one of succeeded, rejected, wron
 
 Times: `schedule_lag` is from a job's intended instant to the start of the request that carries it (lingering
 included), `send` from there to the queue's acceptance (retries included), `end_to_end` from the intended instant to
-the end of the look-up that first saw the record, and `detection` from the look-up before that one: the part of
-end_to_end that polling may have added. A repeated job counts from its first message's instant.
+the end of the look-up that first saw the record, and `detection` from the look-up before that one, or from the queue's
+acceptance: the part of end_to_end that polling may have added. A repeated job counts from its first message's instant.
 
 Objectives: METRIC, one of < <= > >= =, and a value. Metrics are e2e, send and lag with .min, .mean, .max, .p50, .p99,
 .p99.9 and so on, against a duration; lost, wrong, late, dropped, send_failed, unexpected, succeeded, rejected and
-errors (lost + wrong + send_failed), against a number of jobs or a percentage of those intended.
+errors (lost + wrong + send_failed), against a number of jobs or a percentage: of the request ids looked for or, for
+dropped and send_failed, of the messages intended. In a time's percentile a job that was not sent, or is lost, counts as
+longer than any other.
 
-The run is invalid if the load asked for was not offered: p99 of schedule_lag above --max-lag, or more than
---max-dropped of the jobs dropped or failed to be sent.
+The run is invalid if the load asked for was not offered, p99 of schedule_lag being above --max-lag or more than
+--max-dropped of the jobs dropped or failed to be sent; and if the records could not be read at the end.
 
 Exit codes: 0 all objectives met; 1 failed, reason on stderr; 2 wrong usage; 3 an objective missed; 4 the run is
 invalid (3 wins over 4).";
@@ -338,11 +345,13 @@ mod tests {
     }
 
     #[test]
-    fn lookups_follow_the_rate_unless_set() {
+    fn lookups_and_jobs_in_flight_follow_the_rate_unless_set() {
         let lookups = |more: &[&str], peak| {
             parse(&[&["--rps", "1", "--duration", "1s"], more].concat()).unwrap().lookups_per_second(peak)
         };
         assert_eq!((lookups(&[], 0.5), lookups(&[], 1_000.0)), (500, 4_000));
         assert_eq!(lookups(&["--lookups-per-second", "7"], 1_000.0), 7);
+        let in_flight = |peak| parse(&["--rps", "1", "--duration", "1s"]).unwrap().max_in_flight(peak);
+        assert_eq!([1.0, 1_000.0, 50_000.0].map(in_flight), [2_000, 5_000, 8_000]);
     }
 }

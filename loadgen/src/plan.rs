@@ -1,6 +1,7 @@
 //! What a run would do: its stages, the requests that it makes and causes, and what they cost.
 //!
-//! Nothing is sent. Estimates are rounded up: at most so many keys are looked up, no query comes from a cache.
+//! Nothing is sent. Estimates are rounded up: looks are as many as the rate allows while jobs are sent, and no query comes
+//! from a cache.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -25,6 +26,8 @@ const MATCH_BYTES: f64 = 60.0;
 const RECORD_BYTES: f64 = 400.0;
 /// Groups of a record when no catalog is at hand.
 const GROUPS_ASSUMED: usize = 10;
+/// Rounds of looks that a second has at most; each is one request at least.
+const ROUNDS_PER_SECOND: f64 = 40.0;
 /// Messages that one batch of the worker has.
 const WORKER_BATCH: f64 = 10.0;
 
@@ -151,6 +154,7 @@ impl Plan {
         let mut assumptions = vec![
             "list prices of us-east-1 without free tiers; compute, logs and data transfer are not in it".to_owned(),
             "every text is embedded once: none comes from the worker's cache, none is throttled".to_owned(),
+            "looks go on after the last send until every record was seen: they are not in it".to_owned(),
         ];
         if options.catalog.is_none() {
             assumptions.push(format!(
@@ -266,7 +270,14 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
         // One look finds the record and one more sees it unchanged; a look in vain costs one unit.
         let found = distinct * options.verified_share * if options.second_look { 2.0 } else { 1.0 };
         let units = (keys - found).max(0.0) + found * (record_bytes / 4_096.0).ceil();
-        rows.push(row("loadgen", "DynamoDB", "BatchGetItem, at most", keys / 100.0, units, prices::DYNAMODB_READ));
+        rows.push(row(
+            "loadgen",
+            "DynamoDB",
+            "BatchGetItem, while sending",
+            (keys / 100.0).max(ROUNDS_PER_SECOND * seconds),
+            units,
+            prices::DYNAMODB_READ,
+        ));
     }
     let batches = all / WORKER_BATCH;
     rows.extend([

@@ -102,6 +102,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let Inputs { jobs, schedule, catalog, earlier } = inputs;
     let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
     let lookups_per_second = args.lookups_per_second(schedule.peak());
+    let max_in_flight = args.max_in_flight(schedule.peak());
     let planned = schedule.duration() + args.drain_timeout;
     let now = OffsetDateTime::now_utc().truncate_to_millisecond();
     let started_at = now.format(&Rfc3339).expect("the present has a year of four digits");
@@ -109,6 +110,8 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let account = Account::new(schedule, Rules { warmup: args.warmup, late_after: args.late_after, planned });
     account.queue(depth_before);
     let over = CancellationToken::new();
+    // Also if a task panics: the screen must not outlive the run.
+    let _over = over.clone().drop_guard();
     let title = format!("loadgen run {} to {queue_url}", jobs.run_id());
     let shown = view.show(account.clone(), title, stop.clone(), over.clone());
     let (depth_sender, depths) = watch::channel(None);
@@ -117,7 +120,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
 
     let (job_sender, job_receiver) = unbounded_channel();
     let (delivery_sender, deliveries) = unbounded_channel();
-    let in_flight = Arc::new(Semaphore::new(args.max_in_flight as usize));
+    let in_flight = Arc::new(Semaphore::new(max_in_flight as usize));
     let pacer = tokio::spawn(sender::pace(jobs.clone(), in_flight, job_sender, account.clone(), stop.sending.clone()));
     let batcher = Batcher::new(job_receiver, args.linger);
     let sending = tokio::spawn({
@@ -151,7 +154,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
         Run {
             id: jobs.run_id().to_owned(),
             environment: environment(&config),
-            settings: settings(&args, account.schedule(), lookups_per_second),
+            settings: settings(&args, account.schedule()),
             times: Times {
                 started_at,
                 sending,
@@ -162,18 +165,21 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
             cost: Cost::new(&requests, aws::is_fifo(queue_url)),
             cpu: cpu.saturating_sub(cpu_before),
             max_resident_bytes,
+            unverified: drain.as_ref().err().map(ToString::to_string),
             expected_catalog,
         },
         account.schedule(),
         &args.objectives(),
         &books,
     );
-    outputs.write(&report)?;
     let mut page = report.table();
     if let Some(earlier) = earlier {
         page = format!("{page}\n{}", compare(&earlier, &report));
     }
-    io::stdout().write_all(page.as_bytes()).map_err(RunError::Stdout)?;
+    // Whatever cannot be written, the rest is.
+    let printed = io::stdout().write_all(page.as_bytes()).map_err(RunError::Stdout);
+    outputs.write(&report)?;
+    printed?;
     drain?;
     books.sending_ended.map_or(Ok(exit_code(&report)), |cause| Err(RunError::Refused(cause)))
 }
@@ -284,14 +290,11 @@ impl Outputs {
         Ok(Self { json: open(&args.output)?, html: open(&args.html)? })
     }
 
+    /// Writes both before it says what went wrong with one.
     fn write(self, report: &Report) -> Result<(), RunError> {
-        if let Some(mut file) = self.json {
-            file.write(&json(report))?;
-        }
-        if let Some(mut file) = self.html {
-            file.write(report.html().as_bytes())?;
-        }
-        Ok(())
+        let json = self.json.map(|mut file| file.write(&json(report)));
+        let html = self.html.map(|mut file| file.write(report.html().as_bytes()));
+        json.into_iter().chain(html).collect()
     }
 }
 
@@ -373,7 +376,7 @@ fn environment(config: &SdkConfig) -> Environment {
     }
 }
 
-fn settings(args: &Args, schedule: &Schedule, lookups_per_second: u32) -> Settings {
+fn settings(args: &Args, schedule: &Schedule) -> Settings {
     let path = |path: &PathBuf| path.display().to_string();
     Settings {
         stages: schedule.stages().iter().map(StageSettings::from).collect(),
@@ -389,10 +392,10 @@ fn settings(args: &Args, schedule: &Schedule, lookups_per_second: u32) -> Settin
         tenants: args.tenants,
         payload_bytes: args.payload_bytes.as_ref().map(|range| [*range.start(), *range.end()]),
         linger_seconds: args.linger.as_secs_f64(),
-        max_in_flight: args.max_in_flight,
+        max_in_flight: args.max_in_flight(schedule.peak()),
         send_attempts: args.send_attempts,
         verified_share: args.verify.share(),
-        lookups_per_second,
+        lookups_per_second: args.lookups_per_second(schedule.peak()),
         catalog_info: args.catalog_info.as_ref().map(path),
         drain_timeout_seconds: args.drain_timeout.as_secs_f64(),
         late_after_seconds: args.late_after.as_secs_f64(),

@@ -98,19 +98,20 @@ impl Series {
         &mut self.intervals[index]
     }
 
-    /// The distribution over the intervals that begin from `from` to before `to`, in `parts` of equal length.
+    /// The distributions over the intervals that lie between `from` and `to`, in `parts` of as equal a length as can be;
+    /// fewer if there are not as many intervals.
     pub(crate) fn end_to_end(&self, from: Duration, to: Duration, parts: usize) -> Vec<Latency> {
-        let within = |index: &usize| (from..to).contains(&(self.length * *index as u32));
-        let chosen: Vec<usize> = (0..self.intervals.len()).filter(within).collect();
-        let part = chosen.len().div_ceil(parts.max(1)).max(1);
-        let merged = |part: &[usize]| {
+        let within = |index: &usize| self.length * *index as u32 >= from && self.length * (*index as u32 + 1) <= to;
+        let chosen: Vec<&Interval> =
+            (0..self.intervals.len()).filter(within).map(|index| &self.intervals[index]).collect();
+        let parts = parts.min(chosen.len());
+        let merged = |part: usize| {
             let mut merged = Latency::coarse();
-            part.iter()
-                .filter_map(|index| self.intervals[*index].end_to_end.as_ref())
-                .for_each(|one| merged.merge(one));
+            let members = &chosen[part * chosen.len() / parts..(part + 1) * chosen.len() / parts];
+            members.iter().filter_map(|interval| interval.end_to_end.as_ref()).for_each(|one| merged.merge(one));
             merged
         };
-        chosen.chunks(part).map(merged).collect()
+        (0..parts).map(merged).collect()
     }
 }
 
@@ -142,6 +143,10 @@ mod tests {
             series.end_to_end(SECOND * from, SECOND * to, parts).iter().map(Latency::count).collect()
         };
         assert_eq!(counts(2, 6, 2), [3 + 4, 5 + 6]);
+        assert_eq!(counts(0, 5, 2), [1 + 2, 3 + 4 + 5]);
+        assert_eq!(counts(0, 3, 10), [1, 2, 3]);
+        let half = |seconds: u32| SECOND * seconds + SECOND / 2;
+        assert_eq!(series.end_to_end(half(0), half(3), 1)[0].count(), 2 + 3, "only whole intervals");
         assert_eq!(counts(0, 99, 1), [55]);
         assert_eq!(counts(50, 99, 4), [0; 0]);
     }

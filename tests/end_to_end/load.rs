@@ -10,8 +10,8 @@ use crate::world::{World, example_rows, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs a load and returns its exit code and report.
-async fn load(world: &World, options: &str) -> (u8, Value) {
+/// A load with these options, checked against the catalog in service.
+async fn load(world: &World, options: &str) -> Args {
     let (report, catalog) = (world.path("report.json"), world.path("catalog.json"));
     let inspected = world.nearline(&["catalog", "inspect", "--json", &world.prefix()]).await;
     assert!(inspected.status.success(), "{inspected:?}");
@@ -20,20 +20,25 @@ async fn load(world: &World, options: &str) -> (u8, Value) {
     arguments.extend(["--results-table", world.stack.results_table()]);
     arguments.extend(["--dead-letter-queue-url", world.stack.dead_letter_queue_url()]);
     arguments.extend(["--output", report.to_str().unwrap(), "--catalog-info", catalog.to_str().unwrap()]);
+    // Machines that run tests may be too slow for their schedule: what counts here is the account.
+    arguments.extend(["--max-lag", "1h"]);
     arguments.extend(options.split_whitespace());
-    let args = Args::from_arguments(arguments).unwrap();
-    let exit_code = loadgen::run(args, &world.stack.sdk_config(), Stop::default(), View::Lines).await.unwrap();
-    (exit_code, serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap())
+    Args::from_arguments(arguments).unwrap()
+}
+
+/// Its exit code and report.
+async fn run(world: &World, load: Args) -> (u8, Value) {
+    let exit_code = loadgen::run(load, &world.stack.sdk_config(), Stop::default(), View::Lines).await.unwrap();
+    (exit_code, serde_json::from_slice(&std::fs::read(world.path("report.json")).unwrap()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_job_of_mixed_traffic_has_exactly_one_right_record() {
     let world = World::with_products(200).await;
     let lambda = world.lambda().await;
-    // Machines that run tests may be too slow for their schedule: what counts here is the account.
-    let options =
-        "--rps 40 --duration 5s --duplicates 10% --conflicts 3% --invalid 5% --zipf 1.0 --max-lag 1h --slo e2e.max<2m";
-    let (exit_code, report) = load(&world, options).await;
+    let options = "--rps 40 --duration 5s --duplicates 10% --conflicts 3% --invalid 5% --zipf 1.0 --slo e2e.max<2m";
+    let load = load(&world, options).await;
+    let (exit_code, report) = run(&world, load).await;
     assert_eq!(exit_code, 0, "{report}");
     let (totals, accounting) = (&report["totals"], &report["accounting"]);
     let number = |value: &Value| value.as_u64().unwrap();
@@ -61,8 +66,8 @@ async fn a_worker_that_is_away_for_a_while_loses_nothing_and_the_gap_is_seen() {
         tokio::time::sleep(4 * SECOND).await;
         world.worker()
     };
-    let options = "--rps 20 --duration 12s --drain-timeout 90s --max-lag 1h --late-after 1h";
-    let ((exit_code, report), mut worker) = tokio::join!(load(&world, options), away);
+    let load = load(&world, "--rps 20 --duration 12s --drain-timeout 90s --late-after 1h").await;
+    let ((exit_code, report), mut worker) = tokio::join!(run(&world, load), away);
     worker.start_kill().unwrap();
     assert_eq!(exit_code, 0, "{report}");
     assert_eq!((&report["totals"]["succeeded"], &report["totals"]["lost"]), (&240.into(), &0.into()));

@@ -12,7 +12,7 @@ use crate::prices::Cost;
 use crate::requests::Requests;
 use crate::schedule::Schedule;
 use crate::series::{Interval, QueueDepth};
-use crate::slo::Objectives;
+use crate::slo::{Measured, Objectives};
 
 /// Each stage's times are also given for this many parts of equal length: how much they vary by themselves.
 const STAGE_PARTS: usize = 10;
@@ -39,6 +39,8 @@ pub(crate) struct Run {
     /// Processor time and resident memory.
     pub cpu: Duration,
     pub max_resident_bytes: u64,
+    /// Why the records could not all be read at the end.
+    pub unverified: Option<String>,
     /// The version in `--catalog-info`.
     pub expected_catalog: Option<String>,
 }
@@ -51,13 +53,15 @@ impl Report {
         if let Some(reason) = &books.sending_ended {
             invalid_reasons.push(format!("the queue refused a batch for good: {reason}"));
         }
-        if books.pending() > 0 {
-            let unknown = books.pending();
-            invalid_reasons
-                .push(format!("what became of {unknown} jobs is not known: their records could not be read"));
-        }
-        let slo = objectives.outcomes(&overall, run.settings.verified_share > 0.0);
+        invalid_reasons.extend(run.unverified.clone());
+        let measured = Measured {
+            books: &overall,
+            verified: books.accounting.verified,
+            verified_share: run.settings.verified_share,
+        };
+        let slo = objectives.outcomes(&measured);
         let cpu_seconds = run.cpu.as_secs_f64();
+        let warmup = Duration::from_secs_f64(run.settings.warmup_seconds);
         Self {
             format_version: FORMAT_VERSION,
             notes: notes(books, &run),
@@ -68,7 +72,8 @@ impl Report {
             totals,
             valid: invalid_reasons.is_empty(),
             invalid_reasons,
-            slo_passed: slo.iter().all(|outcome| outcome.passed),
+            // Of records that could not be read it is not known that they are right.
+            slo_passed: run.unverified.is_none() && slo.iter().all(|outcome| outcome.passed),
             slo,
             ended_early: run.times.ended_early,
             sending_seconds: run.times.sending.as_secs_f64(),
@@ -77,7 +82,7 @@ impl Report {
             accounting: books.accounting,
             catalogs: books.catalogs.clone(),
             queue: QueueReport { before: books.queue_before, after: books.queue_now, peak: books.queue_peak },
-            stages: stages(schedule, books),
+            stages: stages(schedule, warmup, books),
             series: series(schedule, books),
             lost_ids: books.lost_ids.clone(),
             late_ids: books.late_ids.clone(),
@@ -85,6 +90,7 @@ impl Report {
             unexpected_ids: books.unexpected_ids.clone(),
             wrong_records: books.wrong.clone(),
             send_error: books.send_error.clone(),
+            read_error: books.last_read_error.clone(),
             requests: run.requests,
             cost_usd: run.cost,
             generator: Generator {
@@ -118,6 +124,11 @@ pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
 
 fn notes(books: &Books, run: &Run) -> Vec<String> {
     let mut notes = Vec::new();
+    if run.times.ended_early {
+        let (sending, all) = (run.times.sending.as_secs_f64(), run.settings.stages.iter());
+        let all: f64 = all.map(|stage| stage.duration_seconds).sum();
+        notes.push(format!("the sending ended after {sending:.1} s of {all} s: all of this speaks of that part only"));
+    }
     if let Some(before) = books.queue_before.filter(|before| before.total() > 0) {
         notes.push(format!("the queue held {} messages before the run: ours waited behind them", before.total()));
     }
@@ -160,11 +171,11 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
     notes
 }
 
-fn stages(schedule: &Schedule, books: &Books) -> Vec<StageReport> {
+fn stages(schedule: &Schedule, warmup: Duration, books: &Books) -> Vec<StageReport> {
     let stage = |(number, own): (usize, &StageBooks)| {
         let settings = &schedule.stages()[number];
         let start = schedule.start_of(number);
-        let parts = books.series.end_to_end(start, start + settings.duration, STAGE_PARTS);
+        let parts = books.series.end_to_end(start.max(warmup), start + settings.duration, STAGE_PARTS);
         StageReport {
             settings: StageSettings::from(settings),
             start_seconds: start.as_secs_f64(),

@@ -1,7 +1,8 @@
 //! What has changed since an earlier run, and whether it is more than the runs vary by themselves.
 //!
-//! Each stage's end-to-end times are known for ten parts of it. The spread of a percentile over the parts gives the
-//! standard error of its mean, and a difference of more than two joint standard errors (Welch) counts as one.
+//! Each stage's end-to-end times are known for ten parts of it. Of a percentile the differences between like parts of the
+//! two runs are taken, so that what both runs do in the course of a stage cancels out; their mean counts as a difference
+//! if it is more than two of its standard errors.
 
 use std::fmt::{Result, Write as _};
 
@@ -44,9 +45,7 @@ pub(crate) fn compare(before: &Report, now: &Report) -> String {
 fn write_comparison(page: &mut String, before: &Report, now: &Report) -> Result {
     writeln!(page, "compared with run {} of {}", before.run_id, before.started_at)?;
     for (what, same) in [
-        ("stages", before.settings.stages == now.settings.stages),
-        ("arrivals", before.settings.arrivals == now.settings.arrivals),
-        ("queries", (&before.settings.jobs, before.settings.zipf) == (&now.settings.jobs, now.settings.zipf)),
+        ("loads", before.settings.load() == now.settings.load()),
         ("look-ups", before.settings.lookups_per_second == now.settings.lookups_per_second),
         ("catalog", before.catalogs.keys().eq(now.catalogs.keys())),
         ("environment", before.environment == now.environment),
@@ -86,25 +85,27 @@ fn write_stage(page: &mut String, number: usize, before: &StageReport, now: &Sta
         [("p50", |part| part.p50), ("p95", |part| part.p95), ("p99", |part| part.p99)];
     for (name, statistic) in statistics {
         let whole = |stage: &StageReport| statistic(&stage.latency_ms.end_to_end);
-        let parts = |stage: &StageReport| stage.parts_ms.iter().filter_map(statistic).collect::<Vec<f64>>();
+        let parts = |stage: &StageReport| stage.parts_ms.iter().map(statistic).collect::<Vec<_>>();
         let label = format!("stage {} e2e {name}, ms", number + 1);
         let Some((old, new)) = whole(before).zip(whole(now)) else {
             writeln!(page, "  {label:<24} not measured in both")?;
             continue;
         };
-        let verdict = verdict(Estimate::new(&parts(before)), Estimate::new(&parts(now)));
+        let verdict = verdict(&parts(before), &parts(now));
         writeln!(page, "  {label:<24} {old:>10.1} -> {new:>10.1}  {verdict}")?;
     }
     Ok(())
 }
 
-fn verdict(before: Option<Estimate>, now: Option<Estimate>) -> String {
-    let Some((before, now)) = before.zip(now) else {
+fn verdict(before: &[Option<f64>], now: &[Option<f64>]) -> String {
+    let pairs: Vec<(f64, f64)> = before.iter().zip(now).filter_map(|(before, now)| before.zip(*now)).collect();
+    let differences: Vec<f64> = pairs.iter().map(|(before, now)| now - before).collect();
+    let Some(Estimate { mean: difference, error }) = Estimate::new(&differences) else {
         return "too short to tell from noise".to_owned();
     };
-    let difference = now.mean - before.mean;
-    let noise = ERRORS_MIN * before.error.hypot(now.error);
-    let percent = |part: f64| part / before.mean.max(f64::MIN_POSITIVE) * 100.0;
+    let noise = ERRORS_MIN * error;
+    let base = pairs.iter().map(|(before, _)| before).sum::<f64>() / pairs.len() as f64;
+    let percent = |part: f64| part / base.max(f64::MIN_POSITIVE) * 100.0;
     let size = format!("{:+.1} % ± {:.1} %", percent(difference), percent(noise));
     match (difference.abs() > noise, difference > 0.0) {
         (false, _) => format!("{size}: within the noise"),
@@ -142,10 +143,14 @@ mod tests {
             ([120.0, 121.0, 119.0, 120.0, 120.5], "SLOWER"),
             ([80.0, 81.0, 79.0, 80.0, 80.5], "faster"),
             ([20.0, 300.0, 50.0, 200.0, 30.0], "within the noise"),
+            ([100.0, 101.0, 99.0, 100.0, 100.5], "within the noise"),
         ] {
             let page = compare(&steady, &with_parts(&values));
             assert!(line(&page, "e2e p99").contains(expected), "{page}");
         }
+        // In a stage whose rate rises both runs get slower: only the difference between them counts.
+        let (rising, slower) = (with_parts(&[10.0, 50.0, 200.0, 800.0]), with_parts(&[13.0, 54.0, 203.0, 804.0]));
+        assert!(line(&compare(&rising, &slower), "e2e p99").contains("SLOWER"));
         let page = compare(&steady, &with_parts(&[100.0, 300.0]));
         assert!(line(&page, "e2e p99").contains("too short to tell"), "{page}");
     }
@@ -159,7 +164,7 @@ mod tests {
         now.valid = true;
         let page = compare(&before, &now);
         assert!(
-            page.contains("the stages of the two runs differ") && page.contains("the earlier run is invalid"),
+            page.contains("the loads of the two runs differ") && page.contains("the earlier run is invalid"),
             "{page}"
         );
         assert!(!page.contains("this run is invalid") && !page.contains("catalog of the two"), "{page}");

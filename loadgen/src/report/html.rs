@@ -73,10 +73,9 @@ impl Report {
             if self.ended_early { ", ended early" } else { "" }
         )?;
         writeln!(page, "<ul class=\"verdicts\">")?;
-        for (good, yes, no) in [
-            (self.slo_passed, "Objectives met", "Objectives missed"),
-            (self.valid, "Valid run", "Invalid run: the load that was asked for was not offered"),
-        ] {
+        for (good, yes, no) in
+            [(self.slo_passed, "Objectives met", "Objectives missed"), (self.valid, "Valid run", "Invalid run")]
+        {
             writeln!(page, "<li class=\"{}\">{}</li>", if good { "good" } else { "bad" }, if good { yes } else { no })?;
         }
         writeln!(page, "</ul>")?;
@@ -226,7 +225,7 @@ impl Report {
         writeln!(page, "<th></th></tr></thead>")?;
         for outcome in &self.slo {
             let unit = if outcome.unit == "jobs" { "" } else { &outcome.unit };
-            let value = outcome.value.map_or("nothing".to_owned(), |value| format!("{} {unit}", number(value)));
+            let value = outcome.value.map_or("no such value".to_owned(), |value| format!("{} {unit}", number(value)));
             let (class, verdict) = if outcome.passed { ("good", "met") } else { ("bad", "missed") };
             writeln!(
                 page,

@@ -83,6 +83,9 @@ pub(crate) struct Report {
     /// The last reason for which a job was not sent at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_error: Option<String>,
+    /// The last reason for which records could not be read at once: end-to-end times may be too long by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_error: Option<String>,
     /// Requests that the generator made.
     pub requests: Requests,
     /// What they cost at the prices of docs/loadgen.md.
@@ -166,6 +169,25 @@ pub(crate) struct Settings {
     pub queue_url: String,
     /// The table of the records.
     pub results_table: String,
+}
+
+impl Settings {
+    /// What was sent and how much of it, without how it was read, what makes it pass, and where it went.
+    fn load(&self) -> Self {
+        Self {
+            max_in_flight: 0,
+            lookups_per_second: 0,
+            catalog_info: None,
+            drain_timeout_seconds: 0.0,
+            late_after_seconds: 0.0,
+            recheck_after_seconds: 0.0,
+            max_lag_seconds: 0.0,
+            max_dropped: 0.0,
+            queue_url: String::new(),
+            results_table: String::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// A stage as it was asked for.

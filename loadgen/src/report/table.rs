@@ -39,6 +39,9 @@ impl Report {
         if let Some(reason) = &self.send_error {
             writeln!(page, "\nlast trouble with sending: {reason}")?;
         }
+        if let Some(reason) = &self.read_error {
+            writeln!(page, "\nlast trouble with reading records: {reason}")?;
+        }
         let generator = &self.generator;
         let each = generator.cpu_ms_per_job.map_or("-".to_owned(), |each| format!("{each:.3} ms of CPU a job"));
         let memory = generator.max_resident_bytes as f64 / f64::from(1 << 20);
@@ -164,15 +167,19 @@ impl Report {
     fn write_verdict(&self, page: &mut String) -> Result {
         writeln!(page)?;
         for outcome in &self.slo {
-            let value = outcome.value.map_or("nothing measured".to_owned(), |value| match &outcome.unit[..] {
-                "jobs" => format!("{value}"),
-                unit => format!("{value:.3} {unit}"),
-            });
+            let value =
+                outcome.value.map_or(
+                    "no such value: see dropped, send failed, lost".to_owned(),
+                    |value| match &outcome.unit[..] {
+                        "jobs" => format!("{value}"),
+                        unit => format!("{value:.3} {unit}"),
+                    },
+                );
             let verdict = if outcome.passed { "met   " } else { "MISSED" };
             writeln!(page, "{verdict}  {}  ({value})", outcome.objective)?;
         }
         if !self.valid {
-            writeln!(page, "\nINVALID RUN: the load that was asked for was not offered")?;
+            writeln!(page, "\nINVALID RUN")?;
             self.invalid_reasons.iter().try_for_each(|reason| writeln!(page, "  {reason}"))?;
         }
         Ok(())

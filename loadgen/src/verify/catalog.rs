@@ -28,6 +28,12 @@ impl CatalogInfo {
         self.categories.iter().find(|known| known.name == category).map(|known| known.rows)
     }
 
+    /// Why this catalog cannot answer `job`, as far as its figures tell.
+    pub(super) fn refuses(&self, job: &SearchJob) -> Option<ErrorCode> {
+        let codes = [ErrorCode::UnknownCategory, ErrorCode::DimensionMismatch, ErrorCode::MissingField];
+        codes.into_iter().find(|code| self.rejects(job, *code) == Some(true))
+    }
+
     /// Whether this catalog rejects `job` with `code`; `None` if its figures do not tell.
     pub(super) fn rejects(&self, job: &SearchJob, code: ErrorCode) -> Option<bool> {
         match (code, &job.target) {

@@ -48,6 +48,9 @@ pub(crate) enum Verdict {
     Wrong(String),
 }
 
+/// Largest score: rounding can take a cosine slightly beyond 1.
+const SCORE_MAX: f32 = 1.000_001;
+
 /// Judges the records of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Judge {
@@ -93,6 +96,10 @@ impl Judge {
         if let Ok(job) = &received.job
             && status == Some(Status::Succeeded.as_str())
         {
+            let refused = catalog.and_then(|catalog| catalog.refuses(job));
+            if let Some(code) = refused {
+                return Verdict::Wrong(format!("SUCCEEDED for a job that the catalog must reject as {code}"));
+            }
             return match check_results(job, &record.results, catalog) {
                 Ok(()) => Verdict::Succeeded,
                 Err(reason) => Verdict::Wrong(reason),
@@ -227,7 +234,7 @@ fn check_match<'a>(job: &SearchJob, found: &'a Match, seen: &mut HashSet<&'a str
     if !seen.insert(id) {
         return Err(format!("`{id}` matches twice"));
     }
-    if !(-1.0..=1.0).contains(&score) {
+    if !(-SCORE_MAX..=SCORE_MAX).contains(&score) {
         return Err(format!("`{id}` has the score {score}"));
     }
     if let Some(least) = job.min_score.filter(|least| score < *least) {
@@ -349,6 +356,8 @@ mod tests {
         wrong(verdict(1, "unknown_category"), "REJECTED unknown_category for a valid job");
         assert_eq!(verdict(1, "missing_field"), Verdict::Rejected { replaceable: false });
         assert_eq!(verdict(2, "dimension_mismatch"), Verdict::Rejected { replaceable: true });
+        wrong(exact.judge(1, &succeeded(&exact, 1, vec![])), "must reject as missing_field");
+        wrong(exact.judge(2, &succeeded(&exact, 2, vec![])), "must reject as dimension_mismatch");
     }
 
     #[test]
@@ -384,7 +393,7 @@ mod tests {
     #[test]
     fn the_catalogs_figures_say_how_many_matches_there_must_be() {
         let text = "{\"query\":\"a\"}\n{\"query\":\"a\",\"exclude\":[\"x\"]}\n{\"query\":\"a\",\"group_by\":\"none\",\"top_k\":20}";
-        let judge = Judge::new(jobs(text), Some(info()));
+        let judge = Judge::new(jobs(text), Some(CatalogInfo { model_id: Some("m".into()), ..info() }));
         let verdict = |index, groups| judge.judge(index, &succeeded(&judge, index, groups));
         let (tea, mugs) = (group("tea", &[0.5; 3]), group("mugs", &[0.5; 5]));
         assert_eq!(verdict(0, vec![tea.clone(), mugs.clone()]), Verdict::Succeeded);

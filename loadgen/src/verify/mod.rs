@@ -236,12 +236,12 @@ impl<R: Records> Verifier<R> {
                 let answer = self.records.lookup(&ids, detail).await;
                 (ids, answer, account.now())
             };
-            let first = places.chunks(LOOKUP_MAX_KEYS).map(|places| {
-                lookup(places.iter().map(|place| pending.at(*place).id_index).collect(), Detail::Whole)
-            });
-            let second = again.chunks(LOOKUP_MAX_KEYS).map(|looks| {
-                lookup(looks.iter().map(|look| look.id_index).collect(), Detail::Identity)
-            });
+            let first = places
+                .chunks(LOOKUP_MAX_KEYS)
+                .map(|places| lookup(places.iter().map(|place| pending.at(*place).id_index).collect(), Detail::Whole));
+            let second = again
+                .chunks(LOOKUP_MAX_KEYS)
+                .map(|looks| lookup(looks.iter().map(|look| look.id_index).collect(), Detail::Identity));
             tokio::join!(join_all(first), join_all(second))
         };
 

@@ -110,7 +110,8 @@ fn original(index: u64) -> Message {
 
 /// Verifies jobs `0..count`, and `failed` further ones that were not sent.
 async fn verify(table: Table, count: u64, failed: u64) -> Outcome {
-    let failures = (count..count + failed).map(|index| Delivery::Failed { message: original(index), intended: Duration::ZERO });
+    let failures =
+        (count..count + failed).map(|index| Delivery::Failed { message: original(index), intended: Duration::ZERO });
     let deliveries: Vec<Delivery> = (0..count).map(|index| sent(original(index))).chain(failures).collect();
     verify_with(table, &deliveries, options(), 0).await
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -34,7 +35,7 @@ pub(crate) fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // Nothing else can be done for a terminal that does not answer.
         let _ = disable_raw_mode();
-        let _ = execute!(stderr(), LeaveAlternateScreen);
+        let _ = execute!(stderr(), LeaveAlternateScreen, Show);
     }
 }
 

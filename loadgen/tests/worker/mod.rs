@@ -150,7 +150,7 @@ impl Work {
         let mut put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
         if again {
             // The first write has to be seen before the second one comes.
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
         } else {
             put = put.condition_expression("attribute_not_exists(request_id)");
         }
