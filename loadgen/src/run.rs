@@ -97,7 +97,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let queue = SqsQueue::open(&config, queue_url, meter.clone()).await?;
     let table = DynamoTable::open(&config, table_name, meter.clone()).await?;
     let probe = DepthProbe::new(&queue, args.dead_letter_queue_url.clone().filter(|url| !url.is_empty()));
-    let depth_before = probe.depth().await;
+    let (depth_before, depth_trouble) = probe.depth().await;
 
     let Inputs { jobs, schedule, catalog, earlier } = inputs;
     let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
@@ -108,7 +108,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let started_at = now.format(&Rfc3339).expect("the present has a year of four digits");
     let (cpu_before, _) = usage();
     let account = Account::new(schedule, Rules { warmup: args.warmup, late_after: args.late_after, planned });
-    account.queue(depth_before);
+    account.queue(depth_before, depth_trouble);
     let over = CancellationToken::new();
     // Also if a task panics: the screen must not outlive the run.
     let _over = over.clone().drop_guard();
@@ -336,11 +336,11 @@ async fn sample_depths(
             _ = ticks.tick() => false,
         };
         let asked = Instant::now();
-        let depth = probe.depth().await;
-        if let Ok(depth) = depth {
+        let (depth, trouble) = probe.depth().await;
+        if let Some(depth) = depth {
             depths.send_replace(Some((asked, depth)));
         }
-        account.queue(depth);
+        account.queue(depth, trouble);
         if last {
             return;
         }

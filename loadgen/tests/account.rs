@@ -189,6 +189,11 @@ async fn exit_codes_tell_an_invalid_run_from_a_failure_and_from_wrong_usage() {
     let _worker = world.worker(&[]);
     exits_with(4, &world.loadgen("--rps 20 --duration 1s --max-lag 0s").await);
     exits_with(0, &world.loadgen("--rps 20 --duration 1s --verify sample=10%").await);
+    let unreadable = format!("--rps 20 --duration 1s --dead-letter-queue-url {}-none", world.stack.queue_url());
+    let output = world.loadgen(&unreadable).await;
+    exits_with(0, &output);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("could not be read: dead-letter queue: "));
+    assert!(world.report()["queue"]["after"]["visible"].is_number(), "the queue's own depth is known all the same");
     exits_with(2, &world.loadgen("--rps 20").await);
     exits_with(2, &world.loadgen("--rps 20 --duration 1s --slo e2e.p99<fast").await);
     for (arguments, reason) in [

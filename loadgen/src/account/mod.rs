@@ -390,19 +390,16 @@ impl Account {
         interval.oldest_pending = oldest.filter(|_| pending > 0).map(|intended| now.saturating_sub(intended));
     }
 
-    /// The queue's depths, or why they are not known.
-    pub(crate) fn queue(&self, sample: Result<QueueDepth, String>) {
+    /// The queue's depths, as far as they are known, and why not all of them are.
+    pub(crate) fn queue(&self, depth: Option<QueueDepth>, trouble: Option<String>) {
         let now = self.now();
         let mut books = self.open();
-        match sample {
-            Ok(depth) => {
-                books.queue_before.get_or_insert(depth);
-                books.queue_now = Some(depth);
-                books.queue_peak = books.queue_peak.max(depth.total());
-                books.queue_error = None;
-                books.series.at(now).queue = Some(depth);
-            }
-            Err(reason) => books.queue_error = Some(reason),
+        books.queue_error = trouble;
+        if let Some(depth) = depth {
+            books.queue_before.get_or_insert(depth);
+            books.queue_now = Some(depth);
+            books.queue_peak = books.queue_peak.max(depth.total());
+            books.series.at(now).queue = Some(depth);
         }
     }
 

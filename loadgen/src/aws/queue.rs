@@ -91,14 +91,20 @@ impl DepthProbe {
         Self { client, queue_url: queue.url.clone(), dead_letter_queue_url, meter }
     }
 
-    /// The depths now, or what AWS or the network said.
-    pub(crate) async fn depth(&self) -> Result<QueueDepth, String> {
-        let [visible, in_flight, delayed] = self.counts(&self.queue_url).await?;
-        let dead_letters = match &self.dead_letter_queue_url {
-            Some(url) => Some(self.counts(url).await?.iter().sum()),
-            None => None,
+    /// The depths now, as far as they can be read, and what AWS or the network said of the others.
+    pub(crate) async fn depth(&self) -> (Option<QueueDepth>, Option<String>) {
+        let [visible, in_flight, delayed] = match self.counts(&self.queue_url).await {
+            Ok(counts) => counts,
+            Err(reason) => return (None, Some(reason)),
         };
-        Ok(QueueDepth { visible, in_flight, delayed, dead_letters })
+        let (dead_letters, trouble) = match &self.dead_letter_queue_url {
+            None => (None, None),
+            Some(url) => match self.counts(url).await {
+                Ok(counts) => (Some(counts.iter().sum()), None),
+                Err(reason) => (None, Some(format!("dead-letter queue: {reason}"))),
+            },
+        };
+        (Some(QueueDepth { visible, in_flight, delayed, dead_letters }), trouble)
     }
 
     async fn counts(&self, url: &str) -> Result<[u64; 3], String> {

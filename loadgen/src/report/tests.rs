@@ -59,8 +59,8 @@ fn eventful() -> Account {
     account.seen(seen("load-a-0", Verdict::Succeeded, 250 * MS));
     account.seen(seen("load-a-1", Verdict::Wrong("a <b> of \"c\"".into()), 20 * MS));
     account.lost("load-a-2".into(), 1_000 * MS);
-    account.queue(Ok(QueueDepth { visible: 3, dead_letters: Some(1), ..QueueDepth::default() }));
-    account.queue(Ok(QueueDepth { dead_letters: Some(2), ..QueueDepth::default() }));
+    account.queue(Some(QueueDepth { visible: 3, dead_letters: Some(1), ..QueueDepth::default() }), None);
+    account.queue(Some(QueueDepth { dead_letters: Some(2), ..QueueDepth::default() }), None);
     account
 }
 

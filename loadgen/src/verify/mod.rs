@@ -211,7 +211,8 @@ impl<R: Records> Verifier<R> {
         let sample = *self.depth.borrow();
         let empty = sample.is_some_and(|(at, depth)| at >= since && depth.total() == 0);
         // Others may use the queue: only what is known to have been sent twice is waited for any longer.
-        empty || !self.second_looks.has_repeats() && since.elapsed() >= self.options.recheck_after
+        let worth_waiting = sample.is_some() && self.second_looks.has_repeats();
+        empty || !worth_waiting && since.elapsed() >= self.options.recheck_after
     }
 
     /// Looks up as many as the rate allows and waits until the next round is due.

@@ -20,7 +20,7 @@ async fn snapshot() -> Snapshot {
         }
     }
     account.dropped(Duration::ZERO);
-    account.queue(Ok(QueueDepth { visible: 5, in_flight: 3, delayed: 0, dead_letters: Some(1) }));
+    account.queue(Some(QueueDepth { visible: 5, in_flight: 3, delayed: 0, dead_letters: Some(1) }), None);
     account.oldest_pending(Some(Duration::ZERO));
     account.tick();
     account.read_error(Some("slow down".into()));
