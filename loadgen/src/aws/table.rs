@@ -35,9 +35,7 @@ pub(crate) struct DynamoTable {
 impl DynamoTable {
     /// The table `name`, if its records can be read.
     pub(crate) async fn open(config: &SdkConfig, name: &str, meter: Arc<Meter>) -> Result<Self, AccessError> {
-        // Path style: bucket names with dots have no certificate, and local stand-ins know nothing else.
-        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
-        let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(config), aws_sdk_s3::Client::from_conf(s3));
+        let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(config), aws_sdk_s3::Client::new(config));
         let table = Self { dynamodb, s3, name: name.to_owned(), meter };
         // A look-up as the run makes them asks for the same permission, and shows whether the key has the right name.
         match table.lookup(&["load".to_owned()], Detail::Whole).await {
