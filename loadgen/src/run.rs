@@ -103,7 +103,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
     let lookups_per_second = args.lookups_per_second(schedule.peak());
     let max_in_flight = args.max_in_flight(schedule.peak());
-    let planned = schedule.duration() + args.drain_timeout;
+    let planned = schedule.duration();
     let now = OffsetDateTime::now_utc().truncate_to_millisecond();
     let started_at = now.format(&Rfc3339).expect("the present has a year of four digits");
     let (cpu_before, _) = usage();

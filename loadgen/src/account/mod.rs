@@ -166,7 +166,7 @@ pub(crate) struct Rules {
     pub warmup: Duration,
     /// A record seen longer than this after its job's intended instant is late.
     pub late_after: Duration,
-    /// How long the run may take, the drain included.
+    /// How long the sending takes as planned.
     pub planned: Duration,
 }
 
