@@ -169,7 +169,7 @@ pub struct Args {
     /// Its dead-letter queue, whose depth the report has
     #[arg(long, env = "NEARLINE_DEAD_LETTER_QUEUE_URL", value_name = "NEARLINE_DEAD_LETTER_QUEUE_URL")]
     #[arg(help_heading = "Where")]
-    pub(crate) dead_letter_queue_url: Option<String>,
+    dead_letter_queue_url: Option<String>,
 
     /// The table of the records
     #[arg(long, env = "NEARLINE_RESULTS_TABLE", value_name = "NEARLINE_RESULTS_TABLE")]
@@ -226,6 +226,11 @@ impl Args {
     /// All objectives together.
     pub(crate) fn objectives(&self) -> Objectives {
         Objectives(self.slo.iter().flat_map(|objectives| objectives.0.clone()).collect())
+    }
+
+    /// The dead-letter queue; an empty setting counts as none.
+    pub(crate) fn dead_letter_queue_url(&self) -> Option<String> {
+        self.dead_letter_queue_url.clone().filter(|url| !url.is_empty())
     }
 
     /// Most jobs on their way to the queue, for a highest rate of `peak`.

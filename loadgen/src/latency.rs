@@ -36,6 +36,16 @@ pub(crate) struct Percentiles {
     pub max: Option<f64>,
 }
 
+impl Percentiles {
+    /// What tables show, by the names of their columns.
+    pub(crate) const COLUMNS: [&str; 6] = ["p50", "p90", "p95", "p99", "p99.9", "max"];
+
+    /// The values of [`Self::COLUMNS`].
+    pub(crate) fn columns(&self) -> [Option<f64>; 6] {
+        [self.p50, self.p90, self.p95, self.p99, self.p99_9, self.max]
+    }
+}
+
 impl Latency {
     /// To the microsecond and three digits: for a stage or a run.
     pub(crate) fn fine() -> Self {

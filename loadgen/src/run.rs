@@ -96,7 +96,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let meter = Arc::new(Meter::default());
     let queue = SqsQueue::open(&config, queue_url, meter.clone()).await?;
     let table = DynamoTable::open(&config, table_name, meter.clone()).await?;
-    let probe = DepthProbe::new(&queue, args.dead_letter_queue_url.clone().filter(|url| !url.is_empty()));
+    let probe = DepthProbe::new(&queue, args.dead_letter_queue_url());
     let (depth_before, depth_trouble) = probe.depth().await;
 
     let Inputs { jobs, schedule, catalog, earlier } = inputs;
@@ -201,7 +201,7 @@ fn dry_run(args: &Args) -> Result<u8, RunError> {
         verified_share: args.verify.share(),
         second_look: !args.recheck_after.is_zero(),
         fifo: args.queue_url.as_deref().is_some_and(aws::is_fifo),
-        dead_letter_queue: args.dead_letter_queue_url.is_some(),
+        dead_letter_queue: args.dead_letter_queue_url().is_some(),
         catalog: catalog.as_ref(),
     };
     let plan = Plan::new(&schedule, &jobs, options);

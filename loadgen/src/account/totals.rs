@@ -42,6 +42,22 @@ impl Totals {
         self.unexpected += other.unexpected;
     }
 
+    /// Each with its name for people, and whether it should be 0.
+    pub(crate) fn named(&self) -> [(&'static str, u64, bool); 10] {
+        [
+            ("intended", self.intended, false),
+            ("sent", self.sent, false),
+            ("dropped", self.dropped, true),
+            ("send failed", self.send_failed, true),
+            ("succeeded", self.succeeded, false),
+            ("rejected", self.rejected, false),
+            ("lost", self.lost, true),
+            ("wrong", self.wrong, true),
+            ("late", self.late, true),
+            ("unexpected", self.unexpected, true),
+        ]
+    }
+
     /// Request ids about whose record something is known.
     pub(crate) fn closed(&self) -> u64 {
         self.succeeded + self.rejected + self.wrong + self.lost

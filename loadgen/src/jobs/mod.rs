@@ -216,16 +216,16 @@ impl Jobs {
         }
     }
 
-    /// The job that message `index` repeats: mostly a recent one, so that both meet in one batch, but as often one
-    /// ten or a hundred times as far back.
+    /// The job that message `index` repeats: as often one of the last ten, so that both meet in one batch, as one that is
+    /// ten, a hundred or a thousand times as far back.
     fn repeated(&self, index: u64) -> Option<u64> {
         let furthest = index.min(REPEAT_WITHIN);
-        let mut random = self.random(index, Purpose::Repeat);
-        let distance = (furthest as f64).powf(random.random()).floor() as u64;
-        let nearest = index - distance.clamp(1, furthest.max(1)).min(index);
-        let first = index - furthest;
-        let original = |candidate: &u64| self.draw(*candidate) == Drawn::Original;
-        (first..=nearest.min(index.checked_sub(1)?)).rev().find(original)
+        if furthest == 0 {
+            return None;
+        }
+        let distance = (furthest as f64).powf(self.random(index, Purpose::Repeat).random()).floor() as u64;
+        let nearest = index - distance.clamp(1, furthest);
+        (index - furthest..=nearest).rev().find(|candidate| self.draw(*candidate) == Drawn::Original)
     }
 
     fn rank(&self, index: u64) -> u64 {

@@ -86,20 +86,8 @@ impl Report {
     }
 
     fn write_tiles(&self, page: &mut String) -> Result {
-        let totals = &self.totals;
         writeln!(page, "<dl class=\"tiles\">")?;
-        for (name, count, bad) in [
-            ("intended", totals.intended, false),
-            ("sent", totals.sent, false),
-            ("dropped", totals.dropped, true),
-            ("send failed", totals.send_failed, true),
-            ("succeeded", totals.succeeded, false),
-            ("rejected", totals.rejected, false),
-            ("lost", totals.lost, true),
-            ("wrong", totals.wrong, true),
-            ("late", totals.late, true),
-            ("unexpected", totals.unexpected, true),
-        ] {
+        for (name, count, bad) in self.totals.named() {
             let class = if bad && count > 0 { " class=\"bad\"" } else { "" };
             writeln!(page, "<div><dt>{name}</dt><dd{class}>{}</dd></div>", number(count as f64))?;
         }
@@ -176,19 +164,11 @@ impl Report {
     }
 
     fn write_latencies(&self, page: &mut String) -> Result {
-        let latencies = &self.latency_ms;
-        let times = [
-            ("schedule lag", "intended instant to the start of the request", &latencies.schedule_lag),
-            ("send", "from there to the queue's acceptance", &latencies.send),
-            ("end to end", "intended instant to the record's first sight", &latencies.end_to_end),
-            ("detection", "the part of it that polling may have added", &latencies.detection),
-        ];
         writeln!(page, "<h2>Times, ms</h2>\n<div class=\"scroll\"><table><thead><tr><th></th><th>count</th>")?;
-        writeln!(page, "<th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>")?;
-        for (name, meaning, latency) in times {
+        writeln!(page, "{}</tr></thead>", Percentiles::COLUMNS.map(|head| format!("<th>{head}</th>")).concat())?;
+        for (name, meaning, latency) in self.latency_ms.named() {
             write!(page, "<tr><td title=\"{meaning}\">{name}</td><td>{}</td>", number(latency.count as f64))?;
-            let Percentiles { p50, p90, p95, p99, p99_9, max, .. } = latency;
-            [p50, p90, p95, p99, p99_9, max].iter().try_for_each(|value| cell(page, **value))?;
+            latency.columns().iter().try_for_each(|value| cell(page, *value))?;
             writeln!(page, "</tr>")?;
         }
         writeln!(page, "</table></div>")
@@ -246,12 +226,7 @@ impl Report {
             }
             writeln!(page, "</table></div>")?;
         }
-        for (name, count, ids) in [
-            ("Lost", self.totals.lost, &self.lost_ids),
-            ("Written more than once", self.accounting.duplicated, &self.duplicated_ids),
-            ("Late", self.totals.late, &self.late_ids),
-            ("Unexpected", self.totals.unexpected, &self.unexpected_ids),
-        ] {
+        for (name, count, ids) in self.id_lists() {
             if count > 0 {
                 writeln!(page, "<h2>{name}{}</h2>\n<pre>{}</pre>", more(count), escaped(&ids.join("\n")))?;
             }

@@ -237,6 +237,28 @@ impl Latencies {
             detection: books.detection.percentiles(),
         }
     }
+
+    /// Each with its name and what it means, for people.
+    fn named(&self) -> [(&'static str, &'static str, &Percentiles); 4] {
+        [
+            ("schedule lag", "intended instant to the start of the request", &self.schedule_lag),
+            ("send", "from there to the queue's acceptance", &self.send),
+            ("end to end", "intended instant to the record's first sight", &self.end_to_end),
+            ("detection", "the part of it that polling may have added", &self.detection),
+        ]
+    }
+}
+
+impl Report {
+    /// The ids that are listed: of what, how many there are, and the first of them.
+    fn id_lists(&self) -> [(&'static str, u64, &[String]); 4] {
+        [
+            ("lost", self.totals.lost, &self.lost_ids),
+            ("written more than once", self.accounting.duplicated, &self.duplicated_ids),
+            ("late", self.totals.late, &self.late_ids),
+            ("unexpected", self.totals.unexpected, &self.unexpected_ids),
+        ]
+    }
 }
 
 /// The queue over the run; on AWS all depths are approximate.

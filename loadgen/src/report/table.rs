@@ -5,6 +5,7 @@ use std::fmt::{Result, Write as _};
 use super::chart::number;
 use super::{Latencies, Report, StageReport};
 use crate::account::LISTED_MAX;
+use crate::latency::Percentiles;
 
 impl Report {
     /// A page for a terminal.
@@ -81,18 +82,14 @@ impl Report {
             0 => String::new(),
             count => format!("of them {count} written more than once"),
         };
-        for (name, count, remark) in [
-            ("intended", totals.intended, String::new()),
-            ("sent", totals.sent, repeats),
-            ("dropped", totals.dropped, String::new()),
-            ("send failed", totals.send_failed, again),
-            ("succeeded", totals.succeeded, distinct),
-            ("rejected", totals.rejected, String::new()),
-            ("lost", totals.lost, String::new()),
-            ("wrong", totals.wrong, duplicated),
-            ("late", totals.late, String::new()),
-            ("unexpected", totals.unexpected, String::new()),
-        ] {
+        for (name, count, _) in totals.named() {
+            let remark = match name {
+                "sent" => &repeats[..],
+                "send failed" => &again,
+                "succeeded" => &distinct,
+                "wrong" => &duplicated,
+                _ => "",
+            };
             writeln!(page, "{}", format!("  {name:<12} {count:>10}  {remark}").trim_end())?;
         }
         Ok(())
@@ -150,12 +147,7 @@ impl Report {
                 .iter()
                 .try_for_each(|wrong| writeln!(page, "  {}: {}", wrong.request_id, wrong.reason))?;
         }
-        for (name, count, ids) in [
-            ("lost", self.totals.lost, &self.lost_ids),
-            ("written more than once", self.accounting.duplicated, &self.duplicated_ids),
-            ("late", self.totals.late, &self.late_ids),
-            ("unexpected", self.totals.unexpected, &self.unexpected_ids),
-        ] {
+        for (name, count, ids) in self.id_lists() {
             if count > 0 {
                 writeln!(page, "\n{name}{}:", more(count))?;
                 ids.iter().try_for_each(|id| writeln!(page, "  {id}"))?;
@@ -187,16 +179,11 @@ impl Report {
 }
 
 fn write_latencies(page: &mut String, latencies: &Latencies) -> Result {
-    let heads = ["count", "p50", "p90", "p95", "p99", "p99.9", "max"].map(|head| format!("{head:>10}")).join(" ");
-    writeln!(page, "\n  {:<12} {heads}", "ms")?;
-    for (name, latency) in [
-        ("schedule lag", &latencies.schedule_lag),
-        ("send", &latencies.send),
-        ("end to end", &latencies.end_to_end),
-        ("detection", &latencies.detection),
-    ] {
+    let heads = Percentiles::COLUMNS.map(|head| format!("{head:>10}")).join(" ");
+    writeln!(page, "\n  {:<12} {:>10} {heads}", "ms", "count")?;
+    for (name, _, latency) in latencies.named() {
         write!(page, "  {name:<12} {:>10}", latency.count)?;
-        for value in [latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, latency.max] {
+        for value in latency.columns() {
             write!(page, " {:>10}", milliseconds(value))?;
         }
         writeln!(page)?;

@@ -174,13 +174,11 @@ fn draw_totals(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 fn draw_times(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let cell = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     let row = |name: &'static str, latency: &Percentiles| {
-        let values = [latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, latency.max];
-        Row::new(std::iter::once(name.to_owned()).chain(values.map(|value| format!("{:>9}", cell(value)))))
+        let values = latency.columns().map(|value| format!("{:>9}", cell(value)));
+        Row::new(std::iter::once(name.to_owned()).chain(values))
     };
-    let head = Row::new(
-        std::iter::once(String::new())
-            .chain(["p50", "p90", "p95", "p99", "p99.9", "max"].map(|name| format!("{name:>9}"))),
-    );
+    let names = Percentiles::COLUMNS.map(|name| format!("{name:>9}"));
+    let head = Row::new(std::iter::once(String::new()).chain(names));
     let rows = [
         row("schedule lag", &snapshot.schedule_lag),
         row("send", &snapshot.send),
