@@ -28,9 +28,10 @@ check:  ## formatting, lints, documentation, and that examples and docs are not 
 examples:  ## write examples/catalog.csv and jobs.jsonl anew
 	cargo run --quiet --locked --example generate
 
-docs:  ## write the generated parts of docs/ anew: schemas and the table of settings
+docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
+	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
 
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::store::CatalogStore;
 use super::{Catalog, CatalogError};
 use crate::config::CatalogLocation;
+use crate::telemetry::{CATALOG_REFUSED, CATALOG_REPLACED, CATALOG_UNKNOWN};
 
 /// Looks every `period` until `stop`; calls `replace` with each new catalog, which it may refuse. A version that was
 /// refused or is broken is not read again until another one is published.
@@ -27,7 +28,7 @@ pub async fn watch(
             Ok(current) if current == version || Some(&current) == refused.as_ref() => continue,
             Ok(current) => current,
             Err(error) => {
-                tracing::error!(%error, serving = version, "cannot tell whether there is a new catalog");
+                tracing::error!(%error, serving = version, "{CATALOG_UNKNOWN}");
                 continue;
             }
         };
@@ -37,11 +38,11 @@ pub async fn watch(
         });
         match replaced {
             Ok(found) => {
-                tracing::info!(from = version, to = found, "the catalog was replaced");
+                tracing::info!(from = version, to = found, "{CATALOG_REPLACED}");
                 version = found;
             }
             Err(error) => {
-                tracing::error!(%error, newer, serving = version, "the new catalog is not used, the old one serves on");
+                tracing::error!(%error, newer, serving = version, "{CATALOG_REFUSED}");
                 // What a service's passing fault kept from being read is tried again.
                 refused = (!matches!(error, CatalogError::Service(_))).then_some(newer);
             }

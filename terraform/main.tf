@@ -1,0 +1,191 @@
+# nearline on AWS: a queue of search jobs, a table of ranked results, and the worker between them.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  account_id     = data.aws_caller_identity.current.account_id
+  partition      = data.aws_partition.current.partition
+  managed        = var.compute == "managed_instances"
+  vcpus          = local.managed ? var.memory_mib / 1024 / var.memory_gib_per_vcpu : null
+  concurrency    = coalesce(var.max_concurrency, local.managed ? 8 * local.vcpus : 1)
+  visibility     = coalesce(var.visibility_timeout_seconds, 6 * var.timeout_seconds)
+  bucket_name    = coalesce(var.bucket_name, "${var.name}-${local.account_id}-${var.region}")
+  log_group_name = "/aws/lambda/${var.name}"
+  # Where the group will be: the key's policy names it before it is there.
+  log_group_arn = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${local.log_group_name}"
+  package_file  = coalesce(var.package_file, "${path.root}/../dist/nearline-${var.architecture}.zip")
+
+  # The settings that a command line needs to work with this deployment (outputs), and those of the worker alone.
+  shared_settings = {
+    NEARLINE_QUEUE_URL             = module.queue.url
+    NEARLINE_DEAD_LETTER_QUEUE_URL = module.queue.dead_letter_url
+    NEARLINE_RESULTS_TABLE         = module.storage.table_name
+    NEARLINE_RESULTS_BUCKET        = module.storage.bucket_name
+    NEARLINE_CATALOG               = "s3://${module.storage.bucket_name}/${var.catalog_prefix}"
+    NEARLINE_EMBEDDING_MODEL       = var.embedding_model
+    NEARLINE_EMBEDDING_DIMENSION   = tostring(var.embedding_dimension)
+  }
+  worker_settings = merge(local.shared_settings, {
+    for name, value in {
+      NEARLINE_RESULTS_TTL_SECONDS           = var.results_ttl_seconds
+      NEARLINE_CATALOG_REFRESH_SECONDS       = var.catalog_refresh_seconds
+      NEARLINE_EMBEDDING_MAX_CONCURRENCY     = var.embedding_max_concurrency
+      NEARLINE_EMBEDDING_REQUESTS_PER_MINUTE = var.embedding_requests_per_minute
+      NEARLINE_MAX_ATTEMPTS                  = var.max_attempts
+      NEARLINE_SEARCH_THREADS                = var.search_threads
+      NEARLINE_LOG                           = var.log_filter
+    } : name => tostring(value) if value != null
+  })
+}
+
+module "encryption" {
+  source        = "./modules/encryption"
+  name          = var.name
+  mode          = var.kms_mode
+  partition     = local.partition
+  region        = var.region
+  account_id    = local.account_id
+  log_group_arn = local.log_group_arn
+  producer_arns = var.producer_arns
+}
+
+module "queue" {
+  source                     = "./modules/queue"
+  name                       = var.name
+  fifo                       = var.fifo_queue
+  visibility_timeout_seconds = local.visibility
+  message_retention_seconds  = var.message_retention_seconds
+  max_receive_count          = var.max_receive_count
+  producer_arns              = var.producer_arns
+  encrypted                  = module.encryption.enabled
+  kms_key_arn                = module.encryption.key_arn
+}
+
+module "storage" {
+  source                  = "./modules/storage"
+  name                    = var.name
+  bucket_name             = local.bucket_name
+  catalog_prefix          = var.catalog_prefix
+  catalog_expiration_days = var.catalog_expiration_days
+  results_ttl_seconds     = var.results_ttl_seconds
+  recovery_days           = var.recovery_days
+  deletion_protection     = var.deletion_protection
+  stream_view_type        = var.stream_view_type
+  warm_throughput         = var.warm_throughput
+  encrypted               = module.encryption.enabled
+  kms_key_arn             = module.encryption.key_arn
+}
+
+module "permissions" {
+  source                = "./modules/permissions"
+  partition             = local.partition
+  region                = var.region
+  account_id            = local.account_id
+  execution_role_arn    = module.worker.execution_role_arn
+  queue_arn             = module.queue.arn
+  dead_letter_queue_arn = module.queue.dead_letter_arn
+  table_arn             = module.storage.table_arn
+  bucket_arn            = module.storage.bucket_arn
+  catalog_prefix        = var.catalog_prefix
+  log_group_arn         = local.log_group_arn
+  embedding_model       = var.embedding_model
+  tracing               = var.tracing
+}
+
+module "network" {
+  source       = "./modules/network"
+  name         = var.name
+  region       = var.region
+  mode         = var.networking_mode
+  cidr         = var.vpc_cidr
+  zones        = var.availability_zones
+  zone_count   = var.availability_zones == null ? var.availability_zone_count : length(var.availability_zones)
+  nat_gateways = var.nat_gateways
+  existing     = { subnet_ids = var.existing_subnet_ids, security_group_ids = var.existing_security_group_ids }
+  # Of a standard function Lambda itself sends the logs and traces, outside the VPC.
+  endpoint_policies = {
+    for service, policy in module.permissions.endpoint_policies : service => policy
+    if local.managed || !contains(["logs", "xray"], service)
+  }
+  additional_interface_endpoints = var.additional_interface_endpoints
+}
+
+module "capacity_provider" {
+  source                   = "./modules/capacity_provider"
+  count                    = local.managed ? 1 : 0
+  name                     = var.name
+  existing_arn             = var.capacity_provider_arn
+  partition                = local.partition
+  account_id               = local.account_id
+  permissions_boundary_arn = var.permissions_boundary_arn
+  subnet_ids               = module.network.subnet_ids
+  security_group_ids       = module.network.security_group_ids
+  architecture             = var.architecture
+  allowed_instance_types   = var.allowed_instance_types
+  excluded_instance_types  = var.excluded_instance_types
+  scaling_mode             = var.scaling_mode
+  target_cpu_percent       = var.target_cpu_percent
+  max_vcpu_count           = var.max_vcpu_count
+  encrypted                = module.encryption.enabled
+  kms_key_arn              = module.encryption.key_arn
+}
+
+module "worker" {
+  source                   = "./modules/worker"
+  name                     = var.name
+  account_id               = local.account_id
+  permissions_boundary_arn = var.permissions_boundary_arn
+  compute                  = var.compute
+  capacity_provider_arn    = local.managed ? module.capacity_provider[0].arn : null
+  # A standard function has no use for a public subnet: it cannot have an address there, and needs none without a VPC.
+  vpc_config = local.managed || var.networking_mode == "public" ? null : {
+    subnet_ids         = module.network.subnet_ids
+    security_group_ids = module.network.security_group_ids
+  }
+  architecture           = var.architecture
+  package_file           = local.package_file
+  memory_mib             = var.memory_mib
+  memory_gib_per_vcpu    = var.memory_gib_per_vcpu
+  max_concurrency        = local.concurrency
+  execution_environments = var.execution_environments
+  timeout_seconds        = var.timeout_seconds
+  tracing                = var.tracing
+  settings               = local.worker_settings
+  statements             = module.permissions.statements
+  log_group_name         = module.observability.log_group_name
+  encrypted              = module.encryption.enabled
+  kms_key_arn            = module.encryption.key_arn
+  live_version           = var.live_version
+  newest_version_weight  = var.newest_version_weight
+  queue_arn              = module.queue.arn
+  mapping_enabled        = var.mapping_enabled
+  batch_size             = var.batch_size
+  batch_window_seconds   = var.batch_window_seconds
+  maximum_concurrency    = var.mapping_maximum_concurrency
+  provisioned_pollers    = var.provisioned_pollers
+}
+
+module "observability" {
+  source                 = "./modules/observability"
+  name                   = var.name
+  region                 = var.region
+  account_id             = local.account_id
+  encrypted              = module.encryption.enabled
+  kms_key_arn            = module.encryption.key_arn
+  log_group_name         = local.log_group_name
+  log_retention_days     = var.log_retention_days
+  alarm_emails           = var.alarm_emails
+  alarm_topic_arns       = var.alarm_topic_arns
+  capacity_provider_name = local.managed ? module.capacity_provider[0].name : null
+  # Auto scaling keeps room for twice the traffic and names no target.
+  capacity_cpu_percent   = var.scaling_mode == "Manual" ? var.target_cpu_percent : 80
+  max_concurrency        = local.concurrency
+  oldest_message_seconds = var.oldest_message_seconds
+  function_name          = module.worker.function_name
+  mapping_uuid           = module.worker.mapping_uuid
+  queue_name             = module.queue.name
+  dead_letter_queue_name = module.queue.dead_letter_name
+  table_name             = module.storage.table_name
+  embedding_model        = var.embedding_model
+}

@@ -1,0 +1,60 @@
+# What tells how it is: the log group, the metrics that are counted in it, and where alarms go.
+
+locals {
+  namespace = "nearline/${var.name}"
+  # Written by `make docs` from src/telemetry.rs, and compared with it by a test.
+  metrics = { for metric in jsondecode(file("${path.module}/metrics.json")) : metric.name => metric }
+}
+
+resource "aws_cloudwatch_log_group" "worker" {
+  #checkov:skip=CKV_AWS_338:What has to be kept longer than variable log_retention_days says is in the records and the queues. The default is 30 days.
+  #checkov:skip=CKV_AWS_158:Encrypted by CloudWatch's own key, or with kms_mode other than aws_owned by that one. No query text is logged above debug.
+  name              = var.log_group_name
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.encrypted ? var.kms_key_arn : null
+}
+
+resource "aws_cloudwatch_log_metric_filter" "worker" {
+  for_each       = local.metrics
+  name           = each.key
+  log_group_name = aws_cloudwatch_log_group.worker.name
+  pattern        = each.value.pattern
+  metric_transformation {
+    namespace = local.namespace
+    name      = each.key
+    unit      = each.value.unit
+    value     = each.value.value
+    # A count without a line is zero; a duration is not.
+    default_value = each.value.unit == "Count" ? "0" : null
+  }
+}
+
+resource "aws_sns_topic" "alarms" {
+  #checkov:skip=CKV_AWS_26:Encrypted by the key of kms_mode; AWS's own key for SNS cannot be used by CloudWatch alarms.
+  count             = length(var.alarm_emails) > 0 ? 1 : 0
+  name              = "${var.name}-alarms"
+  kms_master_key_id = var.encrypted ? var.kms_key_arn : null
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  count = length(var.alarm_emails) > 0 ? 1 : 0
+  arn   = aws_sns_topic.alarms[0].arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Alarms"
+      Effect    = "Allow"
+      Principal = { Service = "cloudwatch.amazonaws.com" }
+      Action    = ["sns:Publish"]
+      Resource  = aws_sns_topic.alarms[0].arn
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+resource "aws_sns_topic_subscription" "emails" {
+  for_each  = toset(var.alarm_emails)
+  topic_arn = aws_sns_topic.alarms[0].arn
+  protocol  = "email"
+  endpoint  = each.key
+}

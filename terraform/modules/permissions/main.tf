@@ -1,0 +1,94 @@
+# What the worker may do, as IAM statements by the service that is called. The one source of the execution role's policy
+# and of the endpoint policies, so that neither can allow what the other forbids. Each line is a call that the worker
+# makes: docs/operations.md, "Permissions". No resources, no provider.
+
+locals {
+  # us., eu., global., ...: an inference profile, which calls the model in whatever region has room.
+  is_profile  = can(regex("^(us|us-gov|eu|apac|jp|au|ca|global)\\.", var.embedding_model))
+  base_model  = replace(var.embedding_model, "/^(us|us-gov|eu|apac|jp|au|ca|global)\\./", "")
+  bedrock_arn = "arn:${var.partition}:bedrock"
+  profile_arn = "${local.bedrock_arn}:${var.region}:${var.account_id}:inference-profile/${var.embedding_model}"
+  invoke_model = concat([{
+    Sid      = "Embed"
+    Effect   = "Allow"
+    Action   = ["bedrock:InvokeModel"]
+    Resource = [local.is_profile ? local.profile_arn : "${local.bedrock_arn}:${var.region}::foundation-model/${var.embedding_model}"]
+    }], [for base_model in local.is_profile ? [local.base_model] : [] : {
+    # A profile is allowed only together with the model in every region that it may choose; the condition keeps the
+    # wildcard to calls through this profile.
+    Sid       = "EmbedThroughTheProfile"
+    Effect    = "Allow"
+    Action    = ["bedrock:InvokeModel"]
+    Resource  = ["${local.bedrock_arn}:*::foundation-model/${base_model}", "${local.bedrock_arn}:::foundation-model/${base_model}"]
+    Condition = { StringEquals = { "bedrock:InferenceProfileArn" = local.profile_arn } }
+  }])
+
+  # By the last part of the endpoint's name, com.amazonaws.REGION.SERVICE.
+  by_service = {
+    sqs = [{
+      Sid      = "TakeJobs"
+      Effect   = "Allow"
+      Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+      Resource = [var.queue_arn]
+      }, {
+      Sid      = "DeadLetter"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = [var.dead_letter_queue_arn]
+    }]
+    dynamodb = [{
+      Sid      = "ReadAndWriteRecords"
+      Effect   = "Allow"
+      Action   = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"]
+      Resource = [var.table_arn]
+    }]
+    s3 = [{
+      Sid      = "ReadCatalogs"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["${var.bucket_arn}/${var.catalog_prefix}/*"]
+      }, {
+      # Without it S3 answers "forbidden" for what is not there. (A condition on the prefix would not count for that.)
+      Sid      = "TellNotThereFromForbidden"
+      Effect   = "Allow"
+      Action   = ["s3:ListBucket"]
+      Resource = [var.bucket_arn]
+      }, {
+      Sid      = "SpillLargeResults"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject"]
+      Resource = ["${var.bucket_arn}/results/*"]
+    }]
+    bedrock-runtime = local.invoke_model
+    logs = [{
+      Sid      = "Log"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = ["${var.log_group_arn}:*"]
+    }]
+    xray = [for tracing in var.tracing ? [true] : [] : {
+      # X-Ray has no resources to name.
+      Sid      = "Trace"
+      Effect   = "Allow"
+      Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+      Resource = ["*"]
+    }]
+  }
+
+  # Who signs what the worker calls itself is the execution role. Logs and traces are sent by Lambda's own agent on the
+  # instance, about whose principal AWS promises nothing: their endpoints are limited by resource and action only.
+  signed_by_the_role = ["sqs", "dynamodb", "s3", "bedrock-runtime"]
+  endpoint_policies = {
+    for service, statements in local.by_service : service => jsonencode({
+      Version = "2012-10-17"
+      Statement = [for statement in statements : merge(statement, { Principal = "*" }, {
+        for name, condition in {
+          Condition = merge(
+            try(statement.Condition, {}),
+            contains(local.signed_by_the_role, service) ? { ArnEquals = { "aws:PrincipalArn" = var.execution_role_arn } } : {},
+          )
+        } : name => condition if length(condition) > 0
+      })]
+    }) if length(statements) > 0
+  }
+}

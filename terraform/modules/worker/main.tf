@@ -1,0 +1,186 @@
+# The function, its published versions, the alias `live` that everything uses, and the event source mapping.
+#
+# Each apply that changes code or settings publishes a version; Lambda starts its environments, which load the catalog,
+# and only then does the alias move. A version whose environments cannot start fails the apply, and the alias stays.
+
+locals {
+  managed = var.compute == "managed_instances"
+  newest  = aws_lambda_function.this.version
+  live    = coalesce(var.live_version, local.newest)
+}
+
+resource "aws_iam_role" "execution" {
+  name                 = "${var.name}-execution"
+  description          = "What the worker of ${var.name} may do"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "execution" {
+  #checkov:skip=CKV_AWS_290:The two wildcards are X-Ray's and, in a VPC, those of network interfaces: AWS has no resources to name there. tests/permissions.tftest.hcl lets no other pass.
+  #checkov:skip=CKV_AWS_355:As above.
+  name = "worker"
+  role = aws_iam_role.execution.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [for statement in var.statements : jsondecode(statement)],
+      [for key_arn in var.encrypted ? [var.kms_key_arn] : [] : {
+        Sid      = "UseTheKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = [key_arn]
+      }],
+      # On Managed Instances the network interfaces are the operator's affair.
+      [for vpc_config in !local.managed ? var.vpc_config[*] : [] : {
+        Sid    = "AttachToTheVpc"
+        Effect = "Allow"
+        Action = [
+          "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource = ["*"]
+      }],
+    )
+  })
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_50:Tracing is Active unless variable tracing says otherwise.
+  #checkov:skip=CKV_AWS_115:Reserved concurrency does not exist on Managed Instances; execution environments, pollers and the mapping's maximum bound it instead.
+  #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations. Jobs come from SQS, and the worker moves what it cannot answer, with the reason.
+  #checkov:skip=CKV_AWS_117:On Managed Instances the capacity provider has the VPC.
+  #checkov:skip=CKV_AWS_173:No environment variable is a secret; with kms_mode other than aws_owned the key encrypts them.
+  #checkov:skip=CKV_AWS_272:Who may change the function may change a signing configuration as well; add one where releases are signed by others.
+  function_name    = var.name
+  description      = "nearline: search jobs from SQS, ranked results in DynamoDB"
+  role             = aws_iam_role.execution.arn
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = [var.architecture]
+  filename         = var.package_file
+  source_code_hash = filebase64sha256(var.package_file)
+  memory_size      = var.memory_mib
+  timeout          = var.timeout_seconds
+  publish          = true
+
+  kms_key_arn = var.encrypted ? var.kms_key_arn : null
+
+  environment {
+    variables = var.settings
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = var.log_group_name
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+
+  dynamic "capacity_provider_config" {
+    for_each = local.managed ? [var.capacity_provider_arn] : []
+    content {
+      lambda_managed_instances_capacity_provider_config {
+        capacity_provider_arn                     = capacity_provider_config.value
+        execution_environment_memory_gib_per_vcpu = var.memory_gib_per_vcpu
+        per_execution_environment_max_concurrency = var.max_concurrency
+      }
+    }
+  }
+
+  dynamic "vpc_config" {
+    for_each = local.managed ? [] : var.vpc_config[*]
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
+  # Publishing starts environments, and these read the catalog.
+  depends_on = [aws_iam_role_policy.execution]
+}
+
+# A new version has AWS's default of three environments until it is told otherwise: it is told before the alias moves,
+# and the old version keeps its numbers until after.
+resource "aws_lambda_function_scaling_config" "newest" {
+  count         = local.managed && var.execution_environments != null ? 1 : 0
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = local.newest
+  function_scaling_config {
+    min_execution_environments = var.execution_environments.min
+    max_execution_environments = var.execution_environments.max
+  }
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_lambda_function_scaling_config" "pinned" {
+  count         = local.managed && var.execution_environments != null && var.live_version != null ? 1 : 0
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = var.live_version
+  function_scaling_config {
+    min_execution_environments = var.execution_environments.min
+    max_execution_environments = var.execution_environments.max
+  }
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "What serves: the mapping and every caller use this name"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = local.live
+
+  dynamic "routing_config" {
+    for_each = var.newest_version_weight > 0 ? [var.newest_version_weight] : []
+    content {
+      additional_version_weights = { (local.newest) = routing_config.value }
+    }
+  }
+
+  depends_on = [aws_lambda_function_scaling_config.newest, aws_lambda_function_scaling_config.pinned]
+}
+
+resource "aws_lambda_event_source_mapping" "jobs" {
+  event_source_arn                   = var.queue_arn
+  function_name                      = aws_lambda_alias.live.arn
+  enabled                            = var.mapping_enabled
+  batch_size                         = var.batch_size
+  maximum_batching_window_in_seconds = var.batch_window_seconds
+  # Without it Lambda deletes the messages that failed.
+  function_response_types = ["ReportBatchItemFailures"]
+
+  dynamic "scaling_config" {
+    for_each = var.maximum_concurrency[*]
+    content {
+      maximum_concurrency = scaling_config.value
+    }
+  }
+
+  dynamic "provisioned_poller_config" {
+    for_each = var.provisioned_pollers[*]
+    content {
+      minimum_pollers = provisioned_poller_config.value.min
+      maximum_pollers = provisioned_poller_config.value.max
+    }
+  }
+
+  metrics_config {
+    metrics = ["EventCount"]
+  }
+
+  depends_on = [aws_iam_role_policy.execution]
+}
