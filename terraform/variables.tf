@@ -258,7 +258,7 @@ variable "bucket_name" {
 
   validation {
     condition     = var.bucket_name != null || length(var.name) + length(var.region) <= 49
-    error_message = "name and region are too long for the bucket's name NAME-ACCOUNT-REGION (63 characters): set bucket_name."
+    error_message = "bucket_name must be set: name and region are too long for NAME-ACCOUNT-REGION, which may have 63 characters."
   }
 }
 

@@ -9,7 +9,7 @@ locals {
   private = contains(["vpc_endpoints", "nat"], var.mode)
   public  = contains(["nat", "public"], var.mode)
 
-  zones     = local.create ? slice(coalesce(var.zones, data.aws_availability_zones.available[0].names), 0, var.zone_count) : []
+  zones     = local.create ? slice(var.zones != null ? var.zones : data.aws_availability_zones.available[0].names, 0, var.zone_count) : []
   by_zone   = { for index, zone in local.zones : zone => index }
   nat_zones = var.mode != "nat" ? [] : var.nat_gateways == "one" ? slice(local.zones, 0, 1) : local.zones
 
