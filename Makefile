@@ -1,6 +1,13 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-arm64 check examples docs build bench compare
+.PHONY: help demo up test test-arm64 test-terraform test-package check examples docs build bench compare \
+	package seed deploy invoke load logs prune-versions destroy
+
+ARCH ?= arm64
+VENVS := $(or $(CARGO_TARGET_DIR),target)
+COMPARE_VENV := $(VENVS)/compare-venv
+CHECKOV_VENV := $(VENVS)/checkov-venv
+PACKAGE_VENV := $(VENVS)/package-venv
 
 help:      ## list the verbs
 	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -18,6 +25,21 @@ test:  ## pass all tests (the stand-ins are installed and started by the tests t
 
 test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
 	search/arm64.sh
+
+# Apart from the working folder of a deployment, with its state.
+test-terraform: export TF_DATA_DIR := $(abspath $(VENVS))/terraform
+test-terraform: $(CHECKOV_VENV)/complete $(PACKAGE_VENV)/complete  ## pass the tests of terraform/ and of the scripts that deploy (no account needed)
+	terraform fmt -check -diff -recursive terraform
+	terraform -chdir=terraform init -backend=false -input=false
+	terraform -chdir=terraform validate
+	terraform -chdir=terraform test
+	python3 terraform/tests/refusals.py
+	$(CHECKOV_VENV)/bin/checkov --directory terraform --framework terraform --quiet --compact --skip-download
+	python3 -m unittest terraform/tests/operate_test.py
+	cd package && $(abspath $(PACKAGE_VENV))/bin/python -m unittest package_test.py
+
+test-package: package  ## run the executable of the zip on the stand-ins: one job in, one record out (under qemu if it is foreign)
+	package/try.sh $(ARCH)
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
@@ -37,16 +59,44 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
 
+package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda; ARCH=arm64 (the default) or x86_64
+	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
+
+seed:  ## embed CATALOG=examples/catalog.csv through Bedrock and publish it; the first time, make the bucket for it
+	cargo build --workspace --locked
+	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv)
+
+deploy: package  ## build, show the plan, and apply it once somebody says yes
+	terraform -chdir=terraform init -input=false
+	terraform -chdir=terraform apply
+
+invoke:  ## ask the function itself: JOB='{"request_id":"a","query":"hiking boots"}'
+	python3 terraform/operate.py invoke '$(JOB)'
+
+load: build  ## sustained traffic, and an account of every job: ARGS='--rps 50 --duration 5m'
+	python3 terraform/operate.py load $(or $(ARGS),--rps 20 --duration 1m)
+
+logs:  ## follow the worker's log
+	python3 terraform/operate.py logs
+
+prune-versions:  ## delete published versions that nothing needs any more; ARGS='--keep 0' for the one to go back to as well
+	python3 terraform/operate.py prune-versions $(ARGS)
+
+destroy:  ## destroy the deployment, its data too, and wait until its instances are gone
+	python3 terraform/operate.py destroy
+
 bench:  ## time the search, by the shape of the question (criterion, about 2 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
-
-COMPARE_VENV := $(or $(CARGO_TARGET_DIR),target)/compare-venv
 
 compare: $(COMPARE_VENV)/complete  ## run FAISS, NumPy, USearch and NumKong on the same vectors in turn; ARGS="--help"
 	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
 
+# Virtual environments, each with what its list pins.
 $(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
-	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make compare needs Python 3.11 or newer")'
-	python3 -m venv --clear $(COMPARE_VENV)
-	$(COMPARE_VENV)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement $<
+$(CHECKOV_VENV)/complete: terraform/tests/requirements.txt
+$(PACKAGE_VENV)/complete: package/requirements.txt
+%-venv/complete:
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer as python3")'
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement $<
 	touch $@

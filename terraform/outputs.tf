@@ -88,6 +88,16 @@ output "interface_endpoints" {
   value       = module.network.interface_endpoints
 }
 
+output "deletion_protection" {
+  description = "Whether the table, and a bucket that is not empty, refuse to be destroyed."
+  value       = var.deletion_protection
+}
+
+output "own_capacity_provider" {
+  description = "Whether the capacity provider, and its instances, end with this deployment."
+  value       = local.managed && var.capacity_provider_arn == null
+}
+
 output "settings" {
   description = "The environment for nearline and loadgen on the command line, one NAME=value a line."
   value       = join("\n", [for name, value in merge({ AWS_REGION = var.region }, local.shared_settings) : "${name}=${value}"])

@@ -133,12 +133,14 @@ def refusals(given: dict) -> list[tuple[str, str]]:
         command = ["terraform", "plan", "-json", "-input=false", "-lock=false", f"-var-file={values.name}"]
         lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     found = []
-    for line in map(json.loads, lines):
-        diagnostic = line.get("diagnostic", {})
+    diagnostics = [line["diagnostic"] for line in map(json.loads, lines) if "diagnostic" in line]
+    for diagnostic in diagnostics:
         if diagnostic.get("summary") == "Invalid value for variable":
             detail = " ".join(diagnostic["detail"].split())
             # Whose it is stands in the code that Terraform quotes, and every message of ours begins with it.
             found.append((detail.split()[0], detail))
+    if not found:
+        sys.exit(f"terraform plan refused none of {list(given)}: {diagnostics}")
     return found
 
 

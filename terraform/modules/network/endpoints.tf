@@ -1,6 +1,7 @@
 # Endpoints, and the security groups on both sides of them.
 
 resource "aws_security_group" "worker" {
+  #checkov:skip=CKV2_AWS_5:The capacity provider, or the function, is given it through output security_group_ids.
   count       = local.create ? 1 : 0
   name        = "${var.name}-worker"
   description = "Instances that run the worker: nothing in, TLS out to AWS"

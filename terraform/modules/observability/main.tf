@@ -7,8 +7,6 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "worker" {
-  #checkov:skip=CKV_AWS_338:What has to be kept longer than variable log_retention_days says is in the records and the queues. The default is 30 days.
-  #checkov:skip=CKV_AWS_158:Encrypted by CloudWatch's own key, or with kms_mode other than aws_owned by that one. No query text is logged above debug.
   name              = var.log_group_name
   retention_in_days = var.log_retention_days
   kms_key_id        = var.encrypted ? var.kms_key_arn : null
@@ -29,8 +27,8 @@ resource "aws_cloudwatch_log_metric_filter" "worker" {
   }
 }
 
+# Without a key of ours the topic is not encrypted: AWS's own key for SNS does not let CloudWatch alarms publish.
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:Encrypted by the key of kms_mode; AWS's own key for SNS cannot be used by CloudWatch alarms.
   count             = length(var.alarm_emails) > 0 ? 1 : 0
   name              = "${var.name}-alarms"
   kms_master_key_id = var.encrypted ? var.kms_key_arn : null

@@ -25,8 +25,6 @@ resource "aws_iam_role" "execution" {
 }
 
 resource "aws_iam_role_policy" "execution" {
-  #checkov:skip=CKV_AWS_290:The two wildcards are X-Ray's and, in a VPC, those of network interfaces: AWS has no resources to name there. tests/permissions.tftest.hcl lets no other pass.
-  #checkov:skip=CKV_AWS_355:As above.
   name = "worker"
   role = aws_iam_role.execution.id
   policy = jsonencode({
@@ -54,11 +52,8 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_50:Tracing is Active unless variable tracing says otherwise.
-  #checkov:skip=CKV_AWS_115:Reserved concurrency does not exist on Managed Instances; execution environments, pollers and the mapping's maximum bound it instead.
+  #checkov:skip=CKV_AWS_115:There is no reserved concurrency on Managed Instances; execution environments, pollers and the mapping's maximum bound it instead.
   #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations. Jobs come from SQS, and the worker moves what it cannot answer, with the reason.
-  #checkov:skip=CKV_AWS_117:On Managed Instances the capacity provider has the VPC.
-  #checkov:skip=CKV_AWS_173:No environment variable is a secret; with kms_mode other than aws_owned the key encrypts them.
   #checkov:skip=CKV_AWS_272:Who may change the function may change a signing configuration as well; add one where releases are signed by others.
   function_name    = var.name
   description      = "nearline: search jobs from SQS, ranked results in DynamoDB"

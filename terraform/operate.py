@@ -1,0 +1,207 @@
+"""What `make` does with a deployment, found by Terraform's outputs.
+
+  operate.py seed CATALOG.csv     embed a catalog and publish it; the first time, make the bucket for it
+  operate.py invoke JOB           ask the function itself, without the queue
+  operate.py load [OPTIONS]       sustained traffic by loadgen, with an account of every job
+  operate.py logs                 follow the log
+  operate.py prune-versions       delete published versions that nothing needs any more
+  operate.py destroy              destroy the deployment, and wait until its instances are gone
+
+Needs terraform, the AWS CLI (version 2) for all but seed and load, and credentials as they find them.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BINARIES = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
+# AWS takes one write a second on a capacity provider and its functions' versions.
+SECONDS_BETWEEN_WRITES = 1.0
+
+
+class Fault(Exception):
+    """What went wrong and what to do, for people."""
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def confirmed(question: str, yes: bool) -> None:
+    """Raises unless the answer is y, or --yes was given."""
+    if not yes and input(f"{question} [y/N] ").strip().lower() != "y":
+        raise Fault("nothing is done")
+
+
+def run(*command: str, environment: dict | None = None) -> None:
+    """Runs a command that talks to the terminal itself."""
+    if subprocess.run(command, env=os.environ | (environment or {})).returncode != 0:
+        raise Fault(f"{' '.join(command[:3])} ... failed: its messages stand above")
+
+
+def aws(*arguments: str, region: str) -> dict:
+    """The answer of a call by the AWS CLI; all of its pages."""
+    command = ["aws", *arguments, "--region", region, "--output", "json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Fault("this needs the AWS CLI, version 2, as `aws`") from None
+    if done.returncode != 0:
+        raise Fault(f"aws {' '.join(arguments[:2])}: {done.stderr.strip()}")
+    return json.loads(done.stdout or "{}")
+
+
+class Deployment:
+    """Outputs of the state that `make deploy` wrote."""
+
+    def __init__(self) -> None:
+        done = subprocess.run(["terraform", f"-chdir={HERE}", "output", "-json"], capture_output=True, text=True)
+        outputs = json.loads(done.stdout or "{}") if done.returncode == 0 else {}
+        self.outputs = {name: output["value"] for name, output in outputs.items()}
+
+    def __getitem__(self, name: str):
+        if name not in self.outputs:
+            raise Fault(f"terraform's state has no output `{name}`: run `make deploy` first")
+        return self.outputs[name]
+
+    def settings(self) -> dict:
+        """The environment for nearline, loadgen and the AWS CLI."""
+        return dict(line.split("=", 1) for line in self["settings"].splitlines())
+
+    def region(self) -> str:
+        return self.settings()["AWS_REGION"]
+
+
+def seed(arguments: argparse.Namespace) -> None:
+    deployment = Deployment()
+    if "settings" not in deployment.outputs:
+        say("There is no bucket yet: bucket, table and queues come first, and the worker once there is a catalog.")
+        run("terraform", f"-chdir={HERE}", "init", "-input=false")
+        run("terraform", f"-chdir={HERE}", "apply", "-target=module.storage", "-target=module.queue")
+        deployment = Deployment()
+    settings = deployment.settings()
+    nearline, artifact = BINARIES / "debug" / "nearline", HERE.parent / "dist" / "catalog.arrow"
+    artifact.parent.mkdir(exist_ok=True)
+    run(str(nearline), "catalog", "build", "--input", arguments.catalog, "--output", str(artifact), environment=settings)
+    run(str(nearline), "catalog", "publish", str(artifact), "--to", settings["NEARLINE_CATALOG"], environment=settings)
+
+
+def invoke(arguments: argparse.Namespace) -> None:
+    deployment = Deployment()
+    answer = HERE.parent / "dist" / "answer.json"
+    answer.parent.mkdir(exist_ok=True)
+    called = aws("lambda", "invoke", "--function-name", deployment["alias_arn"], "--cli-binary-format", "raw-in-base64-out",
+                 "--payload", arguments.job, str(answer), region=deployment.region())  # fmt: skip
+    print(answer.read_text().strip())
+    if "FunctionError" in called:
+        raise Fault(f"the function answered with an error ({called['FunctionError']}): it stands above")
+
+
+def load(arguments: argparse.Namespace) -> None:
+    run(str(BINARIES / "release" / "loadgen"), *arguments.options, environment=Deployment().settings())
+
+
+def logs(_: argparse.Namespace) -> None:
+    deployment = Deployment()
+    run("aws", "logs", "tail", deployment["log_group"], "--follow", "--format", "short", "--region", deployment.region())
+
+
+def doomed_versions(versions: list[int], aliases: list[dict], keep: int) -> list[int]:
+    """Versions that no alias names, that are not the newest, and not among the `keep` before the one that serves."""
+    served = {int(alias["FunctionVersion"]) for alias in aliases}
+    for alias in aliases:
+        served |= {int(version) for version in alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
+    if not versions or not served:
+        raise Fault("there is no published version behind an alias: nothing is deleted")
+    older = sorted(version for version in versions if version < min(served))
+    needed = served | {max(versions)} | set(older[len(older) - keep :] if keep else [])
+    return sorted(set(versions) - needed)
+
+
+def prune_versions(arguments: argparse.Namespace) -> None:
+    deployment = Deployment()
+    function, region = deployment["function_name"], deployment.region()
+    listed = aws("lambda", "list-versions-by-function", "--function-name", function, region=region)["Versions"]
+    # $LATEST and $LATEST.PUBLISHED are not among those that can be deleted.
+    versions = [int(version["Version"]) for version in listed if version["Version"].isdigit()]
+    aliases = aws("lambda", "list-aliases", "--function-name", function, region=region)["Aliases"]
+    doomed = doomed_versions(versions, aliases, arguments.keep)
+    say(f"{function} has {len(versions)} published versions of the 100 that a capacity provider holds: {versions}")
+    if not doomed:
+        say("none can go")
+        return
+    confirmed(f"delete {doomed}? Each keeps a baseline of environments running and billed.", arguments.yes)
+    for version in doomed:
+        aws("lambda", "delete-function", "--function-name", function, "--qualifier", str(version), region=region)
+        say(f"deleted version {version}")
+        time.sleep(SECONDS_BETWEEN_WRITES)
+
+
+def instances(provider: str, region: str) -> list[str]:
+    """Instances of a capacity provider. They are hidden from whoever does not ask for managed ones."""
+    found = aws("ec2", "describe-instances", "--include-managed-resources", "--filters",
+                f"Name=tag:aws:lambda:capacity-provider,Values={provider},*:{provider}",
+                "Name=instance-state-name,Values=pending,running,stopping,shutting-down", region=region)  # fmt: skip
+    return [instance["InstanceId"] for reservation in found["Reservations"] for instance in reservation["Instances"]]
+
+
+def destroy(arguments: argparse.Namespace) -> None:
+    deployment = Deployment()
+    if deployment["deletion_protection"]:
+        raise Fault("the deployment is protected: set deletion_protection = false in terraform.tfvars and run `make deploy`. "
+                    "After that, destroying it takes records and catalogs with it")  # fmt: skip
+    region = deployment.region()
+    provider = deployment["capacity_provider"] if deployment["own_capacity_provider"] else None
+    if provider:
+        instances(provider, region)  # whoever may not look should know before there is nothing left to look by
+    run("terraform", f"-chdir={HERE}", "destroy")
+    if not provider:
+        return
+    end = time.monotonic() + arguments.wait_seconds
+    while left := instances(provider, region):
+        if time.monotonic() > end:
+            raise Fault(f"instances of {provider} are still there, and cost: {', '.join(left)}. Only Lambda can end them: "
+                        "see what the console says of the capacity provider, and if it is gone, ask AWS")  # fmt: skip
+        say(f"waiting for Lambda to end {', '.join(left)}")
+        time.sleep(min(10, max(0.1, arguments.wait_seconds / 60)))
+    say(f"no instance of {provider} is left")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("seed")
+    command.add_argument("catalog", help="CSV with product_id,category,text[,title][,embedding]")
+    command.set_defaults(run=seed)
+    command = commands.add_parser("invoke")
+    command.add_argument("job", help="the job as JSON")
+    command.set_defaults(run=invoke)
+    commands.add_parser("load").set_defaults(run=load)
+    commands.add_parser("logs").set_defaults(run=logs)
+    command = commands.add_parser("prune-versions")
+    command.add_argument("--keep", type=int, default=1, help="versions before the one that serves to keep, to go back to (1)")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    command.set_defaults(run=prune_versions)
+    command = commands.add_parser("destroy")
+    command.add_argument("--wait-seconds", type=float, default=900, help="how long to wait for the instances (900)")
+    command.set_defaults(run=destroy)
+    # Only `load` has options that are not its own.
+    arguments, options = parser.parse_known_args()
+    arguments.options = options
+    if arguments.options and arguments.run is not load:
+        parser.error(f"unknown: {' '.join(arguments.options)}")
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Fault as fault:
+        sys.exit(f"operate: {fault}")
+    except KeyboardInterrupt:
+        sys.exit(130)
