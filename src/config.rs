@@ -408,6 +408,18 @@ mod tests {
     }
 
     #[test]
+    fn terraform_sets_settings_that_exist() {
+        let main = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/terraform/main.tf")).unwrap();
+        let set: Vec<&str> =
+            main.lines().filter_map(|line| line.trim().split_once(" = ")).map(|(name, _)| name.trim()).collect();
+        let set: Vec<&str> = set.into_iter().filter(|name| name.starts_with("NEARLINE_")).collect();
+        assert!(set.len() >= 14, "{set:?}");
+        for name in set {
+            assert!(SETTINGS.iter().any(|setting| setting.name == name), "{name}");
+        }
+    }
+
+    #[test]
     fn the_documented_settings_are_these() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
         let documented = std::fs::read_to_string(path).unwrap();

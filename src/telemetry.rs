@@ -232,6 +232,14 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_is_documented() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+        for metric in METRICS {
+            assert!(page.contains(&format!("`{}`", metric.name)), "{}", metric.name);
+        }
+    }
+
+    #[test]
     fn a_filter_is_a_level_or_names_modules() {
         for filter in ["info", "off", "nearline=debug", "warn,nearline::embed=trace"] {
             assert!(check_filter(filter), "{filter}");

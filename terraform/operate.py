@@ -115,7 +115,8 @@ def doomed_versions(versions: list[int], aliases: list[dict], keep: int) -> list
     """Versions that no alias names, that are not the newest, and not among the `keep` before the one that serves."""
     served = {int(alias["FunctionVersion"]) for alias in aliases}
     for alias in aliases:
-        served |= {int(version) for version in alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
+        weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        served |= {int(version) for version in weights}
     if not versions or not served:
         raise Fault("there is no published version behind an alias: nothing is deleted")
     older = sorted(version for version in versions if version < min(served))
