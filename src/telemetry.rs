@@ -99,7 +99,8 @@ pub fn metric_filters() -> String {
         let (pattern, value) = match source {
             Source::Batch(field) => (is("message", BATCH), format!("$.{field}")),
             Source::Messages(messages) => {
-                let each: Vec<String> = messages.iter().map(|message| format!("({})", is("message", message))).collect();
+                let each: Vec<String> =
+                    messages.iter().map(|message| format!("({})", is("message", message))).collect();
                 (each.join(" || "), "1".into())
             }
             Source::Level(level) => (is("level", level), "1".into()),
@@ -196,7 +197,8 @@ mod tests {
     fn logged(work: impl FnOnce()) -> Value {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, work);
         let bytes = lines.0.lock().unwrap();
         serde_json::from_slice(&bytes).unwrap()
