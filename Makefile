@@ -3,7 +3,8 @@
 .PHONY: help demo up test test-arm64 test-terraform test-package check examples docs build bench compare \
 	package seed deploy invoke load logs prune-versions destroy
 
-ARCH ?= arm64
+# The architecture that is deployed, unless another is asked for.
+ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
 VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
@@ -59,19 +60,20 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
 
-package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda; ARCH=arm64 (the default) or x86_64
+package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
 	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
 
 seed:  ## embed CATALOG=examples/catalog.csv through Bedrock and publish it; the first time, make the bucket for it
 	cargo build --workspace --locked
-	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv)
+	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv) $(ARGS)
 
 deploy: package  ## build, show the plan, and apply it once somebody says yes
 	terraform -chdir=terraform init -input=false
 	terraform -chdir=terraform apply
 
+invoke: export JOB := $(value JOB)
 invoke:  ## ask the function itself: JOB='{"request_id":"a","query":"hiking boots"}'
-	python3 terraform/operate.py invoke '$(JOB)'
+	python3 terraform/operate.py invoke
 
 load: build  ## sustained traffic, and an account of every job: ARGS='--rps 50 --duration 5m'
 	python3 terraform/operate.py load $(or $(ARGS),--rps 20 --duration 1m)

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,8 @@ def build(arch: str) -> Path:
     cargo_home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     # Panics name their source files: without these the paths of this machine would be in the executable.
     remapped = {cargo_home / "registry" / "src": "registry", ROOT: "nearline"}
+    if ROOT not in folder.resolve().parents:
+        remapped[folder.resolve()] = "nearline/target/package"  # where build scripts write
     flags = [f"--remap-path-prefix={path}={name}" for path, name in remapped.items()]
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -75,21 +78,23 @@ def build(arch: str) -> Path:
 
 
 def inspect(executable: bytes) -> dict:
-    """Architecture, newest glibc that it asks for, and whether symbols are left."""
+    """Architecture, newest glibc that it asks for, features of glibc that have no number, and whether symbols are left."""
     elf = ELFFile(io.BytesIO(executable))
-    versions = [
-        tuple(int(part) for part in auxiliary.name.removeprefix("GLIBC_").split("."))
+    needed = {
+        auxiliary.name.removeprefix("GLIBC_")
         for section in elf.iter_sections()
         if isinstance(section, GNUVerNeedSection)
         for _, auxiliaries in section.iter_versions()
         for auxiliary in auxiliaries
         if auxiliary.name.startswith("GLIBC_")
-    ]
+    }
+    numbered = {name for name in needed if re.fullmatch(r"[0-9.]+", name)}
     names = [section.name for section in elf.iter_sections()]
     arch = next((arch for arch, (_, machine) in ARCHITECTURES.items() if machine == elf["e_machine"]), elf["e_machine"])
     return {
         "arch": arch,
-        "glibc": max(versions, default=(0, 0)),
+        "glibc": max((tuple(int(part) for part in name.split(".")) for name in numbered), default=None),
+        "features": sorted(needed - numbered),
         "symbols": sorted(name for name in names if name == ".symtab" or name.startswith(".debug")),
     }
 
@@ -99,6 +104,11 @@ def check(executable: bytes, arch: str) -> dict:
     found = inspect(executable)
     if found["arch"] != arch:
         raise Fault(f"the executable is for {found['arch']}, not for {arch}")
+    if found["glibc"] is None:
+        raise Fault("the executable does not say which glibc it needs: it is no dynamically linked program for Linux with glibc")
+    if found["features"]:
+        # GLIBC_ABI_DT_RELR, for one, came with 2.36.
+        raise Fault(f"the executable needs what only a newer glibc has: {', '.join(found['features'])}")
     if found["glibc"] > GLIBC_NEWEST:
         wanted, newest = (".".join(map(str, version)) for version in (found["glibc"], GLIBC_NEWEST))
         raise Fault(f"the executable needs glibc {wanted}, and Amazon Linux 2023 has {newest}: link it with cargo-lambda's Zig")

@@ -38,10 +38,13 @@ class Check(unittest.TestCase):
         with mock.patch.object(package, "GLIBC_NEWEST", (2, 1)), self.assertRaisesRegex(package.Fault, r"needs glibc 2\.\d+, and .* has 2\.1:"):
             package.check(executable("-s"), NATIVE["arch"])
 
-    def test_versions_are_compared_as_numbers(self):
-        self.assertGreater((2, 34), (2, 4))
-        with mock.patch.object(package, "inspect", return_value={"arch": "arm64", "glibc": (2, 4), "symbols": []}):
-            package.check(b"", "arm64")
+    def test_what_does_not_say_is_refused(self):
+        with self.assertRaisesRegex(package.Fault, "does not say which glibc"):
+            package.check(executable("-s", "-static"), NATIVE["arch"])
+
+    def test_a_feature_of_a_newer_glibc_is_named(self):
+        with self.assertRaisesRegex(package.Fault, "only a newer glibc has: ABI_DT_RELR"):
+            package.check(executable("-s", "-Wl,-z,pack-relative-relocs", "-pie"), NATIVE["arch"])
 
     def test_symbols_are_named(self):
         with mock.patch.object(package, "GLIBC_NEWEST", (9, 9)), self.assertRaisesRegex(package.Fault, r"not stripped: it has .*\.symtab"):

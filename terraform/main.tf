@@ -4,13 +4,22 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  account_id     = data.aws_caller_identity.current.account_id
-  partition      = data.aws_partition.current.partition
-  managed        = var.compute == "managed_instances"
-  vcpus          = local.managed ? var.memory_mib / 1024 / var.memory_gib_per_vcpu : null
-  concurrency    = coalesce(var.max_concurrency, local.managed ? 8 * local.vcpus : 1)
-  visibility     = coalesce(var.visibility_timeout_seconds, 6 * var.timeout_seconds)
-  bucket_name    = coalesce(var.bucket_name, "${var.name}-${local.account_id}-${var.region}")
+  account_id  = data.aws_caller_identity.current.account_id
+  partition   = data.aws_partition.current.partition
+  managed     = var.compute == "managed_instances"
+  vcpus       = local.managed ? var.memory_mib / 1024 / var.memory_gib_per_vcpu : null
+  concurrency = coalesce(var.max_concurrency, local.managed ? 8 * local.vcpus : 1)
+  visibility  = coalesce(var.visibility_timeout_seconds, 6 * var.timeout_seconds)
+  bucket_name = coalesce(var.bucket_name, "${var.name}-${local.account_id}-${var.region}")
+  # In which subnets instances run: the same for endpoints and NAT gateways.
+  network_key = var.networking_mode == "existing" ? jsonencode([var.existing_subnet_ids, var.existing_security_group_ids]) : jsonencode([
+    var.networking_mode == "public", var.vpc_cidr, var.availability_zones, var.availability_zone_count,
+  ])
+  # What the instances can serve at most; more would only be throttled, and count as attempts of the jobs.
+  most_invocations = local.managed ? min(var.execution_environments.max, var.capacity_provider_arn != null ? 15000 : floor(var.max_vcpu_count / local.vcpus)) * local.concurrency : null
+  mapping_maximum_concurrency = var.mapping_maximum_concurrency != null || var.provisioned_pollers != null || !local.managed ? var.mapping_maximum_concurrency : (
+    max(2, min(1000, local.most_invocations))
+  )
   log_group_name = "/aws/lambda/${var.name}"
   # Where the group will be: the key's policy names it before it is there.
   log_group_arn = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${local.log_group_name}"
@@ -40,13 +49,16 @@ locals {
 }
 
 module "encryption" {
-  source        = "./modules/encryption"
-  name          = var.name
-  mode          = var.kms_mode
-  partition     = local.partition
-  region        = var.region
-  account_id    = local.account_id
-  log_group_arn = local.log_group_arn
+  source     = "./modules/encryption"
+  name       = var.name
+  mode       = var.kms_mode
+  partition  = local.partition
+  region     = var.region
+  account_id = local.account_id
+  log_group_arns = [
+    local.log_group_arn,
+    "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:/aws/lambda/capacity-provider/${var.name}-*",
+  ]
   producer_arns = var.producer_arns
 }
 
@@ -87,9 +99,9 @@ module "permissions" {
   dead_letter_queue_arn = module.queue.dead_letter_arn
   table_arn             = module.storage.table_arn
   bucket_arn            = module.storage.bucket_arn
-  catalog_prefix        = var.catalog_prefix
+  catalog_prefixes      = distinct(concat([var.catalog_prefix], var.also_catalog_prefixes))
   log_group_arn         = local.log_group_arn
-  embedding_model       = var.embedding_model
+  embedding_models      = distinct(concat([var.embedding_model], var.also_embedding_models))
   tracing               = var.tracing
 }
 
@@ -116,6 +128,9 @@ module "capacity_provider" {
   count                    = local.managed ? 1 : 0
   name                     = var.name
   existing_arn             = var.capacity_provider_arn
+  network_key              = local.network_key
+  key_mode                 = var.kms_mode
+  log_retention_days       = var.log_retention_days
   partition                = local.partition
   account_id               = local.account_id
   permissions_boundary_arn = var.permissions_boundary_arn
@@ -145,6 +160,7 @@ module "worker" {
   }
   architecture           = var.architecture
   package_file           = local.package_file
+  release                = var.release
   memory_mib             = var.memory_mib
   memory_gib_per_vcpu    = var.memory_gib_per_vcpu
   max_concurrency        = local.concurrency
@@ -162,7 +178,7 @@ module "worker" {
   mapping_enabled        = var.mapping_enabled
   batch_size             = var.batch_size
   batch_window_seconds   = var.batch_window_seconds
-  maximum_concurrency    = var.mapping_maximum_concurrency
+  maximum_concurrency    = local.mapping_maximum_concurrency
   provisioned_pollers    = var.provisioned_pollers
 }
 
@@ -178,8 +194,8 @@ module "observability" {
   alarm_emails           = var.alarm_emails
   alarm_topic_arns       = var.alarm_topic_arns
   capacity_provider_name = local.managed ? module.capacity_provider[0].name : null
-  # Auto scaling keeps room for twice the traffic and names no target.
-  capacity_cpu_percent   = var.scaling_mode == "Manual" ? var.target_cpu_percent : 80
+  # Manual scaling hovers around its target; Auto names none, and keeps room for twice the traffic.
+  capacity_cpu_percent   = var.scaling_mode == "Manual" ? min(95, var.target_cpu_percent + 10) : 80
   max_concurrency        = local.concurrency
   oldest_message_seconds = var.oldest_message_seconds
   function_name          = module.worker.function_name

@@ -1,7 +1,7 @@
 """What `make` does with a deployment, found by Terraform's outputs.
 
-  operate.py seed CATALOG.csv     embed a catalog and publish it; the first time, make the bucket for it
-  operate.py invoke JOB           ask the function itself, without the queue
+  operate.py seed CATALOG.csv     embed a catalog and publish it; the first time, and with --prepare, apply the bucket first
+  operate.py invoke [JOB]         ask the function itself, without the queue; the job as JSON, or in $JOB
   operate.py load [OPTIONS]       sustained traffic by loadgen, with an account of every job
   operate.py logs                 follow the log
   operate.py prune-versions       delete published versions that nothing needs any more
@@ -40,17 +40,24 @@ def confirmed(question: str, yes: bool) -> None:
 
 def run(*command: str, environment: dict | None = None) -> None:
     """Runs a command that talks to the terminal itself."""
-    if subprocess.run(command, env=os.environ | (environment or {})).returncode != 0:
+    if start(command, env=os.environ | (environment or {})).returncode != 0:
         raise Fault(f"{' '.join(command[:3])} ... failed: its messages stand above")
+
+
+def start(command, **options) -> subprocess.CompletedProcess:
+    """Runs a command to its end."""
+    try:
+        return subprocess.run(command, **options)
+    except FileNotFoundError:
+        needed = {"aws": "the AWS CLI, version 2", "terraform": "Terraform"}.get(command[0], "`make build`")
+        raise Fault(f"there is no `{command[0]}`: this needs {needed}") from None
 
 
 def aws(*arguments: str, region: str) -> dict:
     """The answer of a call by the AWS CLI; all of its pages."""
     command = ["aws", *arguments, "--region", region, "--output", "json"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise Fault("this needs the AWS CLI, version 2, as `aws`") from None
+    # A call that takes long is no call that failed: asked again, it would be a second invocation.
+    done = start(command, capture_output=True, text=True, env=os.environ | {"AWS_MAX_ATTEMPTS": "1"})
     if done.returncode != 0:
         raise Fault(f"aws {' '.join(arguments[:2])}: {done.stderr.strip()}")
     return json.loads(done.stdout or "{}")
@@ -60,9 +67,10 @@ class Deployment:
     """Outputs of the state that `make deploy` wrote."""
 
     def __init__(self) -> None:
-        done = subprocess.run(["terraform", f"-chdir={HERE}", "output", "-json"], capture_output=True, text=True)
-        outputs = json.loads(done.stdout or "{}") if done.returncode == 0 else {}
-        self.outputs = {name: output["value"] for name, output in outputs.items()}
+        done = start(["terraform", f"-chdir={HERE}", "output", "-json"], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Fault(f"terraform cannot tell what is deployed: {done.stderr.strip()}")
+        self.outputs = {name: output["value"] for name, output in json.loads(done.stdout).items()}
 
     def __getitem__(self, name: str):
         if name not in self.outputs:
@@ -79,8 +87,8 @@ class Deployment:
 
 def seed(arguments: argparse.Namespace) -> None:
     deployment = Deployment()
-    if "settings" not in deployment.outputs:
-        say("There is no bucket yet: bucket, table and queues come first, and the worker once there is a catalog.")
+    if arguments.prepare or "settings" not in deployment.outputs:
+        say("Bucket, table and queues come first, and the worker once there is a catalog for it.")
         run("terraform", f"-chdir={HERE}", "init", "-input=false")
         run("terraform", f"-chdir={HERE}", "apply", "-target=module.storage", "-target=module.queue")
         deployment = Deployment()
@@ -93,10 +101,13 @@ def seed(arguments: argparse.Namespace) -> None:
 
 def invoke(arguments: argparse.Namespace) -> None:
     deployment = Deployment()
+    job = arguments.job or os.environ.get("JOB")
+    if not job:
+        raise Fault("""which job? make invoke JOB='{"request_id":"a","query":"hiking boots"}'""")
     answer = HERE.parent / "dist" / "answer.json"
     answer.parent.mkdir(exist_ok=True)
     called = aws("lambda", "invoke", "--function-name", deployment["alias_arn"], "--cli-binary-format", "raw-in-base64-out",
-                 "--payload", arguments.job, str(answer), region=deployment.region())  # fmt: skip
+                 "--cli-read-timeout", "0", "--payload", job, str(answer), region=deployment.region())  # fmt: skip
     print(answer.read_text().strip())
     if "FunctionError" in called:
         raise Fault(f"the function answered with an error ({called['FunctionError']}): it stands above")
@@ -153,11 +164,12 @@ def instances(provider: str, region: str) -> list[str]:
 
 def destroy(arguments: argparse.Namespace) -> None:
     deployment = Deployment()
-    if deployment["deletion_protection"]:
+    # After `make seed` alone there are no such outputs; the table then protects itself.
+    if deployment.outputs.get("deletion_protection"):
         raise Fault("the deployment is protected: set deletion_protection = false in terraform.tfvars and run `make deploy`. "
                     "After that, destroying it takes records and catalogs with it")  # fmt: skip
     region = deployment.region()
-    provider = deployment["capacity_provider"] if deployment["own_capacity_provider"] else None
+    provider = deployment["capacity_provider"] if deployment.outputs.get("own_capacity_provider") else None
     if provider:
         instances(provider, region)  # whoever may not look should know before there is nothing left to look by
     run("terraform", f"-chdir={HERE}", "destroy")
@@ -178,9 +190,10 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("seed")
     command.add_argument("catalog", help="CSV with product_id,category,text[,title][,embedding]")
+    command.add_argument("--prepare", action="store_true", help="after another model or prefix was set: let these outputs follow")
     command.set_defaults(run=seed)
     command = commands.add_parser("invoke")
-    command.add_argument("job", help="the job as JSON")
+    command.add_argument("job", nargs="?", help="the job as JSON; otherwise $JOB")
     command.set_defaults(run=invoke)
     commands.add_parser("load").set_defaults(run=load)
     commands.add_parser("logs").set_defaults(run=logs)

@@ -19,7 +19,7 @@ variable "region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be the name of an AWS region, such as us-east-1."
   }
 }
@@ -161,8 +161,8 @@ variable "existing_subnet_ids" {
   }
 
   validation {
-    condition     = alltrue([for id in var.existing_subnet_ids : startswith(id, "subnet-")])
-    error_message = "existing_subnet_ids must be ids of subnets: subnet-...."
+    condition     = length(var.existing_subnet_ids) <= 16 && alltrue([for id in var.existing_subnet_ids : startswith(id, "subnet-")])
+    error_message = "existing_subnet_ids must be at most 16 ids of subnets: subnet-...."
   }
 }
 
@@ -183,15 +183,15 @@ variable "existing_security_group_ids" {
   }
 
   validation {
-    condition     = alltrue([for id in var.existing_security_group_ids : startswith(id, "sg-")])
-    error_message = "existing_security_group_ids must be ids of security groups: sg-...."
+    condition     = length(var.existing_security_group_ids) <= 5 && alltrue([for id in var.existing_security_group_ids : startswith(id, "sg-")])
+    error_message = "existing_security_group_ids must be at most 5 ids of security groups: sg-...."
   }
 }
 
 # Queue
 
 variable "fifo_queue" {
-  description = "Whether jobs of one message group are answered in their order. A FIFO queue takes batches of 10 at most and less traffic. Changing it makes new, empty queues."
+  description = "Whether jobs of one message group are answered in their order. A FIFO queue takes batches of 10 at most and less traffic. CHANGING IT DELETES BOTH QUEUES WITH ALL THAT IS IN THEM and makes new ones: drain them first."
   type        = bool
   default     = false
   nullable    = false
@@ -274,6 +274,18 @@ variable "catalog_prefix" {
   }
 }
 
+variable "also_catalog_prefixes" {
+  description = "More key prefixes that the worker's role may read: the one before, while versions with it may still serve."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for prefix in var.also_catalog_prefixes : can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", prefix))])
+    error_message = "also_catalog_prefixes must be key prefixes such as catalog, without slashes at their ends."
+  }
+}
+
 variable "catalog_expiration_days" {
   description = "Age in days at which a published catalog is deleted, THE CURRENT ONE TOO: only where a new one is published much more often than that. null: never."
   type        = number
@@ -321,7 +333,7 @@ variable "stream_view_type" {
 }
 
 variable "warm_throughput" {
-  description = "Units a second that the table takes at once, for launches; it cannot be lowered again. null: AWS's 12,000 reads and 4,000 writes."
+  description = "Units a second that a new table takes at once. null: AWS's 12,000 reads and 4,000 writes. Of a table that is there, raise it by `aws dynamodb update-table --warm-throughput`: DynamoDB raises it itself with the traffic, and Terraform would replace the table to lower it."
   type        = object({ read = number, write = number })
   default     = null
 
@@ -379,6 +391,11 @@ variable "capacity_provider_arn" {
   }
 
   validation {
+    condition     = var.capacity_provider_arn == null || try(split(":", var.capacity_provider_arn)[3] == var.region, true)
+    error_message = "capacity_provider_arn names a provider of another region than variable region."
+  }
+
+  validation {
     condition     = var.capacity_provider_arn == null || (var.compute == "managed_instances" && var.networking_mode == "existing")
     error_message = "capacity_provider_arn needs compute = \"managed_instances\" and networking_mode = \"existing\": that provider has its network already."
   }
@@ -409,9 +426,9 @@ variable "target_cpu_percent" {
 }
 
 variable "max_vcpu_count" {
-  description = "Most vCPUs of the capacity provider: the ceiling of what it costs. A deployment runs two versions for a while."
+  description = "Most vCPUs of the capacity provider's instances: the ceiling of what it costs. Instances are larger than an environment, three are started for a first version, and a deployment runs two versions for a while. A ceiling that is too low for the first version has been seen to leave a provider stuck: begin with enough."
   type        = number
-  default     = 32
+  default     = 96
   nullable    = false
 
   validation {
@@ -420,8 +437,8 @@ variable "max_vcpu_count" {
   }
 
   validation {
-    condition     = var.compute != "managed_instances" || var.capacity_provider_arn != null || try(var.max_vcpu_count >= 2 * try(coalesce(var.execution_environments.min, 3), 3) * var.memory_mib / 1024 / var.memory_gib_per_vcpu, true)
-    error_message = "max_vcpu_count leaves no room for two versions at once, which a deployment needs: it must be at least 2 x execution environments (3 unless execution_environments says otherwise) x memory_mib / 1024 / memory_gib_per_vcpu."
+    condition     = var.compute != "managed_instances" || var.capacity_provider_arn != null || try(var.max_vcpu_count >= 12 * var.memory_mib / 1024 / var.memory_gib_per_vcpu, true)
+    error_message = "max_vcpu_count must be at least 12 times the vCPUs of an environment (memory_mib / 1024 / memory_gib_per_vcpu): Lambda starts three instances for a first version, and they have up to four times an environment's vCPUs."
   }
 }
 
@@ -498,18 +515,19 @@ variable "max_concurrency" {
 }
 
 variable "execution_environments" {
-  description = "On Managed Instances: fewest and most execution environments of the newest version, and of the one that live_version names. null: AWS's three and no limit but max_vcpu_count. { min = 0, max = 0 } switches the worker off without destroying anything."
+  description = "On Managed Instances: fewest and most execution environments of the version that serves. AWS's own are three, and no limit but max_vcpu_count; fewer than three give up a zone. { min = 0, max = 0 } switches the worker off, and its instances, without destroying anything."
   type        = object({ min = number, max = number })
-  default     = null
+  default     = { min = 3, max = 15000 }
+  nullable    = false
 
   validation {
-    condition     = var.execution_environments == null || var.compute == "managed_instances"
-    error_message = "execution_environments is for Managed Instances."
+    condition     = try(var.execution_environments.min >= 1 && var.execution_environments.max >= var.execution_environments.min && var.execution_environments.max <= 15000, false) || try(var.execution_environments.min == 0 && var.execution_environments.max == 0, false)
+    error_message = "execution_environments must have 1 <= min <= max <= 15,000, or be { min = 0, max = 0 } to switch the worker off."
   }
 
   validation {
-    condition     = var.execution_environments == null || try(var.execution_environments.min >= 1 && var.execution_environments.max >= var.execution_environments.min && var.execution_environments.max <= 15000, false) || try(var.execution_environments.min == 0 && var.execution_environments.max == 0, false)
-    error_message = "execution_environments must have 1 <= min <= max <= 15,000, or be { min = 0, max = 0 } to switch the worker off."
+    condition     = try(var.execution_environments.max > 0, true) || !var.mapping_enabled
+    error_message = "execution_environments of { min = 0, max = 0 } needs mapping_enabled = false: otherwise jobs are received by nobody again and again, until SQS takes them for dead."
   }
 }
 
@@ -533,6 +551,18 @@ variable "live_version" {
   validation {
     condition     = var.live_version == null || can(regex("^[1-9][0-9]*$", var.live_version))
     error_message = "live_version must be the number of a published version, such as \"41\", or null for the newest."
+  }
+}
+
+variable "release" {
+  description = "Any text, such as a commit: it stands in the version's description. Another one publishes another version of the same code, which is needed after a version that could not start."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = length(var.release) <= 180
+    error_message = "release must have 180 characters at most."
   }
 }
 
@@ -602,7 +632,7 @@ variable "batch_window_seconds" {
 }
 
 variable "mapping_maximum_concurrency" {
-  description = "Most invocations at once by the mapping, 2 to 1,000; null: Lambda's own limit of 1,250."
+  description = "Most invocations at once by the mapping, 2 to 1,000. null: on Managed Instances what execution_environments and max_vcpu_count let them serve, otherwise Lambda's own limit of 1,250."
   type        = number
   default     = null
 
@@ -639,6 +669,18 @@ variable "embedding_model" {
   validation {
     condition     = can(regex("^((us|us-gov|eu|apac|jp|au|ca|global)\\.)?(amazon\\.nova-2-multimodal-embeddings-v1:0|amazon\\.titan-embed-text-v2:0|cohere\\.embed-(english|multilingual)-v3|cohere\\.embed-v4:0)$", var.embedding_model))
     error_message = "embedding_model must be amazon.nova-2-multimodal-embeddings-v1:0, amazon.titan-embed-text-v2:0, cohere.embed-english-v3, cohere.embed-multilingual-v3 or cohere.embed-v4:0, or a profile of one of them such as us.cohere.embed-v4:0."
+  }
+}
+
+variable "also_embedding_models" {
+  description = "More models that the worker's role may call: the one before, while versions with it may still serve."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for model in var.also_embedding_models : can(regex("^[a-z0-9.:-]+$", model))])
+    error_message = "also_embedding_models must be ids of models or of inference profiles."
   }
 }
 
@@ -712,14 +754,19 @@ variable "search_threads" {
 }
 
 variable "log_filter" {
-  description = "What is logged: error, warn, info, debug, trace, or filters such as nearline=debug. With debug or trace query texts may show."
+  description = "What is logged: info, debug, trace, or filters such as info,nearline::embed=debug. With debug or trace query texts may show. Metrics and alarms are made of nearline's INFO lines, so these cannot be left out."
   type        = string
   default     = "info"
   nullable    = false
 
   validation {
-    condition     = can(regex("^(off|error|warn|info|debug|trace|[a-z_:]+=(off|error|warn|info|debug|trace))(,(off|error|warn|info|debug|trace|[a-z_:]+=(off|error|warn|info|debug|trace)))*$", var.log_filter))
-    error_message = "log_filter must be error, warn, info, debug or trace, or filters such as warn,nearline::embed=debug."
+    condition     = can(regex("^([a-z_:]+=)?(off|error|warn|info|debug|trace)(,([a-z_:]+=)?(off|error|warn|info|debug|trace))*$", var.log_filter))
+    error_message = "log_filter must be info, debug or trace, or filters such as info,nearline::embed=debug."
+  }
+
+  validation {
+    condition     = can(regex("(^|,)(nearline=)?(info|debug|trace)(,|$)", var.log_filter)) && !can(regex("(^|,)nearline[a-z_:]*=(off|error|warn)(,|$)", var.log_filter))
+    error_message = "log_filter must let nearline's INFO lines pass (info, or nearline=info): metrics and alarms are made of them."
   }
 }
 

@@ -7,6 +7,9 @@ mock_provider "aws" {
 variables {
   name                     = "n"
   existing_arn             = null
+  network_key              = "three zones"
+  key_mode                 = "aws_owned"
+  log_retention_days       = 30
   partition                = "aws"
   account_id               = "123456789012"
   permissions_boundary_arn = null
@@ -28,7 +31,7 @@ run "own" {
   }
 
   assert {
-    condition     = length(one(aws_lambda_capacity_provider.this[0].vpc_config).subnet_ids) == 3 && one(aws_lambda_capacity_provider.this[0].permissions_config).capacity_provider_operator_role_arn == aws_iam_role.operator[0].arn && output.name == "n"
+    condition     = length(one(aws_lambda_capacity_provider.this[0].vpc_config).subnet_ids) == 3 && one(aws_lambda_capacity_provider.this[0].permissions_config).capacity_provider_operator_role_arn == aws_iam_role.operator[0].arn && output.name == aws_lambda_capacity_provider.this[0].name
     error_message = "The provider must have the network and the operator role."
   }
   assert {
@@ -46,6 +49,39 @@ run "own" {
   assert {
     condition     = aws_iam_role_policy_attachment.operator[0].policy_arn == "arn:aws:iam::aws:policy/AWSLambdaManagedEC2ResourceOperator"
     error_message = "The operator role must have AWS's policy."
+  }
+}
+
+run "another_name_for_what_cannot_be_changed" {
+  command = plan
+  module {
+    source = "./modules/capacity_provider"
+  }
+  variables {
+    network_key    = "two zones"
+    max_vcpu_count = 64
+  }
+
+  assert {
+    condition     = output.name != run.own.name && startswith(output.name, "n-")
+    error_message = "In another network another provider must be made, beside the one that functions are attached to."
+  }
+}
+
+run "the_same_name_for_what_can" {
+  command = plan
+  module {
+    source = "./modules/capacity_provider"
+  }
+  variables {
+    max_vcpu_count     = 64
+    scaling_mode       = "Manual"
+    target_cpu_percent = 70
+  }
+
+  assert {
+    condition     = output.name == run.own.name && aws_cloudwatch_log_group.provider[0].name == "/aws/lambda/capacity-provider/${output.name}" && aws_cloudwatch_log_group.provider[0].retention_in_days == 30
+    error_message = "Scaling changes in place, and Lambda's own log of the instances must not be kept for ever."
   }
 }
 

@@ -5,13 +5,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name          = "n"
-  mode          = "aws_owned"
-  partition     = "aws"
-  region        = "us-east-1"
-  account_id    = "123456789012"
-  log_group_arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/n"
-  producer_arns = []
+  name           = "n"
+  mode           = "aws_owned"
+  partition      = "aws"
+  region         = "us-east-1"
+  account_id     = "123456789012"
+  log_group_arns = ["arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/n", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/capacity-provider/n-*"]
+  producer_arns  = []
 }
 
 run "aws_owned" {
@@ -53,7 +53,7 @@ run "customer_managed" {
     error_message = "The key must rotate, and not be gone at once."
   }
   assert {
-    condition     = [for statement in jsondecode(aws_kms_key.this[0].policy).Statement : statement.Sid] == ["Administration", "UseThroughServices", "GrantsForServices", "LogGroup", "Alarms", "Producers"]
+    condition     = [for statement in jsondecode(aws_kms_key.this[0].policy).Statement : statement.Sid] == ["Administration", "UseThroughServices", "GrantsForServices", "LogGroups", "Alarms", "Producers"]
     error_message = "The policy must have these statements."
   }
   assert {
@@ -68,8 +68,8 @@ run "customer_managed" {
     error_message = "Every use of the key must have a condition, and nobody be unnamed."
   }
   assert {
-    condition     = jsondecode(aws_kms_key.this[0].policy).Statement[3].Condition.ArnEquals["kms:EncryptionContext:aws:logs:arn"] == var.log_group_arn
-    error_message = "CloudWatch Logs may use the key for this log group only."
+    condition     = jsondecode(aws_kms_key.this[0].policy).Statement[3].Condition.ArnLike["kms:EncryptionContext:aws:logs:arn"] == [for arn in var.log_group_arns : arn]
+    error_message = "CloudWatch Logs may use the key for these log groups only."
   }
   assert {
     condition     = jsondecode(aws_kms_key.this[0].policy).Statement[5].Principal.AWS == ["arn:aws:iam::210987654321:role/shop"] && jsondecode(aws_kms_key.this[0].policy).Statement[5].Condition.StringEquals["kms:ViaService"] == "sqs.us-east-1.amazonaws.com"

@@ -70,6 +70,36 @@ run "vpc_endpoints" {
   }
 }
 
+run "zones_that_have_every_endpoint" {
+  module {
+    source = "./modules/network"
+  }
+  variables {
+    zone_count = 2
+  }
+  override_data {
+    target = data.aws_vpc_endpoint_service.interface["bedrock-runtime"]
+    values = { availability_zones = ["us-east-1b", "us-east-1d", "us-east-1f"] }
+  }
+
+  assert {
+    condition     = toset(keys(aws_subnet.private)) == toset(["us-east-1b", "us-east-1d"])
+    error_message = "Only zones that have every endpoint may be taken."
+  }
+}
+
+run "too_few_zones_with_every_endpoint" {
+  command = plan
+  module {
+    source = "./modules/network"
+  }
+  override_data {
+    target = data.aws_vpc_endpoint_service.interface["bedrock-runtime"]
+    values = { availability_zones = ["us-east-1b", "us-east-1f"] }
+  }
+  expect_failures = [aws_vpc.this]
+}
+
 run "more_endpoints_and_named_zones" {
   module {
     source = "./modules/network"

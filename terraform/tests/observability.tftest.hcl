@@ -14,7 +14,7 @@ variables {
   log_retention_days     = 30
   alarm_emails           = []
   alarm_topic_arns       = []
-  capacity_provider_name = "n"
+  capacity_provider_name = "n-1"
   capacity_cpu_percent   = 50
   max_concurrency        = 16
   oldest_message_seconds = 300
@@ -36,16 +36,16 @@ run "on_managed_instances" {
     error_message = "The log group must be the function's, and be kept for 30 days."
   }
   assert {
-    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.metric), keys(aws_cloudwatch_metric_alarm.instances))) == toset([
+    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.metric), keys(aws_cloudwatch_metric_alarm.instances), keys(aws_cloudwatch_metric_alarm.share))) == toset([
       "capacity-cpu", "concurrency-at-limit", "memory",
-      "throttled-concurrency", "throttled-cpu", "throttled-memory", "throttled-disk",
+      "mapping-failures", "throttled-concurrency", "throttled-cpu", "throttled-memory", "throttled-disk",
       "dead-letters", "oldest-message", "function-errors", "records-throttled", "embedding-throttled",
       "catalog-refresh", "blocked", "error-lines",
     ])
     error_message = "There must be an alarm for each thing that a person has to know of."
   }
   assert {
-    condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.metric), values(aws_cloudwatch_metric_alarm.instances), [aws_cloudwatch_metric_alarm.mapping]) : length(alarm.alarm_description) > 100 && length(alarm.alarm_description) < 1024 && alarm.treat_missing_data == "notBreaching"])
+    condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.metric), values(aws_cloudwatch_metric_alarm.instances), values(aws_cloudwatch_metric_alarm.share)) : length(alarm.alarm_description) > 100 && length(alarm.alarm_description) < 1024 && alarm.treat_missing_data == "notBreaching"])
     error_message = "Each alarm must say why it matters and what to do."
   }
   assert {
@@ -57,8 +57,24 @@ run "on_managed_instances" {
     error_message = "Alarms must watch this deployment's queue, table and model."
   }
   assert {
-    condition     = anytrue([for query in aws_cloudwatch_metric_alarm.mapping.metric_query : try(query.metric[0].dimensions.EventSourceMappingUUID == "uuid-1" && query.metric[0].metric_name == "FailedInvokeEventCount", false)])
-    error_message = "The mapping's failures must be watched."
+    condition = { for query in aws_cloudwatch_metric_alarm.share["mapping-failures"].metric_query : query.id => try("${query.metric[0].namespace} ${query.metric[0].metric_name} ${query.metric[0].dimensions.EventSourceMappingUUID}", query.expression) } == {
+      part = "AWS/Lambda FailedInvokeEventCount uuid-1", rest = "AWS/Lambda InvokedEventCount uuid-1", share = "IF(rest > 0, 100 * part / rest, 0)"
+    }
+    error_message = "The share of the mapping's failures must be watched."
+  }
+  assert {
+    condition = { for query in aws_cloudwatch_metric_alarm.share["throttled-cpu"].metric_query : query.id => try("${query.metric[0].namespace} ${query.metric[0].metric_name} ${query.metric[0].dimensions.FunctionName}", query.expression) } == {
+      part = "AWS/Lambda CPUThrottles n", rest = "AWS/Lambda Invocations n", share = "IF(part + rest > 0, 100 * part / (part + rest), 0)"
+    }
+    error_message = "The share of what is throttled must be watched, by reason."
+  }
+  assert {
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.instances : name => one(alarm.metric_query).expression } == {
+      capacity-cpu         = "SELECT AVG(CPUUtilization) FROM \"AWS/Lambda\" WHERE CapacityProviderName = 'n-1'"
+      concurrency-at-limit = "SELECT MAX(ExecutionEnvironmentConcurrency) FROM \"AWS/Lambda\" WHERE CapacityProviderName = 'n-1' AND FunctionName = 'n'"
+      memory               = "SELECT MAX(ExecutionEnvironmentMemoryUtilization) FROM \"AWS/Lambda\" WHERE CapacityProviderName = 'n-1' AND FunctionName = 'n'"
+    }
+    error_message = "The instances' alarms must ask for this provider and function."
   }
   assert {
     condition     = { for name, filter in aws_cloudwatch_log_metric_filter.worker : name => one(filter.metric_transformation).value } == { for metric in jsondecode(file("./modules/observability/metrics.json")) : metric.name => metric.value }
@@ -144,7 +160,7 @@ run "on_standard_lambda" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.instances) == 0 && contains(keys(aws_cloudwatch_metric_alarm.metric), "throttled") && !contains(keys(aws_cloudwatch_metric_alarm.metric), "throttled-cpu")
+    condition     = length(aws_cloudwatch_metric_alarm.instances) == 0 && toset(keys(aws_cloudwatch_metric_alarm.share)) == toset(["throttled", "mapping-failures"])
     error_message = "A standard function has no instances, and one kind of throttling."
   }
   assert {

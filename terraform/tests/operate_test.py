@@ -68,9 +68,10 @@ class WithStandIns(unittest.TestCase):
     def answer(self, name, value):
         (self.folder / "answers" / name).write_text(value if isinstance(value, str) else json.dumps(value))
 
-    def operate(self, *arguments, text=""):
-        environment = os.environ | {
-            "PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}",
+    def operate(self, *arguments, text="", **variables):
+        environment = os.environ | variables | {
+            # Nothing else: the real `aws` and `terraform` must not be found.
+            "PATH": str(self.folder),
             "CALLS": str(self.folder / "calls"),
             "ANSWERS": str(self.folder / "answers"),
             "CARGO_TARGET_DIR": str(self.folder),
@@ -85,7 +86,7 @@ class WithStandIns(unittest.TestCase):
         """A program of ours that says what it was started with."""
         program = self.folder / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text('#!/bin/sh\necho "$(basename "$0") $* queue=$NEARLINE_QUEUE_URL region=$AWS_REGION"\n')
+        program.write_text('#!/bin/sh\necho "${0##*/} $* queue=$NEARLINE_QUEUE_URL region=$AWS_REGION"\n')
         program.chmod(0o755)
 
 
@@ -104,6 +105,13 @@ class Seed(WithStandIns):
         self.assertEqual(self.calls[1:3], ["terraform init -input=false", "terraform apply -target=module.storage -target=module.queue"])
         self.assertIn("run `make deploy` first", done.stderr)  # the stand-in made none
 
+    def test_settings_may_be_made_to_follow(self):
+        self.outputs(OUTPUTS | {"settings": OUTPUTS["settings"] + "\nNEARLINE_CATALOG=s3://bucket/catalog-2"})
+        self.program("debug/nearline")
+        done = self.operate("seed", "products.csv", "--prepare")
+        self.assertEqual(self.calls[2], "terraform apply -target=module.storage -target=module.queue")
+        self.assertIn("--to s3://bucket/catalog-2", done.stdout)
+
 
 class Invoke(WithStandIns):
     def test_the_alias_is_asked(self):
@@ -112,6 +120,15 @@ class Invoke(WithStandIns):
         self.assertEqual((done.returncode, done.stdout), (0, '{"status": "SUCCEEDED"}\n'))
         self.assertIn(f"--function-name {OUTPUTS['alias_arn']}", self.calls[-1])
         self.assertIn("--region eu-west-1", self.calls[-1])
+
+    def test_the_job_may_stand_in_the_environment_with_quotes_of_any_kind(self):
+        self.answer("lambda-invoke", {"StatusCode": 200})
+        job = """{"request_id":"a","query":"women's boots, $5"}"""
+        self.assertEqual(self.operate("invoke", JOB=job).returncode, 0)
+        self.assertIn(f"--payload {job} ", self.calls[-1])
+
+    def test_without_a_job_it_asks_for_one(self):
+        self.assertIn("which job?", self.operate("invoke", JOB="").stderr)
 
     def test_an_error_of_the_function_is_a_failure(self):
         self.answer("lambda-invoke", {"StatusCode": 200, "FunctionError": "Unhandled"})
@@ -129,6 +146,18 @@ class LoadAndLogs(WithStandIns):
     def test_the_log_group_is_followed(self):
         self.operate("logs")
         self.assertEqual(self.calls[-1], "aws logs tail /aws/lambda/shop --follow --format short --region eu-west-1")
+
+    def test_a_state_that_cannot_be_read_is_not_taken_for_no_deployment(self):
+        (self.folder / "answers" / "outputs").unlink()
+        done = self.operate("seed", "products.csv")
+        self.assertEqual((done.returncode, self.calls), (1, ["terraform output -json"]))
+        self.assertIn("terraform cannot tell what is deployed", done.stderr)
+
+    def test_a_program_that_is_not_there_is_named(self):
+        (self.folder / "aws").unlink()
+        done = self.operate("logs")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("this needs the AWS CLI, version 2", done.stderr)
 
     def test_without_a_deployment_it_says_so(self):
         self.outputs({})
@@ -207,6 +236,11 @@ class Destroy(WithStandIns):
         self.assertEqual(done.returncode, 1)
         self.assertIn("set deletion_protection = false", done.stderr)
         self.assertEqual(self.calls, ["terraform output -json"])
+
+    def test_what_seed_alone_has_made_can_be_destroyed(self):
+        self.outputs({"settings": OUTPUTS["settings"]})
+        done = self.operate("destroy")
+        self.assertEqual((done.returncode, self.calls), (0, ["terraform output -json", "terraform destroy"]))
 
     def test_instances_of_others_are_not_waited_for(self):
         self.outputs(OUTPUTS | {"own_capacity_provider": False})

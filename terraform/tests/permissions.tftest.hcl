@@ -9,9 +9,9 @@ variables {
   dead_letter_queue_arn = "arn:aws:sqs:us-east-1:123456789012:nearline-dead-letters"
   table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/nearline-results"
   bucket_arn            = "arn:aws:s3:::nearline-bucket"
-  catalog_prefix        = "catalog"
+  catalog_prefixes      = ["catalog"]
   log_group_arn         = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/nearline"
-  embedding_model       = "amazon.nova-2-multimodal-embeddings-v1:0"
+  embedding_models      = ["amazon.nova-2-multimodal-embeddings-v1:0"]
   tracing               = true
 }
 
@@ -94,7 +94,7 @@ run "a_profile_needs_the_model_behind_it" {
     source = "./modules/permissions"
   }
   variables {
-    embedding_model = "us.cohere.embed-v4:0"
+    embedding_models = ["us.cohere.embed-v4:0"]
   }
 
   assert {
@@ -105,10 +105,34 @@ run "a_profile_needs_the_model_behind_it" {
 
   assert {
     condition = anytrue([for statement in output.statements : try(
-      jsondecode(statement).Sid == "EmbedThroughTheProfile"
+      jsondecode(statement).Sid == "EmbedThroughProfiles"
       && jsondecode(statement).Resource == ["arn:aws:bedrock:*::foundation-model/cohere.embed-v4:0", "arn:aws:bedrock:::foundation-model/cohere.embed-v4:0"]
-    && jsondecode(statement).Condition.StringEquals["bedrock:InferenceProfileArn"] == "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.cohere.embed-v4:0", false)])
+    && jsondecode(statement).Condition.StringEquals["bedrock:InferenceProfileArn"] == ["arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.cohere.embed-v4:0"], false)])
     error_message = "The model must be allowed in every region, and only through the profile."
+  }
+}
+
+run "the_model_and_catalog_of_the_version_before_are_still_allowed" {
+  command = plan
+  module {
+    source = "./modules/permissions"
+  }
+  variables {
+    embedding_models = ["us.cohere.embed-v4:0", "amazon.titan-embed-text-v2:0"]
+    catalog_prefixes = ["catalog-2", "catalog"]
+  }
+
+  assert {
+    condition = anytrue([for statement in output.statements : try(jsondecode(statement).Sid == "Embed" && toset(jsondecode(statement).Resource) == toset([
+      "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.cohere.embed-v4:0", "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-embed-text-v2:0",
+    ]), false)])
+    error_message = "Both models must be allowed."
+  }
+
+  assert {
+    condition = anytrue([for statement in output.statements : try(
+    jsondecode(statement).Sid == "ReadCatalogs" && jsondecode(statement).Resource == ["arn:aws:s3:::nearline-bucket/catalog-2/*", "arn:aws:s3:::nearline-bucket/catalog/*"], false)])
+    error_message = "Both prefixes must be allowed."
   }
 }
 

@@ -46,7 +46,10 @@ ROUNDS = [
         "catalog_refresh_seconds": (-1, "0 (never) to 86,400"),
         "max_attempts": (0, "from 1 to 500"),
         "search_threads": (0, "from 1 to 1,024"),
-        "log_filter": ("verbose", "warn,nearline::embed=debug"),
+        "log_filter": ("verbose", "info,nearline::embed=debug"),
+        "release": ("x" * 181, "180 characters at most"),
+        "also_embedding_models": (["Titan *"], "ids of models"),
+        "also_catalog_prefixes": (["catalog/"], "without slashes at their ends"),
         "log_retention_days": (31, "400, 545"),
         "oldest_message_seconds": (5, "at least 10"),
         "alarm_emails": (["on-call"], "e-mail addresses"),
@@ -110,7 +113,6 @@ ROUNDS = [
         "existing_security_group_ids": (["group"], "ids of security groups"),
         "compute": ("standard", None),
         "memory_mib": (10241, "512 to 10,240"),
-        "execution_environments": ({"min": 1, "max": 2}, "is for Managed Instances"),
     },
     {
         "compute": ("standard", None),
@@ -119,7 +121,12 @@ ROUNDS = [
     },
     {
         "memory_mib": (16384, None),
-        "max_vcpu_count": (47, "no room for two versions"),
+        "max_vcpu_count": (95, "at least 12 times the vCPUs"),
+        "execution_environments": ({"min": 0, "max": 0}, "needs mapping_enabled = false"),
+        "log_filter": ("info,nearline=warn", "INFO lines"),
+    },
+    {
+        "capacity_provider_arn": ("arn:aws:lambda:eu-west-1:123456789012:capacity-provider:shared", "another region"),
     },
 ]
 

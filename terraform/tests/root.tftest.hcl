@@ -24,7 +24,7 @@ run "by_default" {
     error_message = "Producers and readers must be told where to send and read."
   }
   assert {
-    condition     = output.bucket == "nearline-123456789012-us-east-1" && output.catalog == "s3://nearline-123456789012-us-east-1/catalog" && output.capacity_provider == "nearline" && output.kms_key_arn == null
+    condition     = output.bucket == "nearline-123456789012-us-east-1" && output.catalog == "s3://nearline-123456789012-us-east-1/catalog" && startswith(output.capacity_provider, "nearline-") && output.kms_key_arn == null
     error_message = "The bucket must be named after account and region."
   }
   assert {
@@ -75,7 +75,7 @@ run "existing_network" {
     existing_security_group_ids = ["sg-1"]
   }
   assert {
-    condition     = output.vpc_id == null && output.capacity_provider == "nearline"
+    condition     = output.vpc_id == null && startswith(output.capacity_provider, "nearline-")
     error_message = "No VPC must be made, but a capacity provider in the existing one."
   }
 }

@@ -16,7 +16,8 @@ variables {
   memory_mib               = 4096
   memory_gib_per_vcpu      = 2
   max_concurrency          = 16
-  execution_environments   = null
+  execution_environments   = { min = 3, max = 15000 }
+  release                  = ""
   timeout_seconds          = 60
   tracing                  = true
   settings                 = { NEARLINE_LOG = "info" }
@@ -68,7 +69,7 @@ run "on_managed_instances" {
     error_message = "Failed messages must be reported one by one, and counted."
   }
   assert {
-    condition     = length(aws_lambda_event_source_mapping.jobs.scaling_config) == 0 && length(aws_lambda_event_source_mapping.jobs.provisioned_poller_config) == 0 && length(aws_lambda_function_scaling_config.newest) == 0
+    condition     = length(aws_lambda_event_source_mapping.jobs.scaling_config) == 0 && length(aws_lambda_event_source_mapping.jobs.provisioned_poller_config) == 0
     error_message = "What is not asked for is left to Lambda."
   }
   assert {
@@ -78,6 +79,39 @@ run "on_managed_instances" {
   assert {
     condition     = jsondecode(aws_iam_role.execution.assume_role_policy).Statement[0].Principal.Service == "lambda.amazonaws.com" && jsondecode(aws_iam_role.execution.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
     error_message = "Only Lambda may take the role, and only for this account."
+  }
+}
+
+run "environments_start_before_the_alias_moves" {
+  module {
+    source = "./modules/worker"
+  }
+  variables {
+    release = "4f2c1a9"
+  }
+
+  assert {
+    condition     = aws_lambda_function_scaling_config.live[0].qualifier == aws_lambda_alias.live.function_version && one(aws_lambda_function_scaling_config.live[0].function_scaling_config) == { min_execution_environments = 3, max_execution_environments = 15000 }
+    error_message = "The version that serves must have its numbers of environments."
+  }
+  assert {
+    condition     = aws_lambda_function.this.description == "nearline: search jobs from SQS, ranked results in DynamoDB; 4f2c1a9" && one(aws_lambda_function.this.logging_config).application_log_level == "TRACE"
+    error_message = "A release must be another version, and Lambda must not filter what the worker logs."
+  }
+}
+
+run "the_newest_needs_no_weight" {
+  module {
+    source = "./modules/worker"
+  }
+  variables {
+    live_version          = "42"
+    newest_version_weight = 0.1
+  }
+
+  assert {
+    condition     = length(aws_lambda_alias.live.routing_config) == 0 && aws_lambda_alias.live.function_version == "42"
+    error_message = "A version cannot share the traffic with itself."
   }
 }
 
@@ -97,8 +131,8 @@ run "scaled_rolled_back_and_tried_on_a_tenth" {
     error_message = "live must be the pinned version, with a tenth for the newest."
   }
   assert {
-    condition     = aws_lambda_function_scaling_config.newest[0].qualifier == "42" && aws_lambda_function_scaling_config.pinned[0].qualifier == "41" && one(aws_lambda_function_scaling_config.newest[0].function_scaling_config).min_execution_environments == 6 && one(aws_lambda_function_scaling_config.pinned[0].function_scaling_config).max_execution_environments == 24
-    error_message = "Both versions must have the numbers of environments."
+    condition     = aws_lambda_function_scaling_config.live[0].qualifier == "41" && one(aws_lambda_function_scaling_config.live[0].function_scaling_config) == { min_execution_environments = 6, max_execution_environments = 24 }
+    error_message = "The version that serves must have the numbers of environments."
   }
   assert {
     condition     = one(aws_lambda_event_source_mapping.jobs.scaling_config).maximum_concurrency == 48 && length(aws_lambda_event_source_mapping.jobs.provisioned_poller_config) == 0
@@ -141,7 +175,7 @@ run "on_standard_lambda_in_a_vpc_with_a_key" {
   }
 
   assert {
-    condition     = length(aws_lambda_function.this.capacity_provider_config) == 0 && toset(one(aws_lambda_function.this.vpc_config).subnet_ids) == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.kms_key_arn == var.kms_key_arn
+    condition     = length(aws_lambda_function.this.capacity_provider_config) == 0 && length(aws_lambda_function_scaling_config.live) == 0 && toset(one(aws_lambda_function.this.vpc_config).subnet_ids) == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.kms_key_arn == var.kms_key_arn
     error_message = "A standard function must have its VPC itself, and the key for its settings."
   }
   assert {

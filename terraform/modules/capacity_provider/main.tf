@@ -3,6 +3,17 @@
 
 locals {
   create = var.existing_arn == null
+  # Network, processors and key of a provider cannot be changed, and one with function versions cannot be deleted: with
+  # other ones another provider is made, under another name, and the function moves before the old one goes.
+  name = "${var.name}-${substr(sha1(jsonencode([var.network_key, var.architecture, var.allowed_instance_types, var.excluded_instance_types, var.key_mode])), 0, 6)}"
+}
+
+# Lambda's own account of the instances. It would make the group itself, and keep it for ever.
+resource "aws_cloudwatch_log_group" "provider" {
+  count             = local.create ? 1 : 0
+  name              = "/aws/lambda/capacity-provider/${local.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.encrypted ? var.kms_key_arn : null
 }
 
 resource "aws_iam_role" "operator" {
@@ -54,7 +65,7 @@ resource "aws_iam_role_policy" "volumes" {
 
 resource "aws_lambda_capacity_provider" "this" {
   count       = local.create ? 1 : 0
-  name        = var.name
+  name        = local.name
   kms_key_arn = var.encrypted ? var.kms_key_arn : null
 
   vpc_config {
@@ -81,6 +92,14 @@ resource "aws_lambda_capacity_provider" "this" {
     }]
   }]
 
-  # The role must be able to work, and the way out be open, before the first instance starts.
-  depends_on = [aws_iam_role_policy_attachment.operator, aws_iam_role_policy.volumes]
+  timeouts {
+    delete = "30m"
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  # The role must be able to work before the first instance starts.
+  depends_on = [aws_iam_role_policy_attachment.operator, aws_iam_role_policy.volumes, aws_cloudwatch_log_group.provider]
 }

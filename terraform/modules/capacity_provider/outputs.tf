@@ -5,5 +5,5 @@ output "arn" {
 
 output "name" {
   description = "Name of the provider, the dimension of its metrics."
-  value       = local.create ? var.name : element(split(":", var.existing_arn), -1)
+  value       = local.create ? local.name : element(split(":", var.existing_arn), -1)
 }

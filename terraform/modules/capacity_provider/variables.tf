@@ -1,6 +1,21 @@
 variable "name" {
-  description = "Name of the deployment, and of the provider."
+  description = "Name of the deployment, with which the provider's begins."
   type        = string
+}
+
+variable "network_key" {
+  description = "What decides the subnets and security groups, as a text that is known before they are made."
+  type        = string
+}
+
+variable "key_mode" {
+  description = "What decides the key, as a text that is known before it is made."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "How long Lambda's own log of the instances is kept."
+  type        = number
 }
 
 variable "existing_arn" {
@@ -59,7 +74,7 @@ variable "target_cpu_percent" {
 }
 
 variable "max_vcpu_count" {
-  description = "Most vCPUs that may run at once: the ceiling of the cost."
+  description = "Most vCPUs of all instances: the ceiling of the cost."
   type        = number
 }
 

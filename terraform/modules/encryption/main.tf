@@ -47,12 +47,12 @@ locals {
         }
       },
       {
-        Sid       = "LogGroup"
+        Sid       = "LogGroups"
         Effect    = "Allow"
         Principal = { Service = "logs.${var.region}.amazonaws.com" }
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]
         Resource  = "*"
-        Condition = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = var.log_group_arn } }
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = var.log_group_arns } }
       },
       {
         # Alarms publish to an encrypted topic.

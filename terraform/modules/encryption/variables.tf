@@ -23,9 +23,9 @@ variable "account_id" {
   type        = string
 }
 
-variable "log_group_arn" {
-  description = "The one log group that may use the key, without the trailing `:*`. Built from its name: the group itself needs the key first."
-  type        = string
+variable "log_group_arns" {
+  description = "The log groups that may use the key, without the trailing `:*`. Built from their names: the groups themselves need the key first."
+  type        = list(string)
 }
 
 variable "producer_arns" {

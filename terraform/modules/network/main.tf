@@ -9,7 +9,11 @@ locals {
   private = contains(["vpc_endpoints", "nat"], var.mode)
   public  = contains(["nat", "public"], var.mode)
 
-  zones     = local.create ? slice(var.zones != null ? var.zones : data.aws_availability_zones.available[0].names, 0, var.zone_count) : []
+  offered = !local.create ? [] : var.zones != null ? var.zones : [
+    for zone in data.aws_availability_zones.available[0].names : zone
+    if alltrue([for service in data.aws_vpc_endpoint_service.interface : contains(service.availability_zones, zone)])
+  ]
+  zones     = slice(local.offered, 0, min(var.zone_count, length(local.offered)))
   by_zone   = { for index, zone in local.zones : zone => index }
   nat_zones = var.mode != "nat" ? [] : var.nat_gateways == "one" ? slice(local.zones, 0, 1) : local.zones
 
@@ -28,6 +32,15 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
+  # Zones of older buildings, where Lambda does not run.
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3", "apne1-az2", "apne2-az3"]
+}
+
+# Not every zone has every endpoint: only those that have all are taken.
+data "aws_vpc_endpoint_service" "interface" {
+  for_each     = var.zones == null ? local.interface_services : []
+  service_name = "com.amazonaws.${var.region}.${each.key}"
+  service_type = "Interface"
 }
 
 resource "aws_vpc" "this" {
@@ -37,6 +50,12 @@ resource "aws_vpc" "this" {
   enable_dns_support   = true
   enable_dns_hostnames = true
   tags                 = { Name = var.name }
+  lifecycle {
+    precondition {
+      condition     = length(local.zones) == var.zone_count
+      error_message = "Only ${length(local.offered)} zones of ${var.region} have all endpoints that are needed (${join(", ", local.offered)}), and ${var.zone_count} are wanted: lower availability_zone_count, or name availability_zones."
+    }
+  }
 }
 
 # Nothing uses the default group: without rules nothing can use it by accident.

@@ -27,69 +27,58 @@ locals {
     }
   }
 
-  throttle_reasons = !local.managed ? {} : {
+  # A throttled invocation now and then is how Managed Instances scale; a share of them over a quarter of an hour is not.
+  throttle_reasons = !local.managed ? {
+    Throttles = "the account's limit of concurrent executions. Ask for a higher quota, or bound the mapping by mapping_maximum_concurrency"
+    } : {
     ConcurrencyThrottles = "the environments' limit of concurrent invocations. If their CPU is idle raise max_concurrency, otherwise the fewest execution environments"
     CPUThrottles         = "the environments' CPU. Raise memory_mib, which brings vCPUs, or lower max_concurrency"
     MemoryThrottles      = "the environments' memory. Raise memory_mib or lower max_concurrency"
     DiskThrottles        = "the environments' disk. The worker writes next to nothing there: look at what else runs on this capacity provider"
   }
 
-  metrics_alarms = merge(
-    { for name, reason in local.throttle_reasons : "throttled-${lower(replace(name, "Throttles", ""))}" => {
-      namespace   = "AWS/Lambda", metric = name, dimensions = { FunctionName = var.function_name }
+  metrics_alarms = {
+    dead-letters = {
+      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue_name }
+      statistic   = "Maximum", period = 60, periods = 1, threshold = 0
+      description = "There are messages that no record can answer. Each has its reason in the attribute nearline_error_code; the playbook says what to do for each code."
+    }
+    oldest-message = {
+      namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = var.queue_name }
+      statistic   = "Maximum", period = 60, periods = 5, threshold = var.oldest_message_seconds
+      description = "For five minutes the oldest job has been waiting longer than the objective of ${var.oldest_message_seconds} s. Either nobody takes jobs (is the mapping on, does the function start?), or more come than are answered, or single ones are retried: then Retried or Blocked is not zero."
+    }
+    function-errors = {
+      namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
+      statistic   = "Sum", period = 60, periods = 3, threshold = 0
+      description = "Invocations ended in an error or a timeout, which the worker avoids even when every message fails: the process crashed, or a batch does not fit timeout_seconds. Batches come again when their visibility ends."
+    }
+    records-throttled = {
+      namespace   = "AWS/DynamoDB", metric = "WriteThrottleEvents", dimensions = { TableName = var.table_name }
+      statistic   = "Sum", period = 60, periods = 5, threshold = 0
+      description = "DynamoDB has been throttling records for five minutes: a new on-demand table takes 4,000 writes a second and doubles within half an hour. The jobs are retried. Before a launch set warm_throughput."
+    }
+    embedding-throttled = {
+      namespace   = "AWS/Bedrock", metric = "InvocationThrottles", dimensions = { ModelId = var.embedding_model }
+      statistic   = "Sum", period = 60, periods = 5, threshold = 0
+      description = "Bedrock has been refusing embeddings for five minutes: the quota of this model in this account and region is used up, by whomever. Set embedding_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
+    }
+    catalog-refresh = {
+      namespace   = local.namespace, metric = "CatalogRefreshFailures", dimensions = {}
+      statistic   = "Sum", period = 300, periods = 1, threshold = 0
+      description = "A newer catalog could not be taken up, or the pointer to it not be read. The old one serves on. The log says why; publish a good one, or roll back to the last."
+    }
+    blocked = {
+      namespace   = local.namespace, metric = "Blocked", dimensions = {}
+      statistic   = "Sum", period = 300, periods = 1, threshold = 0
+      description = "Jobs wait for a person: access denied, or a table, queue or model that is not there. The log has one line with the cause. They are answered within 15 minutes once it is mended."
+    }
+    error-lines = {
+      namespace   = local.namespace, metric = "ErrorLines", dimensions = {}
       statistic   = "Sum", period = 300, periods = 3, threshold = 0
-      description = "Invocations have been throttled for a quarter of an hour by ${reason}. Nothing is lost: the batches stay in the queue and come again."
-    } },
-    !local.managed ? {
-      throttled = {
-        namespace   = "AWS/Lambda", metric = "Throttles", dimensions = { FunctionName = var.function_name }
-        statistic   = "Sum", period = 300, periods = 3, threshold = 0
-        description = "Invocations have been throttled for a quarter of an hour: the account's concurrent executions are used up. Nothing is lost; ask for a higher quota, or bound the mapping by mapping_maximum_concurrency."
-      }
-    } : {},
-    {
-      dead-letters = {
-        namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue_name }
-        statistic   = "Maximum", period = 60, periods = 1, threshold = 0
-        description = "There are messages that no record can answer. Each has its reason in the attribute nearline_error_code; the playbook says what to do for each code."
-      }
-      oldest-message = {
-        namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = var.queue_name }
-        statistic   = "Maximum", period = 60, periods = 5, threshold = var.oldest_message_seconds
-        description = "For five minutes the oldest job has been waiting longer than the objective of ${var.oldest_message_seconds} s. Either nobody takes jobs (is the mapping on, does the function start?), or more come than are answered, or single ones are retried: then Retried or Blocked is not zero."
-      }
-      function-errors = {
-        namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
-        statistic   = "Sum", period = 60, periods = 3, threshold = 0
-        description = "Invocations ended in an error or a timeout, which the worker avoids even when every message fails: the process crashed, or a batch does not fit timeout_seconds. Batches come again when their visibility ends."
-      }
-      records-throttled = {
-        namespace   = "AWS/DynamoDB", metric = "WriteThrottleEvents", dimensions = { TableName = var.table_name }
-        statistic   = "Sum", period = 60, periods = 5, threshold = 0
-        description = "DynamoDB has been throttling records for five minutes: a new on-demand table takes 4,000 writes a second and doubles within half an hour. The jobs are retried. Before a launch set warm_throughput."
-      }
-      embedding-throttled = {
-        namespace   = "AWS/Bedrock", metric = "InvocationThrottles", dimensions = { ModelId = var.embedding_model }
-        statistic   = "Sum", period = 60, periods = 5, threshold = 0
-        description = "Bedrock has been refusing embeddings for five minutes: the quota of this model in this account and region is used up, by whomever. Set embedding_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
-      }
-      catalog-refresh = {
-        namespace   = local.namespace, metric = "CatalogRefreshFailures", dimensions = {}
-        statistic   = "Sum", period = 300, periods = 1, threshold = 0
-        description = "A newer catalog could not be taken up, or the pointer to it not be read. The old one serves on. The log says why; publish a good one, or roll back to the last."
-      }
-      blocked = {
-        namespace   = local.namespace, metric = "Blocked", dimensions = {}
-        statistic   = "Sum", period = 300, periods = 1, threshold = 0
-        description = "Jobs wait for a person: access denied, or a table, queue or model that is not there. The log has one line with the cause. They are answered within 15 minutes once it is mended."
-      }
-      error-lines = {
-        namespace   = local.namespace, metric = "ErrorLines", dimensions = {}
-        statistic   = "Sum", period = 300, periods = 3, threshold = 0
-        description = "Lines of level ERROR have been logged for a quarter of an hour. Each says what happened and what to do."
-      }
-    },
-  )
+      description = "Lines of level ERROR have been logged for a quarter of an hour. Each says what happened and what to do."
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "metric" {
@@ -127,10 +116,31 @@ resource "aws_cloudwatch_metric_alarm" "instances" {
   }
 }
 
-# A message that fails is counted here too, and one now and then is no reason to wake anybody: a share of them is.
-resource "aws_cloudwatch_metric_alarm" "mapping" {
-  alarm_name          = "${var.name}-mapping-failures"
-  alarm_description   = "For a quarter of an hour more than 5 % of what the event source mapping handed over came back as failed. If Retried or Blocked is high, the log has the cause; if both are zero, the function itself fails."
+locals {
+  # Sums of five minutes, as percentages of each other.
+  shares = merge(
+    { for name, reason in local.throttle_reasons : trimsuffix("throttled-${lower(trimsuffix(name, "Throttles"))}", "-") => {
+      part        = { metric = name, dimensions = { FunctionName = var.function_name } }
+      rest        = { metric = "Invocations", dimensions = { FunctionName = var.function_name } }
+      expression  = "IF(part + rest > 0, 100 * part / (part + rest), 0)" # throttled ones are no invocations
+      description = "For a quarter of an hour more than 5 % of invocations have been throttled by ${reason}. Nothing is lost: the batches stay in the queue and come again, but each time counts as an attempt of their jobs."
+    } },
+    {
+      # A message that fails is counted, too, and one now and then is no reason to wake anybody.
+      mapping-failures = {
+        part        = { metric = "FailedInvokeEventCount", dimensions = { EventSourceMappingUUID = var.mapping_uuid } }
+        rest        = { metric = "InvokedEventCount", dimensions = { EventSourceMappingUUID = var.mapping_uuid } }
+        expression  = "IF(rest > 0, 100 * part / rest, 0)"
+        description = "For a quarter of an hour more than 5 % of what the event source mapping handed over came back as failed. If Retried or Blocked is high, the log has the cause; if both are zero, the function itself fails."
+      }
+    },
+  )
+}
+
+resource "aws_cloudwatch_metric_alarm" "share" {
+  for_each            = local.shares
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
   evaluation_periods  = 3
   comparison_operator = "GreaterThanThreshold"
   threshold           = 5
@@ -139,18 +149,18 @@ resource "aws_cloudwatch_metric_alarm" "mapping" {
   ok_actions          = local.actions
   metric_query {
     id          = "share"
-    label       = "failed, in percent"
-    expression  = "IF(invoked > 0, 100 * failed / invoked, 0)"
+    label       = "percent"
+    expression  = each.value.expression
     return_data = true
   }
   dynamic "metric_query" {
-    for_each = { failed = "FailedInvokeEventCount", invoked = "InvokedEventCount" }
+    for_each = { part = each.value.part, rest = each.value.rest }
     content {
       id = metric_query.key
       metric {
         namespace   = "AWS/Lambda"
-        metric_name = metric_query.value
-        dimensions  = { EventSourceMappingUUID = var.mapping_uuid }
+        metric_name = metric_query.value.metric
+        dimensions  = metric_query.value.dimensions
         period      = 300
         stat        = "Sum"
       }

@@ -70,7 +70,6 @@ locals {
       { title = "Throttled", metrics = concat(
         [for name in keys(local.throttle_reasons) : [name, "Sum", "AWS/Lambda", name, local.function]],
         [
-          ["Throttles", "Sum", "AWS/Lambda", "Throttles", local.function],
           ["embeddings", "Sum", "AWS/Bedrock", "InvocationThrottles", local.model],
           ["records", "Sum", "AWS/DynamoDB", "WriteThrottleEvents", local.table],
       ]), searches = [] },
@@ -95,7 +94,7 @@ locals {
   alarm_arns = concat(
     [for alarm in aws_cloudwatch_metric_alarm.metric : alarm.arn],
     [for alarm in aws_cloudwatch_metric_alarm.instances : alarm.arn],
-    [aws_cloudwatch_metric_alarm.mapping.arn],
+    [for alarm in aws_cloudwatch_metric_alarm.share : alarm.arn],
   )
 
   # Three graphs a row of 24 columns, 6 high, under a heading 1 high.

@@ -3,24 +3,30 @@
 # makes: docs/operations.md, "Permissions". No resources, no provider.
 
 locals {
-  # us., eu., global., ...: an inference profile, which calls the model in whatever region has room.
-  is_profile  = can(regex("^(us|us-gov|eu|apac|jp|au|ca|global)\\.", var.embedding_model))
-  base_model  = replace(var.embedding_model, "/^(us|us-gov|eu|apac|jp|au|ca|global)\\./", "")
   bedrock_arn = "arn:${var.partition}:bedrock"
-  profile_arn = "${local.bedrock_arn}:${var.region}:${var.account_id}:inference-profile/${var.embedding_model}"
+  # us., eu., global., ...: an inference profile, which calls the model in whatever region has room.
+  profile = "/^(us|us-gov|eu|apac|jp|au|ca|global)\\./"
+  profile_arns = {
+    for model in var.embedding_models : replace(model, local.profile, "") => "${local.bedrock_arn}:${var.region}:${var.account_id}:inference-profile/${model}"
+    if model != replace(model, local.profile, "")
+  }
   invoke_model = concat([{
-    Sid      = "Embed"
-    Effect   = "Allow"
-    Action   = ["bedrock:InvokeModel"]
-    Resource = [local.is_profile ? local.profile_arn : "${local.bedrock_arn}:${var.region}::foundation-model/${var.embedding_model}"]
-    }], [for base_model in local.is_profile ? [local.base_model] : [] : {
+    Sid    = "Embed"
+    Effect = "Allow"
+    Action = ["bedrock:InvokeModel"]
+    Resource = concat(values(local.profile_arns), [
+      for model in var.embedding_models : "${local.bedrock_arn}:${var.region}::foundation-model/${model}" if model == replace(model, local.profile, "")
+    ])
+    }], [for profile_arns in length(local.profile_arns) > 0 ? [values(local.profile_arns)] : [] : {
     # A profile is allowed only together with the model in every region that it may choose; the condition keeps the
-    # wildcard to calls through this profile.
-    Sid       = "EmbedThroughTheProfile"
-    Effect    = "Allow"
-    Action    = ["bedrock:InvokeModel"]
-    Resource  = ["${local.bedrock_arn}:*::foundation-model/${base_model}", "${local.bedrock_arn}:::foundation-model/${base_model}"]
-    Condition = { StringEquals = { "bedrock:InferenceProfileArn" = local.profile_arn } }
+    # wildcard to calls through these profiles.
+    Sid    = "EmbedThroughProfiles"
+    Effect = "Allow"
+    Action = ["bedrock:InvokeModel"]
+    Resource = flatten([for base_model in keys(local.profile_arns) : [
+      "${local.bedrock_arn}:*::foundation-model/${base_model}", "${local.bedrock_arn}:::foundation-model/${base_model}",
+    ]])
+    Condition = { StringEquals = { "bedrock:InferenceProfileArn" = profile_arns } }
   }])
 
   # By the last part of the endpoint's name, com.amazonaws.REGION.SERVICE.
@@ -46,7 +52,7 @@ locals {
       Sid      = "ReadCatalogs"
       Effect   = "Allow"
       Action   = ["s3:GetObject"]
-      Resource = ["${var.bucket_arn}/${var.catalog_prefix}/*"]
+      Resource = [for prefix in var.catalog_prefixes : "${var.bucket_arn}/${prefix}/*"]
       }, {
       # Without it S3 answers "forbidden" for what is not there. (A condition on the prefix would not count for that.)
       Sid      = "TellNotThereFromForbidden"

@@ -38,9 +38,9 @@ variable "bucket_arn" {
   type        = string
 }
 
-variable "catalog_prefix" {
-  description = "Key prefix of the catalogs, without slashes at its ends."
-  type        = string
+variable "catalog_prefixes" {
+  description = "Key prefixes of the catalogs, without slashes at their ends."
+  type        = list(string)
 }
 
 variable "log_group_arn" {
@@ -48,9 +48,9 @@ variable "log_group_arn" {
   type        = string
 }
 
-variable "embedding_model" {
-  description = "Id of the embedding model, or of an inference profile of it."
-  type        = string
+variable "embedding_models" {
+  description = "Ids of the embedding models, or of inference profiles of them."
+  type        = list(string)
 }
 
 variable "tracing" {

@@ -44,6 +44,11 @@ resource "aws_dynamodb_table" "results" {
       write_units_per_second = warm_throughput.value.write
     }
   }
+
+  lifecycle {
+    # DynamoDB raises it with the traffic, and Terraform would replace the table, with all records, to lower it again.
+    ignore_changes = [warm_throughput]
+  }
 }
 
 resource "aws_s3_bucket" "this" {

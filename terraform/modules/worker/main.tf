@@ -1,7 +1,7 @@
 # The function, its published versions, the alias `live` that everything uses, and the event source mapping.
 #
-# Each apply that changes code or settings publishes a version; Lambda starts its environments, which load the catalog,
-# and only then does the alias move. A version whose environments cannot start fails the apply, and the alias stays.
+# Each apply that changes code, settings or `release` publishes a version; Lambda starts its environments, which load the
+# catalog, and only then does the alias move. A version whose environments cannot start fails the apply.
 
 locals {
   managed = var.compute == "managed_instances"
@@ -51,12 +51,17 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
+# A function cannot move between instances and standard Lambda: another one takes its place.
+resource "terraform_data" "compute" {
+  input = var.compute
+}
+
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:There is no reserved concurrency on Managed Instances; execution environments, pollers and the mapping's maximum bound it instead.
   #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations. Jobs come from SQS, and the worker moves what it cannot answer, with the reason.
   #checkov:skip=CKV_AWS_272:Who may change the function may change a signing configuration as well; add one where releases are signed by others.
   function_name    = var.name
-  description      = "nearline: search jobs from SQS, ranked results in DynamoDB"
+  description      = trimsuffix("nearline: search jobs from SQS, ranked results in DynamoDB; ${var.release}", "; ")
   role             = aws_iam_role.execution.arn
   runtime          = "provided.al2023"
   handler          = "bootstrap"
@@ -76,6 +81,8 @@ resource "aws_lambda_function" "this" {
   logging_config {
     log_format = "JSON"
     log_group  = var.log_group_name
+    # The worker filters itself (NEARLINE_LOG). By default Lambda would drop what is below INFO.
+    application_log_level = "TRACE"
   }
 
   tracing_config {
@@ -101,32 +108,34 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Publishing starts environments, and these read the catalog.
+  # Publishing starts instances and environments, and these load the catalog.
+  timeouts {
+    create = "30m"
+    update = "30m"
+    delete = "30m"
+  }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.compute]
+  }
+
   depends_on = [aws_iam_role_policy.execution]
 }
 
-# A new version has AWS's default of three environments until it is told otherwise: it is told before the alias moves,
-# and the old version keeps its numbers until after.
-resource "aws_lambda_function_scaling_config" "newest" {
-  count         = local.managed && var.execution_environments != null ? 1 : 0
+# What serves has these numbers of environments before `live` moves to it. AWS takes them only once a version's own
+# environments have started, so that this also keeps `live` where it is while a version cannot start. Taking them back,
+# as happens with the version that served before, means AWS's default of three.
+resource "aws_lambda_function_scaling_config" "live" {
+  count         = local.managed ? 1 : 0
   function_name = aws_lambda_function.this.function_name
-  qualifier     = local.newest
+  qualifier     = local.live
   function_scaling_config {
     min_execution_environments = var.execution_environments.min
     max_execution_environments = var.execution_environments.max
   }
-  lifecycle {
-    create_before_destroy = true
-  }
-}
-
-resource "aws_lambda_function_scaling_config" "pinned" {
-  count         = local.managed && var.execution_environments != null && var.live_version != null ? 1 : 0
-  function_name = aws_lambda_function.this.function_name
-  qualifier     = var.live_version
-  function_scaling_config {
-    min_execution_environments = var.execution_environments.min
-    max_execution_environments = var.execution_environments.max
+  timeouts {
+    create = "30m"
+    update = "30m"
   }
   lifecycle {
     create_before_destroy = true
@@ -140,13 +149,14 @@ resource "aws_lambda_alias" "live" {
   function_version = local.live
 
   dynamic "routing_config" {
-    for_each = var.newest_version_weight > 0 ? [var.newest_version_weight] : []
+    # As long as there is a newer version than the one that serves.
+    for_each = var.newest_version_weight > 0 && local.newest != local.live ? [var.newest_version_weight] : []
     content {
       additional_version_weights = { (local.newest) = routing_config.value }
     }
   }
 
-  depends_on = [aws_lambda_function_scaling_config.newest, aws_lambda_function_scaling_config.pinned]
+  depends_on = [aws_lambda_function_scaling_config.live]
 }
 
 resource "aws_lambda_event_source_mapping" "jobs" {

@@ -38,6 +38,11 @@ variable "package_file" {
   type        = string
 }
 
+variable "release" {
+  description = "Stands in the version's description: another text publishes another version."
+  type        = string
+}
+
 variable "memory_mib" {
   description = "Memory of an execution environment."
   type        = number
@@ -54,7 +59,7 @@ variable "max_concurrency" {
 }
 
 variable "execution_environments" {
-  description = "Fewest and most execution environments, with managed_instances; null: AWS's three and no limit."
+  description = "Fewest and most execution environments of the version that serves, with managed_instances."
   type        = object({ min = number, max = number })
 }
 

@@ -12,6 +12,10 @@ mock_data "aws_availability_zones" {
   defaults = { names = ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1e", "us-east-1f"] }
 }
 
+mock_data "aws_vpc_endpoint_service" {
+  defaults = { availability_zones = ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f"] }
+}
+
 mock_resource "aws_kms_key" {
   defaults = { arn = "arn:aws:kms:us-east-1:123456789012:key/made" }
 }
