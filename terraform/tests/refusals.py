@@ -131,16 +131,21 @@ ROUNDS = [
 ]
 
 
-def refusals(given: dict) -> list[tuple[str, str]]:
-    """What Terraform says about the values: (variable, message)."""
+def plan(given: dict, *options: str) -> list[dict]:
+    """What Terraform has to say about a plan with these values."""
     with tempfile.NamedTemporaryFile("w", suffix=".tfvars.json") as values:
         # Any file will do as the package where nothing is uploaded.
         json.dump({"package_file": "versions.tf"} | given, values)
         values.flush()
-        command = ["terraform", "plan", "-json", "-input=false", "-lock=false", f"-var-file={values.name}"]
+        command = ["terraform", "plan", "-json", "-input=false", "-lock=false", f"-var-file={values.name}", *options]
         lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+    return [line["diagnostic"] for line in map(json.loads, lines) if "diagnostic" in line]
+
+
+def refusals(given: dict) -> list[tuple[str, str]]:
+    """The values that Terraform refuses: (variable, message)."""
     found = []
-    diagnostics = [line["diagnostic"] for line in map(json.loads, lines) if "diagnostic" in line]
+    diagnostics = plan(given)
     for diagnostic in diagnostics:
         if diagnostic.get("summary") == "Invalid value for variable":
             detail = " ".join(diagnostic["detail"].split())
@@ -151,10 +156,20 @@ def refusals(given: dict) -> list[tuple[str, str]]:
     return found
 
 
+def example_faults() -> list[str]:
+    """terraform.tfvars.example must be taken as it is, and its commented lines name variables that exist."""
+    example = ROOT / "terraform.tfvars.example"
+    declared = set(re.findall(r'^variable "(\w+)"', (ROOT / "variables.tf").read_text(), flags=re.MULTILINE))
+    named = re.findall(r"^(?:# )?(\w+) += ", example.read_text(), flags=re.MULTILINE)
+    unknown = [f"terraform.tfvars.example names {name}, which is no variable" for name in named if name not in declared]
+    about_values = [diagnostic for diagnostic in plan({}, f"-var-file={example}") if "variable" in diagnostic["summary"].lower()]
+    return unknown + [f"terraform.tfvars.example: {diagnostic['detail']}" for diagnostic in about_values]
+
+
 def main() -> None:
     source = " ".join((ROOT / "variables.tf").read_text().replace('\\"', '"').split())
     unseen = {" ".join(message.split()) for message in re.findall(r'error_message = "(.*?)" \}', source)}
-    rules, faults = len(unseen), []
+    rules, faults = len(unseen), example_faults()
     for case in ROUNDS:
         found = refusals({variable: value for variable, (value, _) in case.items()})
         expected = {variable: part for variable, (_, part) in case.items() if part}
