@@ -15,11 +15,12 @@ locals {
   network_key = var.networking_mode == "existing" ? jsonencode([var.existing_subnet_ids, var.existing_security_group_ids]) : jsonencode([
     var.networking_mode == "public", var.vpc_cidr, var.availability_zones, var.availability_zone_count,
   ])
-  # What the instances can serve at most; more would only be throttled, and count as attempts of the jobs.
-  most_invocations = local.managed ? min(var.execution_environments.max, var.capacity_provider_arn != null ? 15000 : floor(var.max_vcpu_count / local.vcpus)) * local.concurrency : null
-  mapping_maximum_concurrency = var.mapping_maximum_concurrency != null || var.provisioned_pollers != null || !local.managed ? var.mapping_maximum_concurrency : (
-    max(2, min(1000, local.most_invocations))
-  )
+  # What the instances can serve at most. More would only be throttled, and each time counts as an attempt of the jobs.
+  most_environments = min(var.execution_environments.max, local.managed && var.capacity_provider_arn == null ? floor(var.max_vcpu_count / local.vcpus) : 15000)
+  most_invocations  = local.managed ? max(2, min(1000, local.most_environments * local.concurrency)) : null
+  # Pollers of the queue's own exclude a maximum.
+  mapping_maximum_concurrency = var.provisioned_pollers != null ? null : try(coalesce(var.mapping_maximum_concurrency, local.most_invocations), null)
+
   log_group_name = "/aws/lambda/${var.name}"
   # Where the group will be: the key's policy names it before it is there.
   log_group_arn = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:${local.log_group_name}"

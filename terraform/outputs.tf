@@ -58,6 +58,11 @@ output "version" {
   value       = module.worker.version
 }
 
+output "mapping_maximum_concurrency" {
+  description = "Most invocations at once by the event source mapping; null: Lambda's own limit."
+  value       = local.mapping_maximum_concurrency
+}
+
 output "capacity_provider" {
   description = "Name of the capacity provider; null for a standard function."
   value       = local.managed ? module.capacity_provider[0].name : null

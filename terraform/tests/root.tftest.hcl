@@ -28,6 +28,10 @@ run "by_default" {
     error_message = "The bucket must be named after account and region."
   }
   assert {
+    condition     = output.mapping_maximum_concurrency == 48 * 16 # 96 vCPUs, 2 for an environment, 8 invocations for each
+    error_message = "The mapping must not send more than the instances can ever serve."
+  }
+  assert {
     condition     = output.interface_endpoints == toset(["bedrock-runtime", "logs", "sqs", "xray"])
     error_message = "Without a way to the internet, every service that is called needs an endpoint."
   }
@@ -96,6 +100,10 @@ run "standard_lambda" {
     compute = "standard"
   }
   assert {
+    condition     = output.mapping_maximum_concurrency == null
+    error_message = "A standard function has the limits of the account."
+  }
+  assert {
     condition     = output.capacity_provider == null && output.interface_endpoints == toset(["bedrock-runtime", "sqs"])
     error_message = "A standard function has no provider, and its logs do not pass its VPC."
   }
@@ -132,6 +140,10 @@ run "fifo_and_everything_else" {
     embedding_requests_per_minute = 600
     search_threads                = 2
     alarm_emails                  = ["on-call@example.com"]
+  }
+  assert {
+    condition     = output.mapping_maximum_concurrency == null
+    error_message = "Pollers of its own exclude a maximum."
   }
   assert {
     condition     = output.bucket == "shop-search-123456789012-us-east-1" && output.results_stream_arn != null && strcontains(output.settings, "NEARLINE_EMBEDDING_MODEL=us.cohere.embed-v4:0")
