@@ -1,6 +1,6 @@
 """Gives each variable each kind of bad value, and reads Terraform's answer: the right variable, with its message.
 
-`terraform test` can expect that a variable is refused, but not why. A round is one plan with many bad values. At the end every `error_message` in variables.tf must
+`terraform test` can expect that a variable is refused, but not why. A round is one plan with many bad values. At the end every `error_message` in variables*.tf must
 have been seen. Run it by `make test-terraform`; needs `terraform init`, and no account.
 """
 
@@ -131,6 +131,11 @@ ROUNDS = [
 ]
 
 
+def variables() -> str:
+    """The code of all variables."""
+    return "\n".join(path.read_text() for path in sorted(ROOT.glob("variables*.tf")))
+
+
 def plan(given: dict, *options: str) -> list[dict]:
     """What Terraform has to say about a plan with these values."""
     with tempfile.NamedTemporaryFile("w", suffix=".tfvars.json") as values:
@@ -159,7 +164,7 @@ def refusals(given: dict) -> list[tuple[str, str]]:
 def example_faults() -> list[str]:
     """terraform.tfvars.example must be taken as it is, and its commented lines name variables that exist."""
     example = ROOT / "terraform.tfvars.example"
-    declared = set(re.findall(r'^variable "(\w+)"', (ROOT / "variables.tf").read_text(), flags=re.MULTILINE))
+    declared = set(re.findall(r'^variable "(\w+)"', variables(), flags=re.MULTILINE))
     named = re.findall(r"^(?:# )?(\w+) += ", example.read_text(), flags=re.MULTILINE)
     unknown = [f"terraform.tfvars.example names {name}, which is no variable" for name in named if name not in declared]
     about_values = [diagnostic for diagnostic in plan({}, f"-var-file={example}") if "variable" in diagnostic["summary"].lower()]
@@ -167,7 +172,7 @@ def example_faults() -> list[str]:
 
 
 def main() -> None:
-    source = " ".join((ROOT / "variables.tf").read_text().replace('\\"', '"').split())
+    source = " ".join(variables().replace('\\"', '"').split())
     unseen = {" ".join(message.split()) for message in re.findall(r'error_message = "(.*?)" \}', source)}
     rules, faults = len(unseen), example_faults()
     for case in ROUNDS:
