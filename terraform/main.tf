@@ -11,10 +11,10 @@ locals {
   concurrency = coalesce(var.max_concurrency, local.managed ? 8 * local.vcpus : 1)
   visibility  = coalesce(var.visibility_timeout_seconds, 6 * var.timeout_seconds)
   bucket_name = coalesce(var.bucket_name, "${var.name}-${local.account_id}-${var.region}")
-  # In which subnets instances run: the same for endpoints and NAT gateways.
-  network_key = var.networking_mode == "existing" ? jsonencode([var.existing_subnet_ids, var.existing_security_group_ids]) : jsonencode([
-    var.networking_mode == "public", var.vpc_cidr, var.availability_zones, var.availability_zone_count,
-  ])
+  # What decides the subnets of the instances: the same for endpoints and NAT gateways.
+  network_key = jsonencode(var.networking_mode == "existing" ? sort(concat(var.existing_subnet_ids, var.existing_security_group_ids)) : concat(
+    [var.networking_mode == "public" ? "public" : "private", var.vpc_cidr], module.network.zones,
+  ))
   # What the instances can serve at most. More would only be throttled, and each time counts as an attempt of the jobs.
   most_environments = min(var.execution_environments.max, local.managed && var.capacity_provider_arn == null ? floor(var.max_vcpu_count / local.vcpus) : 15000)
   most_invocations  = local.managed ? max(2, min(1000, local.most_environments * local.concurrency)) : null

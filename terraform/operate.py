@@ -86,10 +86,10 @@ class Deployment:
 
 
 def seed(arguments: argparse.Namespace) -> None:
+    run("terraform", f"-chdir={HERE}", "init", "-input=false")
     deployment = Deployment()
     if arguments.prepare or "settings" not in deployment.outputs:
         say("Bucket, table and queues come first, and the worker once there is a catalog for it.")
-        run("terraform", f"-chdir={HERE}", "init", "-input=false")
         run("terraform", f"-chdir={HERE}", "apply", "-target=module.storage", "-target=module.queue")
         deployment = Deployment()
     settings = deployment.settings()
@@ -164,25 +164,34 @@ def instances(provider: str, region: str) -> list[str]:
 
 def destroy(arguments: argparse.Namespace) -> None:
     deployment = Deployment()
-    # After `make seed` alone there are no such outputs; the table then protects itself.
-    if deployment.outputs.get("deletion_protection"):
+    outputs = deployment.outputs
+    if outputs.get("deletion_protection"):
         raise Fault("the deployment is protected: set deletion_protection = false in terraform.tfvars and run `make deploy`. "
                     "After that, destroying it takes records and catalogs with it")  # fmt: skip
-    region = deployment.region()
-    provider = deployment["capacity_provider"] if deployment.outputs.get("own_capacity_provider") else None
-    if provider:
-        instances(provider, region)  # whoever may not look should know before there is nothing left to look by
+    if "settings" in outputs and "deletion_protection" not in outputs:
+        raise Fault("only what `make seed` makes is there, and its table protects itself: set deletion_protection = false in "
+                    "terraform.tfvars, `terraform -chdir=terraform apply -target=module.storage`, "
+                    "`terraform -chdir=terraform destroy`")  # fmt: skip
+    # Terraform forgets its outputs first: what is needed to go on after a failure is kept beside.
+    kept = HERE.parent / "dist" / "destroying.json"
+    if outputs.get("own_capacity_provider"):
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps({"provider": deployment["capacity_provider"], "region": deployment.region()}))
+    ours = json.loads(kept.read_text()) if kept.exists() else None
+    if ours:
+        instances(**ours)  # whoever may not look should know before there is nothing left to look by
     run("terraform", f"-chdir={HERE}", "destroy")
-    if not provider:
+    if not ours:
         return
     end = time.monotonic() + arguments.wait_seconds
-    while left := instances(provider, region):
+    while left := instances(**ours):
         if time.monotonic() > end:
-            raise Fault(f"instances of {provider} are still there, and cost: {', '.join(left)}. Only Lambda can end them: "
-                        "see what the console says of the capacity provider, and if it is gone, ask AWS")  # fmt: skip
+            raise Fault(f"instances of {ours['provider']} are still there, and cost: {', '.join(left)}. Only Lambda can end them: "
+                        "run this again later, and see what its console says of the capacity provider; if it is gone, ask AWS")  # fmt: skip
         say(f"waiting for Lambda to end {', '.join(left)}")
         time.sleep(min(10, max(0.1, arguments.wait_seconds / 60)))
-    say(f"no instance of {provider} is left")
+    kept.unlink()
+    say(f"no instance of {ours['provider']} is left")
 
 
 def main() -> None:

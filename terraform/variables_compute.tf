@@ -181,6 +181,11 @@ variable "execution_environments" {
   }
 
   validation {
+    condition     = var.compute != "managed_instances" || var.capacity_provider_arn != null || try(var.execution_environments.min * var.memory_mib / 1024 / var.memory_gib_per_vcpu <= var.max_vcpu_count / 2, true)
+    error_message = "execution_environments wants more vCPUs at least (min x memory_mib / 1024 / memory_gib_per_vcpu) than half of max_vcpu_count: two versions run side by side during a deployment."
+  }
+
+  validation {
     condition     = try(var.execution_environments.max > 0, true) || !var.mapping_enabled
     error_message = "execution_environments of { min = 0, max = 0 } needs mapping_enabled = false: otherwise jobs are received by nobody again and again, until SQS takes them for dead."
   }

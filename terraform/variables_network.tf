@@ -37,7 +37,7 @@ variable "availability_zone_count" {
 }
 
 variable "availability_zones" {
-  description = "The zones themselves, where not every zone has every endpoint; null: the region's first."
+  description = "The zones themselves, where not every zone has every endpoint; null: the region's first that have every endpoint."
   type        = list(string)
   default     = null
 

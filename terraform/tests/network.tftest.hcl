@@ -83,8 +83,8 @@ run "zones_that_have_every_endpoint" {
   }
 
   assert {
-    condition     = toset(keys(aws_subnet.private)) == toset(["us-east-1b", "us-east-1d"])
-    error_message = "Only zones that have every endpoint may be taken."
+    condition     = { for zone, subnet in aws_subnet.private : zone => subnet.cidr_block } == { us-east-1b = "10.42.16.0/20", us-east-1d = "10.42.48.0/20" } && output.zones == tolist(["us-east-1b", "us-east-1d"])
+    error_message = "Only zones that have every endpoint may be taken, each with its own addresses."
   }
 }
 

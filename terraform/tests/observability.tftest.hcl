@@ -58,13 +58,13 @@ run "on_managed_instances" {
   }
   assert {
     condition = { for query in aws_cloudwatch_metric_alarm.share["mapping-failures"].metric_query : query.id => try("${query.metric[0].namespace} ${query.metric[0].metric_name} ${query.metric[0].dimensions.EventSourceMappingUUID}", query.expression) } == {
-      part = "AWS/Lambda FailedInvokeEventCount uuid-1", rest = "AWS/Lambda InvokedEventCount uuid-1", share = "IF(rest > 0, 100 * part / rest, 0)"
+      part = "AWS/Lambda FailedInvokeEventCount uuid-1", rest = "AWS/Lambda InvokedEventCount uuid-1", share = "IF(FILL(part, 0) > 0, 100 * FILL(part, 0) / (IF(FILL(rest, 0) > 0, FILL(rest, 0), FILL(part, 0))), 0)"
     }
     error_message = "The share of the mapping's failures must be watched."
   }
   assert {
     condition = { for query in aws_cloudwatch_metric_alarm.share["throttled-cpu"].metric_query : query.id => try("${query.metric[0].namespace} ${query.metric[0].metric_name} ${query.metric[0].dimensions.FunctionName}", query.expression) } == {
-      part = "AWS/Lambda CPUThrottles n", rest = "AWS/Lambda Invocations n", share = "IF(part + rest > 0, 100 * part / (part + rest), 0)"
+      part = "AWS/Lambda CPUThrottles n", rest = "AWS/Lambda Invocations n", share = "IF(FILL(part, 0) + FILL(rest, 0) > 0, 100 * FILL(part, 0) / (FILL(part, 0) + FILL(rest, 0)), 0)"
     }
     error_message = "The share of what is throttled must be watched, by reason."
   }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,8 +57,12 @@ class WithStandIns(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         (self.folder / "answers").mkdir()
+        # A copy, so that what it leaves beside itself is not left in the project.
+        (self.folder / "terraform").mkdir()
+        shutil.copy(ROOT / "operate.py", self.folder / "terraform")
+        (self.folder / "bin").mkdir()
         for name, source in (("aws", AWS), ("terraform", TERRAFORM)):
-            program = self.folder / name
+            program = self.folder / "bin" / name
             program.write_text(f"#!{sys.executable}\n{source}")
             program.chmod(0o755)
         self.outputs(OUTPUTS)
@@ -71,12 +76,12 @@ class WithStandIns(unittest.TestCase):
     def operate(self, *arguments, text="", **variables):
         environment = os.environ | variables | {
             # Nothing else: the real `aws` and `terraform` must not be found.
-            "PATH": str(self.folder),
+            "PATH": str(self.folder / "bin"),
             "CALLS": str(self.folder / "calls"),
             "ANSWERS": str(self.folder / "answers"),
             "CARGO_TARGET_DIR": str(self.folder),
         }
-        command = [sys.executable, str(ROOT / "operate.py"), *arguments]
+        command = [sys.executable, str(self.folder / "terraform" / "operate.py"), *arguments]
         done = subprocess.run(command, env=environment, input=text, capture_output=True, text=True)
         calls = self.folder / "calls"
         self.calls = calls.read_text().splitlines() if calls.exists() else []
@@ -97,12 +102,12 @@ class Seed(WithStandIns):
         lines = self.operate("seed", "products.csv").stdout.splitlines()
         self.assertRegex(lines[0], r"nearline catalog build --input products.csv .*queue=https://sqs/queue=1 region=eu-west-1")
         self.assertRegex(lines[1], r"nearline catalog publish .*catalog.arrow --to s3://bucket/catalog")
-        self.assertEqual(self.calls, ["terraform output -json"])
+        self.assertEqual(self.calls, ["terraform init -input=false", "terraform output -json"])
 
     def test_the_bucket_comes_first(self):
         self.outputs({})
         done = self.operate("seed", "products.csv")
-        self.assertEqual(self.calls[1:3], ["terraform init -input=false", "terraform apply -target=module.storage -target=module.queue"])
+        self.assertEqual(self.calls[:3], ["terraform init -input=false", "terraform output -json", "terraform apply -target=module.storage -target=module.queue"])
         self.assertIn("run `make deploy` first", done.stderr)  # the stand-in made none
 
     def test_settings_may_be_made_to_follow(self):
@@ -150,11 +155,11 @@ class LoadAndLogs(WithStandIns):
     def test_a_state_that_cannot_be_read_is_not_taken_for_no_deployment(self):
         (self.folder / "answers" / "outputs").unlink()
         done = self.operate("seed", "products.csv")
-        self.assertEqual((done.returncode, self.calls), (1, ["terraform output -json"]))
+        self.assertEqual((done.returncode, self.calls), (1, ["terraform init -input=false", "terraform output -json"]))
         self.assertIn("terraform cannot tell what is deployed", done.stderr)
 
     def test_a_program_that_is_not_there_is_named(self):
-        (self.folder / "aws").unlink()
+        (self.folder / "bin" / "aws").unlink()
         done = self.operate("logs")
         self.assertEqual(done.returncode, 1)
         self.assertIn("this needs the AWS CLI, version 2", done.stderr)
@@ -237,10 +242,21 @@ class Destroy(WithStandIns):
         self.assertIn("set deletion_protection = false", done.stderr)
         self.assertEqual(self.calls, ["terraform output -json"])
 
-    def test_what_seed_alone_has_made_can_be_destroyed(self):
+    def test_what_seed_alone_has_made_is_protected_too(self):
         self.outputs({"settings": OUTPUTS["settings"]})
         done = self.operate("destroy")
-        self.assertEqual((done.returncode, self.calls), (0, ["terraform output -json", "terraform destroy"]))
+        self.assertEqual((done.returncode, self.calls), (1, ["terraform output -json"]))
+        self.assertIn("apply -target=module.storage", done.stderr)
+
+    def test_after_a_failure_it_goes_on_where_it_was(self):
+        self.answer("ec2-describe-instances", self.some("i-1"))
+        self.assertEqual(self.operate("destroy", "--wait-seconds", "0.2").returncode, 1)
+        self.outputs({})  # as Terraform leaves it
+        self.answer("ec2-describe-instances", self.some())
+        done = self.operate("destroy")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("no instance of shop is left", done.stderr)
+        self.assertFalse((self.folder / "dist" / "destroying.json").exists())
 
     def test_instances_of_others_are_not_waited_for(self):
         self.outputs(OUTPUTS | {"own_capacity_provider": False})

@@ -115,6 +115,12 @@ ROUNDS = [
         "memory_mib": (10241, "512 to 10,240"),
     },
     {
+        "execution_environments": ({"min": 0, "max": 0}, "needs mapping_enabled = false"),
+    },
+    {
+        "execution_environments": ({"min": 25, "max": 50}, "than half of max_vcpu_count"),
+    },
+    {
         "compute": ("standard", None),
         "max_concurrency": (8, "is for Managed Instances"),
         "max_vcpu_count": (1, "from 2 to 15,000"),
@@ -122,7 +128,6 @@ ROUNDS = [
     {
         "memory_mib": (16384, None),
         "max_vcpu_count": (95, "at least 12 times the vCPUs"),
-        "execution_environments": ({"min": 0, "max": 0}, "needs mapping_enabled = false"),
         "log_filter": ("info,nearline=warn", "INFO lines"),
     },
     {

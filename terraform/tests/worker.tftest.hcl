@@ -41,7 +41,7 @@ run "on_managed_instances" {
   }
 
   assert {
-    condition     = aws_lambda_function.this.runtime == "provided.al2023" && aws_lambda_function.this.architectures == tolist(["arm64"]) && aws_lambda_function.this.publish && aws_lambda_function.this.memory_size == 4096 && aws_lambda_function.this.timeout == 60
+    condition     = aws_lambda_function.this.function_name == "n" && aws_lambda_function.this.runtime == "provided.al2023" && aws_lambda_function.this.architectures == tolist(["arm64"]) && aws_lambda_function.this.publish && aws_lambda_function.this.memory_size == 4096 && aws_lambda_function.this.timeout == 60
     error_message = "The function must be a published one on Amazon Linux 2023."
   }
   assert {
@@ -175,7 +175,7 @@ run "on_standard_lambda_in_a_vpc_with_a_key" {
   }
 
   assert {
-    condition     = length(aws_lambda_function.this.capacity_provider_config) == 0 && length(aws_lambda_function_scaling_config.live) == 0 && toset(one(aws_lambda_function.this.vpc_config).subnet_ids) == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.kms_key_arn == var.kms_key_arn
+    condition     = aws_lambda_function.this.function_name == "n-standard" && length(aws_lambda_function.this.capacity_provider_config) == 0 && length(aws_lambda_function_scaling_config.live) == 0 && toset(one(aws_lambda_function.this.vpc_config).subnet_ids) == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.kms_key_arn == var.kms_key_arn
     error_message = "A standard function must have its VPC itself, and the key for its settings."
   }
   assert {

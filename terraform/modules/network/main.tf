@@ -13,8 +13,9 @@ locals {
     for zone in data.aws_availability_zones.available[0].names : zone
     if alltrue([for service in data.aws_vpc_endpoint_service.interface : contains(service.availability_zones, zone)])
   ]
-  zones     = slice(local.offered, 0, min(var.zone_count, length(local.offered)))
-  by_zone   = { for index, zone in local.zones : zone => index }
+  zones = slice(local.offered, 0, min(var.zone_count, length(local.offered)))
+  # A zone's addresses follow from its letter, so that another zone beside it or in its place changes none.
+  by_zone   = { for zone in local.zones : zone => index(["a", "b", "c", "d", "e", "f", "g", "h"], substr(zone, -1, 1)) }
   nat_zones = var.mode != "nat" ? [] : var.nat_gateways == "one" ? slice(local.zones, 0, 1) : local.zones
 
   interface_services = var.mode == "vpc_endpoints" ? setunion(

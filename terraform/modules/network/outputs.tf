@@ -11,6 +11,11 @@ output "subnet_ids" {
   ]
 }
 
+output "zones" {
+  description = "Zones that were chosen, known before anything is made; empty in mode `existing`."
+  value       = local.zones
+}
+
 output "security_group_ids" {
   description = "Security groups to run with."
   value       = local.create ? aws_security_group.worker[*].id : var.existing.security_group_ids

@@ -11,7 +11,7 @@ locals {
       query       = "SELECT AVG(CPUUtilization) FROM \"AWS/Lambda\" WHERE CapacityProviderName = '${var.capacity_provider_name}'"
       threshold   = var.capacity_cpu_percent
       periods     = 2
-      description = "The instances' CPU has been above its target for ten minutes: capacity is not keeping up, and traffic that doubles would be throttled. Raise max_vcpu_count if it is reached, or lower target_cpu_percent."
+      description = "The instances' CPU has been above ${var.capacity_cpu_percent} % for ten minutes: capacity is not keeping up, and traffic that doubles would be throttled. Raise max_vcpu_count if it is reached; with Manual scaling lower target_cpu_percent."
     }
     concurrency-at-limit = {
       query       = "SELECT MAX(ExecutionEnvironmentConcurrency) FROM \"AWS/Lambda\" WHERE CapacityProviderName = '${var.capacity_provider_name}' AND FunctionName = '${var.function_name}'"
@@ -117,12 +117,12 @@ resource "aws_cloudwatch_metric_alarm" "instances" {
 }
 
 locals {
-  # Sums of five minutes, as percentages of each other.
+  # Sums of five minutes, as percentages. A metric of which there is nothing has no data, and a sum with it none either.
   shares = merge(
     { for name, reason in local.throttle_reasons : trimsuffix("throttled-${lower(trimsuffix(name, "Throttles"))}", "-") => {
       part        = { metric = name, dimensions = { FunctionName = var.function_name } }
       rest        = { metric = "Invocations", dimensions = { FunctionName = var.function_name } }
-      expression  = "IF(part + rest > 0, 100 * part / (part + rest), 0)" # throttled ones are no invocations
+      expression  = "IF(FILL(part, 0) + FILL(rest, 0) > 0, 100 * FILL(part, 0) / (FILL(part, 0) + FILL(rest, 0)), 0)" # throttled ones are no invocations
       description = "For a quarter of an hour more than 5 % of invocations have been throttled by ${reason}. Nothing is lost: the batches stay in the queue and come again, but each time counts as an attempt of their jobs."
     } },
     {
@@ -130,7 +130,7 @@ locals {
       mapping-failures = {
         part        = { metric = "FailedInvokeEventCount", dimensions = { EventSourceMappingUUID = var.mapping_uuid } }
         rest        = { metric = "InvokedEventCount", dimensions = { EventSourceMappingUUID = var.mapping_uuid } }
-        expression  = "IF(rest > 0, 100 * part / rest, 0)"
+        expression  = "IF(FILL(part, 0) > 0, 100 * FILL(part, 0) / (IF(FILL(rest, 0) > 0, FILL(rest, 0), FILL(part, 0))), 0)"
         description = "For a quarter of an hour more than 5 % of what the event source mapping handed over came back as failed. If Retried or Blocked is high, the log has the cause; if both are zero, the function itself fails."
       }
     },

@@ -51,16 +51,12 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# A function cannot move between instances and standard Lambda: another one takes its place.
-resource "terraform_data" "compute" {
-  input = var.compute
-}
-
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:There is no reserved concurrency on Managed Instances; execution environments, pollers and the mapping's maximum bound it instead.
   #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations. Jobs come from SQS, and the worker moves what it cannot answer, with the reason.
   #checkov:skip=CKV_AWS_272:Who may change the function may change a signing configuration as well; add one where releases are signed by others.
-  function_name    = var.name
+  # A function cannot move between instances and standard Lambda: another one is made, and the mapping moves to it.
+  function_name    = local.managed ? var.name : "${var.name}-standard"
   description      = trimsuffix("nearline: search jobs from SQS, ranked results in DynamoDB; ${var.release}", "; ")
   role             = aws_iam_role.execution.arn
   runtime          = "provided.al2023"
@@ -113,10 +109,6 @@ resource "aws_lambda_function" "this" {
     create = "30m"
     update = "30m"
     delete = "30m"
-  }
-
-  lifecycle {
-    replace_triggered_by = [terraform_data.compute]
   }
 
   depends_on = [aws_iam_role_policy.execution]

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the deployment, and of the function."
+  description = "Name of the deployment, and with managed_instances of the function."
   type        = string
 }
 
