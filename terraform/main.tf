@@ -128,6 +128,7 @@ module "capacity_provider" {
   source                   = "./modules/capacity_provider"
   count                    = local.managed ? 1 : 0
   name                     = var.name
+  region                   = var.region
   existing_arn             = var.capacity_provider_arn
   network_key              = local.network_key
   key_mode                 = var.kms_mode
@@ -150,6 +151,7 @@ module "capacity_provider" {
 module "worker" {
   source                   = "./modules/worker"
   name                     = var.name
+  region                   = var.region
   account_id               = local.account_id
   permissions_boundary_arn = var.permissions_boundary_arn
   compute                  = var.compute

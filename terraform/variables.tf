@@ -1,14 +1,14 @@
 # What the whole deployment has. The rest is in variables_*.tf, by module; terraform.tfvars.example has what matters first.
 
 variable "name" {
-  description = "Name of the deployment: its resources carry it, so two in one account and region need two names."
+  description = "Name of the deployment: its resources carry it, so two in one account and region need two names, and two states."
   type        = string
   default     = "nearline"
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,38}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
-    error_message = "name must be 3 to 40 lowercase letters, digits and single hyphens, beginning with a letter and not ending with a hyphen: it becomes part of bucket, queue and role names."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,34}[a-z0-9]$", var.name)) && !strcontains(var.name, "--")
+    error_message = "name must be 3 to 36 lowercase letters, digits and single hyphens, beginning with a letter and not ending with a hyphen: it becomes part of bucket, queue and role names."
   }
 }
 

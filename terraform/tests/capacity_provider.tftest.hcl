@@ -11,6 +11,7 @@ variables {
   key_mode                 = "aws_owned"
   log_retention_days       = 30
   partition                = "aws"
+  region                   = "us-east-1"
   account_id               = "123456789012"
   permissions_boundary_arn = null
   subnet_ids               = ["subnet-1", "subnet-2", "subnet-3"]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # another that is itself refused, Terraform does not compare: those stand in another round.
 ROUNDS = [
     {
-        "name": ("Shop_Search", "3 to 40 lowercase letters"),
+        "name": ("Shop_Search", "3 to 36 lowercase letters"),
         "region": ("Frankfurt", "name of an AWS region"),
         "permissions_boundary_arn": ("boundary", "ARN of an IAM policy"),
         "networking_mode": ("vpn", "vpc_endpoints, nat, public or existing"),
@@ -94,7 +94,7 @@ ROUNDS = [
         "memory_gib_per_vcpu": (4, None),
         "fifo_queue": (True, None),
         "batch_size": (20, "at most 10 with fifo_queue"),
-        "name": ("a-name-that-is-allowed-but-rather-long", None),
+        "name": ("a-name-that-is-allowed-but-quite-far", None),
         "region": ("ap-southeast-1", None),
         "bucket_name": (None, "name and region are too long"),
     },

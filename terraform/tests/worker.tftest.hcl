@@ -6,6 +6,7 @@ mock_provider "aws" {
 
 variables {
   name                     = "n"
+  region                   = "us-east-1"
   account_id               = "123456789012"
   permissions_boundary_arn = null
   compute                  = "managed_instances"
@@ -79,6 +80,10 @@ run "on_managed_instances" {
   assert {
     condition     = jsondecode(aws_iam_role.execution.assume_role_policy).Statement[0].Principal.Service == "lambda.amazonaws.com" && jsondecode(aws_iam_role.execution.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
     error_message = "Only Lambda may take the role, and only for this account."
+  }
+  assert {
+    condition     = aws_iam_role.execution.name == "n-execution-us-east-1"
+    error_message = "The same deployment in another region must have its own role."
   }
 }
 

@@ -17,8 +17,9 @@ resource "aws_cloudwatch_log_group" "provider" {
 }
 
 resource "aws_iam_role" "operator" {
-  count                = local.create ? 1 : 0
-  name                 = "${var.name}-operator"
+  count = local.create ? 1 : 0
+  # Roles are known in all regions.
+  name                 = "${var.name}-operator-${var.region}"
   description          = "Lambda starts and ends the instances of ${var.name} with it"
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({

@@ -28,6 +28,11 @@ variable "partition" {
   type        = string
 }
 
+variable "region" {
+  description = "Region of the provider."
+  type        = string
+}
+
 variable "account_id" {
   description = "Account of the provider."
   type        = string

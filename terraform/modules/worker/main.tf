@@ -10,7 +10,8 @@ locals {
 }
 
 resource "aws_iam_role" "execution" {
-  name                 = "${var.name}-execution"
+  # Roles are known in all regions.
+  name                 = "${var.name}-execution-${var.region}"
   description          = "What the worker of ${var.name} may do"
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy = jsonencode({

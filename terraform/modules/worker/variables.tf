@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "region" {
+  description = "Region of the function."
+  type        = string
+}
+
 variable "account_id" {
   description = "Account of the function."
   type        = string
