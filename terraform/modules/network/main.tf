@@ -33,8 +33,8 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
-  # Zones of older buildings, where Lambda does not run.
-  exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3", "apne1-az2", "apne2-az3"]
+  # Old zones that new services pass over; others that refuse instances have to be left out by naming the zones.
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3"]
 }
 
 # Not every zone has every endpoint: only those that have all are taken.
