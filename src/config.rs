@@ -410,9 +410,8 @@ mod tests {
     #[test]
     fn terraform_sets_settings_that_exist() {
         let main = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/terraform/main.tf")).unwrap();
-        let set: Vec<&str> =
-            main.lines().filter_map(|line| line.trim().split_once(" = ")).map(|(name, _)| name.trim()).collect();
-        let set: Vec<&str> = set.into_iter().filter(|name| name.starts_with("NEARLINE_")).collect();
+        let assigned = main.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.trim());
+        let set: Vec<&str> = assigned.filter(|name| name.starts_with("NEARLINE_")).collect();
         assert!(set.len() >= 14, "{set:?}");
         for name in set {
             assert!(SETTINGS.iter().any(|setting| setting.name == name), "{name}");

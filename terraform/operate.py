@@ -53,11 +53,10 @@ def start(command, **options) -> subprocess.CompletedProcess:
         raise Fault(f"there is no `{command[0]}`: this needs {needed}") from None
 
 
-def aws(*arguments: str, region: str) -> dict:
+def aws(*arguments: str, region: str, environment: dict | None = None) -> dict:
     """The answer of a call by the AWS CLI; all of its pages."""
     command = ["aws", *arguments, "--region", region, "--output", "json"]
-    # A call that takes long is no call that failed: asked again, it would be a second invocation.
-    done = start(command, capture_output=True, text=True, env=os.environ | {"AWS_MAX_ATTEMPTS": "1"})
+    done = start(command, capture_output=True, text=True, env=os.environ | (environment or {}))
     if done.returncode != 0:
         raise Fault(f"aws {' '.join(arguments[:2])}: {done.stderr.strip()}")
     return json.loads(done.stdout or "{}")
@@ -106,8 +105,10 @@ def invoke(arguments: argparse.Namespace) -> None:
         raise Fault("""which job? make invoke JOB='{"request_id":"a","query":"hiking boots"}'""")
     answer = HERE.parent / "dist" / "answer.json"
     answer.parent.mkdir(exist_ok=True)
+    # A call that takes long is no call that failed: asked again, it would be a second invocation.
     called = aws("lambda", "invoke", "--function-name", deployment["alias_arn"], "--cli-binary-format", "raw-in-base64-out",
-                 "--cli-read-timeout", "0", "--payload", job, str(answer), region=deployment.region())  # fmt: skip
+                 "--cli-read-timeout", "0", "--payload", job, str(answer), region=deployment.region(),
+                 environment={"AWS_MAX_ATTEMPTS": "1"})  # fmt: skip
     print(answer.read_text().strip())
     if "FunctionError" in called:
         raise Fault(f"the function answered with an error ({called['FunctionError']}): it stands above")

@@ -29,6 +29,8 @@ import os, pathlib, sys
 answers, words = pathlib.Path(os.environ["ANSWERS"]), sys.argv[1:]
 with open(os.environ["CALLS"], "a") as calls:
     calls.write("aws " + " ".join(words) + "\\n")
+    if "AWS_MAX_ATTEMPTS" in os.environ:
+        calls.write("attempts: " + os.environ["AWS_MAX_ATTEMPTS"] + "\\n")
 name = "-".join(words[:2])
 numbered = sorted(answers.glob(name + ".*"))
 if (answers / (name + "!")).exists():
@@ -74,7 +76,8 @@ class WithStandIns(unittest.TestCase):
         (self.folder / "answers" / name).write_text(value if isinstance(value, str) else json.dumps(value))
 
     def operate(self, *arguments, text="", **variables):
-        environment = os.environ | variables | {
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment = ours | variables | {
             # Nothing else: the real `aws` and `terraform` must not be found.
             "PATH": str(self.folder / "bin"),
             "CALLS": str(self.folder / "calls"),
@@ -123,14 +126,15 @@ class Invoke(WithStandIns):
         self.answer("lambda-invoke", {"StatusCode": 200})
         done = self.operate("invoke", '{"request_id":"a"}')
         self.assertEqual((done.returncode, done.stdout), (0, '{"status": "SUCCEEDED"}\n'))
-        self.assertIn(f"--function-name {OUTPUTS['alias_arn']}", self.calls[-1])
-        self.assertIn("--region eu-west-1", self.calls[-1])
+        self.assertIn(f"--function-name {OUTPUTS['alias_arn']}", self.calls[-2])
+        self.assertIn("--region eu-west-1", self.calls[-2])
+        self.assertEqual(self.calls[-1], "attempts: 1")
 
     def test_the_job_may_stand_in_the_environment_with_quotes_of_any_kind(self):
         self.answer("lambda-invoke", {"StatusCode": 200})
         job = """{"request_id":"a","query":"women's boots, $5"}"""
         self.assertEqual(self.operate("invoke", JOB=job).returncode, 0)
-        self.assertIn(f"--payload {job} ", self.calls[-1])
+        self.assertIn(f"--payload {job} ", self.calls[-2])
 
     def test_without_a_job_it_asks_for_one(self):
         self.assertIn("which job?", self.operate("invoke", JOB="").stderr)
@@ -197,6 +201,7 @@ class PruneVersions(WithStandIns):
         self.assertEqual(done.returncode, 0, done.stderr)
         deleted = [call.split("--qualifier ")[1].split()[0] for call in self.calls if "delete-function" in call]
         self.assertEqual(deleted, ["1", "2"])
+        self.assertFalse(any(call.startswith("attempts") for call in self.calls), "a throttled deletion is tried again")
         self.assertTrue(all("--function-name shop" in call for call in self.calls if "delete-function" in call))
 
     def test_nothing_is_deleted_otherwise(self):

@@ -13,11 +13,6 @@ output "version" {
   value       = aws_lambda_function.this.version
 }
 
-output "alias_name" {
-  description = "Name of the alias."
-  value       = aws_lambda_alias.live.name
-}
-
 output "alias_arn" {
   description = "ARN of the alias: what to invoke."
   value       = aws_lambda_alias.live.arn
