@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The closed set of reasons, as they stand in records and in dead-letter attributes.
+/// The reasons, as they stand in records and in dead-letter attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
@@ -29,6 +29,8 @@ pub enum ErrorCode {
     DimensionMismatch,
     /// A vector that is no list of finite 32-bit floats, or is all zero.
     InvalidVector,
+    /// The embedding model refuses this text.
+    TextRefused,
     /// The answer would hold more matches than a record may.
     ResultTooLarge,
     /// Picked up after `not_after`.
@@ -40,6 +42,25 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 15] = [
+        Self::InvalidJson,
+        Self::InvalidRequestId,
+        Self::UnknownField,
+        Self::MissingField,
+        Self::ConflictingFields,
+        Self::OutOfRange,
+        Self::UnknownCategory,
+        Self::UnknownProduct,
+        Self::DimensionMismatch,
+        Self::InvalidVector,
+        Self::TextRefused,
+        Self::ResultTooLarge,
+        Self::Expired,
+        Self::RequestIdConflict,
+        Self::AttemptsExhausted,
+    ];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +74,7 @@ impl ErrorCode {
             Self::UnknownProduct => "unknown_product",
             Self::DimensionMismatch => "dimension_mismatch",
             Self::InvalidVector => "invalid_vector",
+            Self::TextRefused => "text_refused",
             Self::ResultTooLarge => "result_too_large",
             Self::Expired => "expired",
             Self::RequestIdConflict => "request_id_conflict",
@@ -113,23 +135,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_has_every_code_of_the_published_schema() {
+        let schema = schemars::schema_for!(ErrorCode);
+        let published = schema.get("oneOf").and_then(serde_json::Value::as_array).unwrap().iter();
+        let names: Vec<&str> = published.map(|code| code["const"].as_str().unwrap()).collect();
+        assert_eq!(names, ErrorCode::ALL.map(ErrorCode::as_str));
+    }
+
+    #[test]
     fn the_name_on_the_wire_is_the_same_for_serde_and_as_str() {
-        for code in [
-            ErrorCode::InvalidJson,
-            ErrorCode::InvalidRequestId,
-            ErrorCode::UnknownField,
-            ErrorCode::MissingField,
-            ErrorCode::ConflictingFields,
-            ErrorCode::OutOfRange,
-            ErrorCode::UnknownCategory,
-            ErrorCode::UnknownProduct,
-            ErrorCode::DimensionMismatch,
-            ErrorCode::InvalidVector,
-            ErrorCode::ResultTooLarge,
-            ErrorCode::Expired,
-            ErrorCode::RequestIdConflict,
-            ErrorCode::AttemptsExhausted,
-        ] {
+        for code in ErrorCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
             assert_eq!(code.as_str().parse::<ErrorCode>().unwrap(), code);
         }

@@ -55,9 +55,11 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn check_names(&self) -> Result<(), JobError> {
         let Some(unknown) = self.object.keys().find(|key| !NAMES.contains(&key.as_str())) else { return Ok(()) };
-        let likeness = |name: &&&str| (strsim::jaro_winkler(&unknown.to_lowercase(), name) * 1e6) as u64;
+        let unknown = clip(unknown); // comparing takes the product of both lengths
+        let spelling = unknown.to_lowercase();
+        let likeness = |name: &&&str| (strsim::jaro_winkler(&spelling, name) * 1e6) as u64;
         let nearest = NAMES.iter().max_by_key(likeness).expect("NAMES is not empty");
-        let message = format!("unknown field `{}`, did you mean `{nearest}`?", clip(unknown));
+        let message = format!("unknown field `{unknown}`, did you mean `{nearest}`?");
         Err(JobError::new(ErrorCode::UnknownField, message))
     }
 
@@ -163,12 +165,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// `None` also for -1, which every score reaches.
     pub(crate) fn min_score(&self) -> Result<Option<f32>, JobError> {
         let Some(value) = self.get("min_score") else { return Ok(None) };
         let in_range = value.as_f64().is_some_and(|score| (-1.0..=1.0).contains(&score));
         let rounded = self.decimals()?.min_score.and_then(|decimal| decimal.get().parse::<f32>().ok());
         match rounded {
-            Some(score) if in_range => Ok(Some(score)),
+            Some(score) if in_range => Ok(Some(score).filter(|&score| score > -1.0)),
             _ => Err(out_of_range(format!("min_score must be -1 to 1, was {}", quote(value)))),
         }
     }
@@ -195,6 +198,10 @@ impl<'a> Fields<'a> {
             let Value::String(text) = value else {
                 return Err(not_strings(format!("`{}` was {}", clip(key), kind(value))));
             };
+            if key.is_empty() {
+                // DynamoDB refuses an empty name in a map, and with it the whole record.
+                return Err(out_of_range("metadata must not have an empty key"));
+            }
             metadata.insert(key.clone(), text.clone());
         }
         let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();

@@ -1,16 +1,18 @@
 //! What other services see of nearline: the search job they put on the queue and the result record they read.
 //!
-//! [`job`] turns a message body into a [`SearchJob`] once, with every rule checked on the way; [`record`] is the
-//! answer. The crate does no I/O and knows no AWS: a producer or reader written in Rust needs nothing else.
+//! [`receive()`] turns a message body into a [`SearchJob`] once, with every rule checked on the way; a [`ResultRecord`]
+//! is the answer. The crate does no I/O and knows no AWS: a producer or reader written in Rust needs nothing else.
 
 pub mod error;
 mod fields;
 pub mod hash;
 pub mod job;
 pub mod limits;
+mod receive;
 pub mod record;
 pub mod schema;
 
 pub use error::{ErrorCode, JobError, clip};
-pub use job::{GroupBy, JobMessage, ReceivedJob, Refusal, SearchJob, Target, receive};
+pub use job::{Column, GroupBy, JobMessage, SearchJob, Target};
+pub use receive::{ReceivedJob, Refusal, receive};
 pub use record::{Group, Match, RecordError, ResultRecord, Status};
