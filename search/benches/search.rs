@@ -1,8 +1,8 @@
 //! What a search costs, by the shape of the question: `make bench`.
 //!
 //! Elements are multiply-adds of a full scan (rows x dimension x queries), so that criterion's Gelem/s are GMAC/s,
-//! whatever the engine spares itself. Each case runs on one thread, with the straightforward search beside it. The
-//! comparison with other engines, and with the limits of the machine, is `make compare`.
+//! whatever the engine spares itself. Each case runs on one thread, with brute force beside it. The comparison with other
+//! engines, and with the limits of the machine, is `make compare`.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn search(criterion: &mut Criterion, case: &Case<'_>, queries: &Array2<f32>) {
     let &Case { top_k, grouping, .. } = case;
     let query = |vector| Query { vector, top_k, grouping, categories: None, min_score: None, exclude: &[] };
     let queries: Vec<Query<'_>> = queries.rows().into_iter().map(query).collect();
-    let engines: [(&str, Search); 2] = [("index", Index::search), ("straightforward", Index::search_straightforward)];
+    let engines: [(&str, Search); 2] = [("index", Index::search), ("brute force", Index::search_brute_force)];
     let pool = one_thread();
 
     let mut group = criterion.benchmark_group(case.name);

@@ -71,7 +71,7 @@ enum GroupBy {
 #[serde(rename_all = "snake_case")]
 enum Engine {
     Index,
-    Straightforward,
+    BruteForce,
 }
 
 fn main() -> ExitCode {
@@ -140,7 +140,13 @@ fn count(name: &str, value: &str) -> Result<usize, Fault> {
 }
 
 fn build(rows: Array2<f32>, categories: Vec<u32>, kernel: Option<&str>) -> Result<Index, Fault> {
-    let kernel = kernel.map_or(Ok(Kernel::fastest()), str::parse)?;
+    let kernel = match kernel {
+        Some(name) => {
+            let kernel: Kernel = name.parse()?;
+            kernel.detect().ok_or_else(|| format!("this processor cannot run the {kernel} kernel"))?
+        }
+        None => Kernel::fastest(),
+    };
     Ok(Index::build_with(rows, categories, kernel)?)
 }
 
@@ -186,7 +192,7 @@ fn time(
     for queries in batches.iter().cycle() {
         answers.push(match engine {
             Engine::Index => index.search(queries)?,
-            Engine::Straightforward => index.search_straightforward(queries)?,
+            Engine::BruteForce => index.search_brute_force(queries)?,
         });
         if start.elapsed().as_secs_f64() >= seconds {
             break;

@@ -6,14 +6,12 @@
 use std::sync::atomic::AtomicBool;
 
 use ndarray::{Array2, ArrayView1};
-use rayon::prelude::*;
-use thiserror::Error;
 
-use crate::kernel::{Kernel, names};
+use crate::kernel::{Available, Kernel};
 use crate::packed::Packed;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
-use crate::score::norm;
-use crate::{scan, straightforward};
+use crate::rows::{IndexError, Rows};
+use crate::{brute_force, scan};
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
 const PACKED_ROWS_MIN: usize = 256;
@@ -25,55 +23,13 @@ const _: () = assert!(128 * 127 * PACKED_DIMENSION_MAX < 1 << 31, "sums of codes
 /// Queries that are scanned together at most: their codes and thresholds stay in cache beside those of the rows.
 const BATCH_MAX: usize = 64;
 
-/// Searchable rows: n vectors of D dimensions, each in one category.
+/// Rows, ready to be searched.
 #[derive(Debug)]
 pub struct Index {
-    /// n x D in standard layout, catalog order.
-    rows: Array2<f32>,
-    /// Per row, above 0.
-    norms: Vec<f64>,
-    /// Per row, dense from 0.
-    category_of: Vec<u32>,
-    category_count: u32,
+    rows: Rows,
     /// `None` for so few rows that codes would not pay.
     packed: Option<Packed>,
-    kernel: Kernel,
-}
-
-/// Why rows cannot be searched. Row and column numbers count from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Error)]
-#[expect(missing_docs, reason = "each variant's message says what its fields are")]
-pub enum IndexError {
-    /// Row numbers are `u32`.
-    #[error("{rows} rows are more than an index can hold ({}); split the catalog", u32::MAX)]
-    TooManyRows { rows: usize },
-    /// The processor cannot run the kernel that was asked for.
-    #[error(
-        "this processor cannot run the {kernel} kernel; it can run {}",
-        names(&Kernel::available().collect::<Vec<_>>())
-    )]
-    KernelUnavailable { kernel: Kernel },
-    /// Nothing to search.
-    #[error("there are no rows; an index needs at least one")]
-    NoRows,
-    /// Vectors without components have no direction.
-    #[error("the rows have no columns; a vector needs at least one dimension")]
-    ZeroDimension,
-    /// Rows and categories do not belong together.
-    #[error("{rows} rows but {categories} category numbers; each row needs exactly one")]
-    LengthMismatch { rows: usize, categories: usize },
-    /// Categories are not numbered by first appearance.
-    #[error(
-        "row {row} has category number {category}, but at most {expected} may come here: \
-         categories are numbered from 0 in the order in which they first appear"
-    )]
-    CategoriesNotDense { row: usize, category: u32, expected: u32 },
-    /// A component is NaN or infinite.
-    #[error("row {row}, column {column} is {value}; every component must be finite")]
-    NotFinite { row: usize, column: usize, value: f32 },
-    /// The cosine with a zero vector is not defined.
-    #[error("row {row} is all zeros, which has no direction; leave it out or embed it again")]
-    ZeroRow { row: usize },
+    kernel: Available,
 }
 
 impl Index {
@@ -84,47 +40,26 @@ impl Index {
     }
 
     /// As [`build`](Self::build), for a kernel of one's choice.
-    pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Kernel) -> Result<Self, IndexError> {
-        if !kernel.is_available() {
-            return Err(IndexError::KernelUnavailable { kernel });
-        }
-        let (row_count, dimension) = rows.dim();
-        if row_count > u32::MAX as usize {
-            return Err(IndexError::TooManyRows { rows: row_count });
-        }
-        if row_count == 0 {
-            return Err(IndexError::NoRows);
-        }
-        if dimension == 0 {
-            return Err(IndexError::ZeroDimension);
-        }
-        if categories.len() != row_count {
-            return Err(IndexError::LengthMismatch { rows: row_count, categories: categories.len() });
-        }
-        let category_count = count_dense(&categories)?;
-        let rows = if rows.is_standard_layout() { rows } else { rows.as_standard_layout().into_owned() };
-        let norms = positive_norms(&rows)?;
-        let packs = row_count >= PACKED_ROWS_MIN && dimension <= PACKED_DIMENSION_MAX;
-        let packed = packs.then(|| {
-            let vectors = standard_layout(&rows);
-            Packed::build(vectors, dimension, &norms, &categories, category_count, kernel)
-        });
-        Ok(Self { rows, norms, category_of: categories, category_count, packed, kernel })
+    pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Available) -> Result<Self, IndexError> {
+        let rows = Rows::new(rows, categories)?;
+        let packs = rows.count() >= PACKED_ROWS_MIN && rows.dimension() <= PACKED_DIMENSION_MAX;
+        let packed = packs.then(|| Packed::build(&rows, kernel));
+        Ok(Self { rows, packed, kernel })
     }
 
     /// How many rows there are, at least 1.
     pub fn rows(&self) -> usize {
-        self.rows.nrows()
+        self.rows.count()
     }
 
     /// Components of each row, at least 1.
     pub fn dimension(&self) -> usize {
-        self.rows.ncols()
+        self.rows.dimension()
     }
 
     /// How many categories there are, at least 1; they are numbered from 0.
     pub fn categories(&self) -> usize {
-        self.category_count as usize
+        self.rows.category_count() as usize
     }
 
     /// The vector of a row, as it was given.
@@ -132,7 +67,7 @@ impl Index {
     /// # Panics
     /// If there is no such row.
     pub fn row(&self, row: u32) -> ArrayView1<'_, f32> {
-        self.rows.row(row as usize)
+        self.rows.vector(row).into()
     }
 
     /// The category number of a row.
@@ -140,15 +75,12 @@ impl Index {
     /// # Panics
     /// If there is no such row.
     pub fn category_of(&self, row: u32) -> u32 {
-        self.category_of[row as usize]
+        self.rows.category_of(row)
     }
 
     /// What the index keeps in memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        size_of_val(standard_layout(&self.rows))
-            + size_of_val(self.norms.as_slice())
-            + size_of_val(self.category_of.as_slice())
-            + self.packed.as_ref().map_or(0, Packed::memory_bytes)
+        self.rows.memory_bytes() + self.packed.as_ref().map_or(0, Packed::memory_bytes)
     }
 
     /// The name of the scoring kernel in use.
@@ -173,8 +105,8 @@ impl Index {
         let mut rankings = Vec::with_capacity(queries.len());
         for batch in queries.chunks(BATCH_MAX) {
             let selections = match &self.packed {
-                Some(packed) => scan::search(self, packed, batch, cancelled),
-                None => Some(straightforward::search(self, batch)),
+                Some(packed) => scan::search(&self.rows, packed, batch, cancelled),
+                None => Some(brute_force::search(&self.rows, batch)),
             };
             let Some(selections) = selections else { return Ok(None) };
             rankings.extend(batch.iter().zip(selections).map(|(query, selection)| selection.rank(query)));
@@ -183,61 +115,18 @@ impl Index {
     }
 
     /// As [`search`](Self::search), by scoring every row: what it must equal to the bit, and is measured against.
-    pub fn search_straightforward(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
+    pub fn search_brute_force(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
         let queries = self.prepare(queries)?;
-        let selections = straightforward::search(self, &queries);
+        let selections = brute_force::search(&self.rows, &queries);
         Ok(queries.iter().zip(selections).map(|(query, selection)| selection.rank(query)).collect())
     }
 
     fn prepare(&self, queries: &[Query<'_>]) -> Result<Vec<PreparedQuery>, QueryError> {
         let prepare = |(position, query)| {
-            PreparedQuery::new(query, self.dimension(), self.category_count)
+            PreparedQuery::new(query, self.rows.dimension(), self.rows.category_count())
                 .map_err(|fault| QueryError { position, fault })
         };
         queries.iter().enumerate().map(prepare).collect()
-    }
-
-    /// All rows, one after the other.
-    pub(crate) fn vectors(&self) -> &[f32] {
-        standard_layout(&self.rows)
-    }
-
-    pub(crate) fn vector(&self, row: u32) -> &[f32] {
-        &self.vectors()[row as usize * self.dimension()..][..self.dimension()]
-    }
-
-    /// The norm of a row, above 0.
-    pub(crate) fn norm(&self, row: u32) -> f64 {
-        self.norms[row as usize]
-    }
-}
-
-fn standard_layout(rows: &Array2<f32>) -> &[f32] {
-    rows.as_slice().expect("rows are brought into standard layout when the index is built")
-}
-
-/// The number of categories, if they are numbered from 0 by first appearance.
-fn count_dense(categories: &[u32]) -> Result<u32, IndexError> {
-    let mut count = 0;
-    for (row, &category) in categories.iter().enumerate() {
-        if category > count {
-            return Err(IndexError::CategoriesNotDense { row, category, expected: count });
-        }
-        count = count.max(category + 1);
-    }
-    Ok(count)
-}
-
-/// The norm of each row, or the first row that has no usable one. A norm is 0 only for a row of zeros and not finite
-/// only if a component is not, so each row is read once.
-fn positive_norms(rows: &Array2<f32>) -> Result<Vec<f64>, IndexError> {
-    let norms: Vec<f64> = standard_layout(rows).par_chunks_exact(rows.ncols()).map(norm).collect();
-    match norms.iter().position(|norm| !norm.is_finite() || *norm == 0.0) {
-        None => Ok(norms),
-        Some(row) => Err(match rows.row(row).indexed_iter().find(|(_, value)| !value.is_finite()) {
-            Some((column, &value)) => IndexError::NotFinite { row, column, value },
-            None => IndexError::ZeroRow { row },
-        }),
     }
 }
 
@@ -262,20 +151,6 @@ mod tests {
         assert_eq!(index.kernel(), Kernel::fastest().name());
     }
 
-    #[test]
-    fn a_kernel_that_the_processor_lacks_is_refused_with_those_that_it_has() {
-        for kernel in Kernel::ALL {
-            match Index::build_with(array![[1.0]], vec![0], kernel) {
-                Ok(index) => assert!(kernel.is_available() && index.kernel() == kernel.name()),
-                Err(error) => {
-                    assert!(!kernel.is_available());
-                    let start = format!("this processor cannot run the {kernel} kernel; it can run portable");
-                    assert!(error.to_string().starts_with(&start), "{error}");
-                }
-            }
-        }
-    }
-
     /// Vectors whose components shrink geometrically, so that principal components decide.
     fn uneven(rows: usize, dimension: usize) -> Array2<f32> {
         let mut state = 7_u64;
@@ -298,11 +173,12 @@ mod tests {
             (16_000, 384, 1),
         ] {
             let numbers = (0..rows as u32).map(|row| row % categories).collect();
-            let index = Index::build_with(uneven(rows, dimension), numbers, Kernel::Portable).unwrap();
+            let index =
+                Index::build_with(uneven(rows, dimension), numbers, Kernel::Portable.detect().unwrap()).unwrap();
             let bound = rows as f64 * (5.1 * dimension as f64 + 64.0);
             let ratio = index.memory_bytes() as f64 / bound;
             assert_eq!(
-                index.packed.as_ref().unwrap().guide.is_some(),
+                index.packed.as_ref().unwrap().centroids.is_some(),
                 rows >= 12_000,
                 "{rows} x {dimension} is pruned"
             );
@@ -333,9 +209,9 @@ mod tests {
                 let vector = index.row(row).to_vec();
                 let query = Query { top_k: 5, ..query(&vector, Grouping::Overall) };
                 let ranking = &index.search(&[query]).unwrap()[0];
-                let exhaustive = &index.search_straightforward(&[query]).unwrap()[0];
-                assert_eq!(ranking.groups, exhaustive.groups);
-                assert_eq!(exhaustive.rescored, rows as u64);
+                let brute_force = &index.search_brute_force(&[query]).unwrap()[0];
+                assert_eq!(ranking.groups, brute_force.groups);
+                assert_eq!(brute_force.rescored, rows as u64);
                 assert!(ranking.rescored < rows as u64 / 20, "{} of {rows}", ranking.rescored);
             }
         }

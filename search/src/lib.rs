@@ -4,22 +4,25 @@
 //! against them. It does no I/O, knows no product, no file format and no service, and is synchronous: parallelism is
 //! the caller's rayon pool. Neither the pool's size nor the other queries of a batch ever change a result, not by a bit.
 //!
-//! A search scans int8 codes of the rows, and scores from f32 only the rows that a proven bound cannot exclude, so it
-//! finds what scoring every row would find, to the bit (docs/exactness.md). Which rows those are depends on the
-//! kernel, the threads and the batch; what is found does not.
+//! A search scans int8 codes of the rows, and only the rows that a proven bound cannot exclude are rescored (reranked)
+//! from f32, so it finds what brute force would find, to the bit (docs/exactness.md). Which rows those are depends on
+//! the kernel, the threads and the batch; what is found does not.
 //!
 //! | module | what it owns |
 //! |---|---|
 //! | `score` | the definition of the score |
 //! | `query` | what may be asked, and how the answer looks |
+//! | `rows` | the vectors, their norms and categories |
 //! | `index` | the rows, and the ways to search them |
-//! | `straightforward` | the search that scores every row: the oracle |
+//! | `brute_force` | the search that scores every row: the oracle |
 //! | `packed` | the codes of all rows, in scanning order |
 //! | `order` | that order: by category, similar rows side by side |
-//! | `principal`, `rotation` | pruning by principal components, where a catalog allows it |
+//! | `pca`, `rotation` | pruning by principal components, where a catalog allows it |
 //! | `quantize` | codes of vectors, and the bound of what they lose |
+//! | `layout` | how codes lie in memory |
 //! | `kernel` | the instruction sets that multiply codes |
-//! | `scan` | the search over codes: thresholds, hits, rescoring |
+//! | `scan` | the search over codes: candidates, rescoring |
+//! | `centroids`, `warm_start`, `thresholds` | what is known before a row is scanned, and shared while rows are |
 //! | `selection`, `top_k` | the best k of a stream of matches |
 //!
 //! ```
@@ -41,22 +44,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod brute_force;
+mod centroids;
 mod index;
 mod kernel;
+mod layout;
 mod order;
 mod packed;
-mod principal;
+mod pca;
 mod quantize;
 mod query;
 mod rotation;
+mod rows;
 mod scan;
 mod score;
 mod selection;
-mod straightforward;
+mod thresholds;
 mod top_k;
+mod warm_start;
 
-pub use index::{Index, IndexError};
-pub use kernel::{Kernel, UnknownKernel};
+pub use index::Index;
+pub use kernel::{Available, Kernel, UnknownKernel};
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};
+pub use rows::IndexError;
 pub use score::{cosine, dot, norm};
 pub use top_k::Match;

@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 
-use crate::kernel::BLOCK;
+use crate::layout::BLOCK;
 
 /// Rows by category, in catalog order within each; and where each category starts, and at the end the number of rows.
 pub(crate) fn by_category(category_of: &[u32], category_count: u32) -> (Vec<u32>, Vec<u32>) {
@@ -39,8 +39,8 @@ pub(crate) fn by_similarity(order: &mut [u32], starts: &[u32], coordinates: &Arr
     });
 }
 
-/// Halves the rows along the coordinate in which they differ most, and then each half, down to single blocks. `first`
-/// is the position of the first row: halves end where blocks do.
+/// Halves the rows along the coordinate in which they differ most, and then each half, down to single blocks: the
+/// leaves of a k-d tree. `first` is the position of the first row: halves end where blocks do.
 fn split(rows: &mut [u32], first: usize, coordinates: &Array2<f32>) {
     if rows.len() <= BLOCK {
         return;

@@ -9,12 +9,16 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
-use crate::kernel::{BLOCK, Kernel, STEP};
+use crate::centroids::Centroids;
+use crate::kernel::Available;
+use crate::layout::{BLOCK, STEP};
 use crate::order;
-use crate::principal::{self, Guide};
+use crate::pca;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
 use crate::query::PreparedQuery;
 use crate::rotation::Rotation;
+use crate::rows::Rows;
+use crate::score::cosine;
 
 /// Codes that are scanned together, in bytes: they stay in a core's second-level cache while all queries pass over
 /// them, beside the rows that are rescored.
@@ -34,13 +38,16 @@ const MEMORY_FOR_ROW: f64 = 64.0;
 /// What it keeps for each row in any case: twice its norm, its category, its number, scale and error, a share of chunks.
 const KEPT_FOR_ROW: usize = 2 * size_of::<f64>() + 4 * size_of::<u32>() + 1;
 
+/// Rows that are scored side by side: the sums of one alone would wait for each other.
+pub(crate) const ROWS_TOGETHER: usize = 4;
+
 /// Rows in scanning order, coded.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    pub(crate) kernel: Kernel,
+    pub(crate) kernel: Available,
     pub(crate) segments: Vec<Segment>,
     rotation: Option<Rotation>,
-    pub(crate) guide: Option<Guide>,
+    pub(crate) centroids: Option<Centroids>,
     /// The row at each position.
     order: Vec<u32>,
     /// By position.
@@ -53,29 +60,22 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Codes `rows` (n x `dimension`) for a kernel that the processor has.
-    pub(crate) fn build(
-        rows: &[f32],
-        dimension: usize,
-        norms: &[f64],
-        category_of: &[u32],
-        category_count: u32,
-        kernel: Kernel,
-    ) -> Self {
+    /// Codes rows for a kernel.
+    pub(crate) fn build(rows: &Rows, kernel: Available) -> Self {
+        let dimension = rows.dimension();
         let units = |numbers: &[u32]| {
             let mut units = Vec::with_capacity(numbers.len() * dimension);
             for &row in numbers {
-                let row = row as usize;
-                append_unit(&rows[row * dimension..][..dimension], norms[row], &mut units);
+                append_unit(rows.vector(row), rows.norm(row), &mut units);
             }
             Array2::from_shape_vec((numbers.len(), dimension), units).expect("a vector for each row")
         };
-        let (mut order, starts) = order::by_category(category_of, category_count);
+        let (mut order, starts) = order::by_category(rows.categories(), rows.category_count());
         // What every index keeps, and what it may.
         let plain = order.len() * (KEPT_FOR_ROW + dimension.next_multiple_of(STEP)) + size_of_val(starts.as_slice());
         let room = (order.len() as f64 * (MEMORY_FOR_DIMENSION * dimension as f64 + MEMORY_FOR_ROW)) as usize;
-        let pruning = if plain + principal::memory_bytes(order.len(), dimension) <= room {
-            principal::fit(&units, dimension, &mut order, &starts, kernel)
+        let pruning = if plain + pca::memory_bytes(order.len(), dimension) <= room {
+            pca::fit(&units, dimension, &mut order, &starts, kernel.kernel())
         } else {
             None
         };
@@ -83,8 +83,8 @@ impl Packed {
         // Axes that are not finite would bound nothing.
         let rotated = rotated.filter(|(rotation, _)| rotation.defect.is_finite() && rotation.error.is_finite());
         let (rotation, pruning) = rotated.unzip();
-        let (cuts, guide) =
-            pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.guide)));
+        let (cuts, centroids) =
+            pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.centroids)));
         let vector_error = ROUNDING + rotation.as_ref().map_or(0.0, |rotation| rotation.error);
 
         let blocks = order.len().div_ceil(BLOCK);
@@ -113,15 +113,15 @@ impl Packed {
         drop(writers);
         let defect = rotation.as_ref().map_or(0.0, |rotation| rotation.defect);
         let precision = Precision { row_error, vector_error, defect };
-        let norms = order.par_iter().map(|&row| norms[row as usize]).collect();
+        let norms = order.par_iter().map(|&row| rows.norm(row)).collect();
         let chunks = chunks(&starts, blocks, chunk_blocks);
-        Self { kernel, segments, rotation, guide, order, norms, starts, chunks, precision }
+        Self { kernel, segments, rotation, centroids, order, norms, starts, chunks, precision }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.segments.iter().map(Segment::memory_bytes).sum::<usize>()
             + self.rotation.as_ref().map_or(0, Rotation::memory_bytes)
-            + self.guide.as_ref().map_or(0, Guide::memory_bytes)
+            + self.centroids.as_ref().map_or(0, Centroids::memory_bytes)
             + size_of_val(self.order.as_slice())
             + size_of_val(self.norms.as_slice())
             + size_of_val(self.chunks.as_slice())
@@ -157,10 +157,11 @@ impl Packed {
         &self.order[blocks.start * BLOCK..(blocks.end * BLOCK).min(self.order.len())]
     }
 
-    /// The norm of the row at a position.
-    #[inline]
-    pub(crate) fn norm(&self, position: usize) -> f64 {
-        self.norms[position]
+    /// The scores of the rows at some positions, made side by side.
+    pub(crate) fn scores<const N: usize>(&self, rows: &Rows, query: &PreparedQuery, positions: [usize; N]) -> [f32; N] {
+        let vectors = positions.map(|position| rows.vector(self.row(position)));
+        let products = self.kernel.dots(&query.exact, vectors);
+        std::array::from_fn(|at| cosine(products[at], query.norm, self.norms[positions[at]]))
     }
 
     pub(crate) fn chunks(&self) -> usize {
@@ -198,18 +199,18 @@ fn chunks(starts: &[u32], blocks: usize, full: usize) -> Vec<u32> {
     let mut chunks = vec![0];
     let mut at = 0;
     // The blocks that hold a category's first rows, of categories that are worth it.
-    let mut warm = starts.windows(2).filter_map(|bounds| {
+    let mut large = starts.windows(2).filter_map(|bounds| {
         let (first, end) = (bounds[0] as usize / BLOCK, bounds[1] as usize / BLOCK);
         (end - first > 2 * FIRST_CHUNK_BLOCKS).then_some(first)
     });
-    let mut next_warm = warm.next();
+    let mut next_large = large.next();
     let mut size = full;
     while at < blocks {
-        if next_warm == Some(at) {
+        if next_large == Some(at) {
             size = FIRST_CHUNK_BLOCKS;
-            next_warm = warm.next();
+            next_large = large.next();
         }
-        let end = (at + size).min(blocks).min(next_warm.unwrap_or(blocks));
+        let end = (at + size).min(blocks).min(next_large.unwrap_or(blocks));
         size = (size * 2).min(full);
         at = end;
         chunks.push(at as u32);
@@ -226,18 +227,20 @@ fn append_unit(vector: &[f32], norm: f64, to: &mut Vec<f32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Kernel;
 
-    fn packed(categories: &[u32], count: u32) -> Packed {
-        let rows: Vec<f32> = (0..categories.len()).flat_map(|row| [1.0, row as f32]).collect();
-        let norms: Vec<f64> = rows.chunks(2).map(crate::score::norm).collect();
-        Packed::build(&rows, 2, &norms, categories, count, Kernel::Portable)
+    fn packed(categories: &[u32]) -> Packed {
+        let vectors =
+            Array2::from_shape_fn((categories.len(), 2), |(row, column)| if column == 0 { 1.0 } else { row as f32 });
+        let rows = Rows::new(vectors, categories.to_vec()).unwrap();
+        Packed::build(&rows, Kernel::Portable.detect().unwrap())
     }
 
     #[test]
     fn every_position_is_in_one_chunk_and_one_category() {
         for (rows, count) in [(256, 1), (5_000, 1), (5_001, 3), (5_000, 2_500), (30_000, 7)] {
             let categories: Vec<u32> = (0..rows).map(|row| row % count).collect();
-            let packed = packed(&categories, count);
+            let packed = packed(&categories);
             let mut next = 0;
             for chunk in 0..packed.chunks() {
                 let blocks = packed.blocks(chunk);
@@ -254,7 +257,7 @@ mod tests {
                         assert_eq!(categories[row as usize], category);
                         assert!(packed.positions(category).contains(&position));
                         let norm = crate::score::norm(&[1.0, row as f32]);
-                        assert_eq!(packed.norm(position).to_bits(), norm.to_bits());
+                        assert_eq!(packed.norms[position].to_bits(), norm.to_bits());
                     }
                 }
             }

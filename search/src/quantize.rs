@@ -1,4 +1,4 @@
-//! Rows and queries as small integers, with a bound of what rounding can have changed.
+//! Scalar quantization: rows and queries as small integers, with a bound of what rounding can have changed.
 //!
 //! A vector of length 1 is cut into segments; each segment is a scale times a vector of codes. Of each row the norm of
 //! what the codes lose is kept, and the norm of the segments that are still to come: with the same norms of the query,
@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::kernel::{BLOCK, Coding, Group, STEP};
+use crate::layout::{BLOCK, Coding, Group, STEP};
 
 /// Covers, for each vector, the rounding of its components to f32 and of the norms that are computed from them.
 pub(crate) const ROUNDING: f32 = 1.0 / (1 << 21) as f32;
@@ -296,4 +296,4 @@ fn words(codes: &[i8], count: usize) -> Vec<i32> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,23 +4,20 @@
 //! row can be among the best any more. What one thread knows late only costs it some rescoring.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::index::Index;
-use crate::kernel::{self, BLOCK, Hits, Scan, Tiles};
-use crate::packed::Packed;
-use crate::principal::Guide;
+use crate::kernel::{Candidates, Scan, Tiles, prefetch};
+use crate::layout::BLOCK;
+use crate::packed::{Packed, ROWS_TOGETHER};
 use crate::quantize::CodedQuery;
 use crate::query::PreparedQuery;
-use crate::score::cosine;
+use crate::rows::Rows;
 use crate::selection::Selection;
-use crate::top_k::{Match, TopK, ordered, unordered};
-
-/// Queries with more groups than this start without such scores: they would take longer than they save. Nor are blocks
-/// pruned for them, as the thresholds of small groups are low.
-const PRIME_GROUPS_MAX: usize = 8;
+use crate::thresholds::SharedThresholds;
+use crate::top_k::Match;
+use crate::warm_start;
 
 /// If more than this share of the blocks passes the head, the next chunks are scanned whole at once...
 const PRUNE_SHARE_MAX: f64 = 0.3;
@@ -28,36 +25,32 @@ const PRUNE_SHARE_MAX: f64 = 0.3;
 /// ...and so many chunks later it is tried again.
 const PRUNE_AGAIN: usize = 8;
 
-/// Blocks whose rows are scored before the scan, for each group; more if they would hold fewer rows than top_k.
-const PRIME_BLOCKS: usize = 3;
-
 /// After a chunk of which most rows had to be scored, so many are scored without looking at their codes.
 const DENSE_CHUNKS: usize = 8;
 
-/// How many rows ahead one is asked for then.
+/// How many rows ahead one is prefetched then.
 const PREFETCH: usize = 8;
-
-/// Rows that are scored side by side: the sums of one alone would wait for each other.
-const ROWS_TOGETHER: usize = 4;
 
 /// Selects for each query from all rows; `None` if it was cancelled.
 pub(crate) fn search(
-    index: &Index,
+    rows: &Rows,
     packed: &Packed,
     queries: &[PreparedQuery],
     cancelled: &AtomicBool,
 ) -> Option<Vec<Selection>> {
     let coded = packed.code(queries);
-    let floors: Vec<Floors> = queries.iter().map(Floors::new).collect();
-    let prime = |(query, floors): (&PreparedQuery, &Floors)| match &packed.guide {
-        Some(guide) if query.groups.len() <= PRIME_GROUPS_MAX => prime(index, packed, guide, query, floors),
+    let shared: Vec<SharedThresholds> = queries.iter().map(SharedThresholds::new).collect();
+    let warm_start = |(query, shared): (&PreparedQuery, &SharedThresholds)| match &packed.centroids {
+        Some(centroids) if query.groups.len() <= warm_start::GROUPS_MAX => {
+            warm_start::warm_start(rows, packed, centroids, query, shared)
+        }
         _ => 0,
     };
-    let primed: Vec<u64> = queries.par_iter().zip(&floors).map(prime).collect();
+    let scored_before: Vec<u64> = queries.par_iter().zip(&shared).map(warm_start).collect();
     let next = AtomicUsize::new(0);
     let threads = rayon::current_num_threads().min(packed.chunks());
     let scanned = (0..threads).into_par_iter().map(|_| {
-        let mut scanner = Scanner::new(index, packed, queries, &coded, &floors);
+        let mut scanner = Scanner::new(rows, packed, queries, &coded, &shared);
         loop {
             if cancelled.load(Ordering::Relaxed) {
                 return None;
@@ -76,89 +69,10 @@ pub(crate) fn search(
         Some(selections)
     });
     let mut selections = selections.expect("there is at least one thread")?;
-    for (selection, primed) in selections.iter_mut().zip(primed) {
-        selection.rescored += primed;
+    for (selection, scored) in selections.iter_mut().zip(scored_before) {
+        selection.rescored += scored;
     }
     Some(selections)
-}
-
-/// Raises a query's floors to what the most promising rows of each group score, so that the scan starts with
-/// thresholds that are close to the last ones. What it finds here the scan will find again. Returns how many it scored.
-fn prime(index: &Index, packed: &Packed, guide: &Guide, query: &PreparedQuery, floors: &Floors) -> u64 {
-    let mut scored = 0;
-    let most = PRIME_BLOCKS.max(query.top_k.div_ceil(BLOCK) + 1);
-    let mut ratings = Vec::new();
-    guide.rate(packed.kernel, &query.exact, &mut ratings);
-    let mut positions = Vec::new();
-    for group in 0..query.groups.len() {
-        let mut promising = TopK::new(most, f32::NEG_INFINITY);
-        for category in query.categories_of(group, index.categories() as u32) {
-            let positions = packed.positions(category);
-            let blocks = positions.start / BLOCK..positions.end.div_ceil(BLOCK);
-            for (block, &rating) in (blocks.start as u32..).zip(&ratings[blocks]) {
-                if rating >= promising.threshold() {
-                    promising.push(Match { row: block, score: rating });
-                }
-            }
-        }
-        positions.clear();
-        for Match { row: block, .. } in promising.into_ranked() {
-            let block = block as usize;
-            for (category, rows) in packed.categories(block..block + 1) {
-                if query.group_of(category) == Some(group) {
-                    positions.extend(rows.filter(|&position| !query.excludes(packed.row(position))));
-                }
-            }
-        }
-        // A block between two categories may have been named by both.
-        positions.sort_unstable();
-        positions.dedup();
-        if positions.len() < query.top_k {
-            continue;
-        }
-        for &position in &positions {
-            kernel::prefetch(index.vector(packed.row(position)));
-        }
-        let mut best = TopK::new(query.top_k, query.min_score);
-        let mut keep = |position: usize, score| best.push(Match { row: packed.row(position), score });
-        let (together, alone) = positions.as_chunks::<ROWS_TOGETHER>();
-        for &positions in together {
-            let scores = scores(index, packed, query, positions);
-            positions.into_iter().zip(scores).for_each(|(position, score)| keep(position, score));
-        }
-        for &position in alone {
-            let [score] = scores(index, packed, query, [position]);
-            keep(position, score);
-        }
-        floors.exchange(group, best.threshold());
-        scored += positions.len() as u64;
-    }
-    scored
-}
-
-/// The scores of the rows at some positions, made side by side.
-fn scores<const N: usize>(index: &Index, packed: &Packed, query: &PreparedQuery, positions: [usize; N]) -> [f32; N] {
-    let vectors = positions.map(|position| index.vector(packed.row(position)));
-    let products = packed.kernel.dots(&query.exact, vectors);
-    std::array::from_fn(|at| cosine(products[at], query.norm, packed.norm(positions[at])))
-}
-
-/// For each group of a query the best threshold that some thread has reached: at least top_k rows score that much.
-struct Floors(Vec<AtomicU32>);
-
-impl Floors {
-    fn new(query: &PreparedQuery) -> Self {
-        Self(query.groups.iter().map(|_| AtomicU32::new(ordered(query.min_score))).collect())
-    }
-
-    /// Tells the other threads of a group's limit, and takes theirs if it is higher.
-    fn exchange(&self, group: usize, limit: f32) -> f32 {
-        let known = unordered(self.0[group].load(Ordering::Relaxed));
-        if known < limit {
-            self.0[group].fetch_max(ordered(limit), Ordering::Relaxed);
-        }
-        known.max(limit)
-    }
 }
 
 /// Rows that wait to be scored side by side: positions and groups.
@@ -170,13 +84,13 @@ struct Waiting {
 
 /// One thread's part of a search, and its scratch.
 struct Scanner<'a> {
-    index: &'a Index,
+    rows: &'a Rows,
     packed: &'a Packed,
     queries: &'a [PreparedQuery],
     coded: &'a [CodedQuery],
-    floors: &'a [Floors],
+    shared: &'a [SharedThresholds],
     /// For each query, for each group: a row that scores less is not among the best.
-    limits: Vec<Vec<f32>>,
+    thresholds: Vec<Vec<f32>>,
     selections: Vec<Selection>,
     /// Queries that want rows of the chunk.
     active: Vec<usize>,
@@ -184,8 +98,9 @@ struct Scanner<'a> {
     /// Those that the tiles were gathered for.
     gathered: Vec<usize>,
     tiles: Tiles,
-    thresholds: Vec<f32>,
-    hits: Hits,
+    /// For each active query, for each row of the chunk: its group's threshold, in the query's units.
+    row_thresholds: Vec<f32>,
+    candidates: Candidates,
     /// Chunks to score without codes before they are tried again.
     dense: usize,
     /// Rows of the chunk that were scored.
@@ -197,28 +112,28 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn new(
-        index: &'a Index,
+        rows: &'a Rows,
         packed: &'a Packed,
         queries: &'a [PreparedQuery],
         coded: &'a [CodedQuery],
-        floors: &'a [Floors],
+        shared: &'a [SharedThresholds],
     ) -> Self {
-        let rows = packed.chunk_rows() * queries.len();
-        let many = queries.iter().filter(|query| query.groups.len() > PRIME_GROUPS_MAX).count();
+        // The thresholds of many small groups are so low that pruning does not pay.
+        let many = queries.iter().filter(|query| query.groups.len() > warm_start::GROUPS_MAX).count();
         Self {
-            index,
+            rows,
             packed,
             queries,
             coded,
-            floors,
-            limits: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
+            shared,
+            thresholds: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
             selections: queries.iter().map(Selection::new).collect(),
             active: Vec::with_capacity(queries.len()),
             active_codes: Vec::with_capacity(queries.len()),
             gathered: Vec::with_capacity(queries.len()),
             tiles: Tiles::default(),
-            thresholds: Vec::with_capacity(rows),
-            hits: Hits::default(),
+            row_thresholds: Vec::with_capacity(packed.chunk_rows() * queries.len()),
+            candidates: Candidates::default(),
             dense: 0,
             scored: 0,
             unpruned: if 2 * many > queries.len() { usize::MAX } else { 0 },
@@ -241,7 +156,7 @@ impl<'a> Scanner<'a> {
             self.score_all();
             return;
         }
-        self.set_thresholds();
+        self.set_row_thresholds();
         self.active_codes.clear();
         self.active_codes.extend(self.active.iter().map(|&query| &self.coded[query]));
         let kernel = self.packed.kernel;
@@ -254,15 +169,15 @@ impl<'a> Scanner<'a> {
             blocks: blocks.clone(),
             tiles: &self.tiles,
             queries: &self.active_codes,
-            thresholds: &self.thresholds,
+            thresholds: &self.row_thresholds,
             order: self.packed.rows(blocks.clone()),
-            vectors: self.index.vectors(),
-            dimension: self.index.dimension(),
+            vectors: self.rows.vectors(),
+            dimension: self.rows.dimension(),
             prune: self.unpruned == 0,
         };
-        self.hits.clear(blocks.len());
-        kernel.scan(&scan, &mut self.hits);
-        self.unpruned = match self.hits.share_beyond_head() {
+        self.candidates.clear(blocks.len());
+        kernel.scan(&scan, &mut self.candidates);
+        self.unpruned = match self.candidates.share_beyond_head() {
             Some(share) if share > PRUNE_SHARE_MAX => PRUNE_AGAIN,
             _ => self.unpruned.saturating_sub(1),
         };
@@ -274,21 +189,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// What each active query asks of each row of the chunk.
-    fn set_thresholds(&mut self) {
-        self.thresholds.clear();
+    fn set_row_thresholds(&mut self) {
+        self.row_thresholds.clear();
         for &number in &self.active {
             let (query, coded) = (&self.queries[number], &self.coded[number]);
             for (category, positions) in &self.categories {
                 let threshold = query.group_of(*category).map_or(f32::INFINITY, |group| {
-                    let limit = &mut self.limits[number][group];
-                    *limit = self.floors[number].exchange(group, *limit);
-                    coded.threshold(*limit)
+                    let threshold = &mut self.thresholds[number][group];
+                    *threshold = self.shared[number].exchange(group, *threshold);
+                    coded.threshold(*threshold)
                 });
-                self.thresholds.extend(positions.clone().map(|_| threshold));
+                self.row_thresholds.extend(positions.clone().map(|_| threshold));
             }
             // The padding of the last block.
-            let padded = self.thresholds.len().next_multiple_of(BLOCK);
-            self.thresholds.resize(padded, f32::INFINITY);
+            let padded = self.row_thresholds.len().next_multiple_of(BLOCK);
+            self.row_thresholds.resize(padded, f32::INFINITY);
         }
     }
 
@@ -303,7 +218,7 @@ impl<'a> Scanner<'a> {
                 let mut waiting = Waiting::default();
                 for position in positions.clone() {
                     if position + PREFETCH < positions.end {
-                        kernel::prefetch(self.index.vector(self.packed.row(position + PREFETCH)));
+                        prefetch(self.rows.vector(self.packed.row(position + PREFETCH)));
                     }
                     self.score_soon(&mut waiting, number, group, position);
                 }
@@ -314,31 +229,31 @@ impl<'a> Scanner<'a> {
 
     /// Scores the rows that the kernel named, the most promising of each query first: most of the others need not be.
     fn rescore(&mut self, first: usize) {
-        self.hits.list.sort_unstable();
+        self.candidates.list.sort_unstable();
         let mut at = 0;
-        while at < self.hits.list.len() {
+        while at < self.candidates.list.len() {
             at = self.rescore_query(first, at);
         }
     }
 
-    /// Scores the rows of the query whose hits start at `from`; returns where those of the next one start.
+    /// Scores the rows of the query whose candidates start at `from`; returns where those of the next one start.
     fn rescore_query(&mut self, first: usize, from: usize) -> usize {
-        let slot = self.hits.list[from].slot();
+        let slot = self.candidates.list[from].slot();
         let number = self.active[slot];
         let query = &self.queries[number];
         let mut waiting = Waiting::default();
         let mut at = from;
-        while let Some(hit) = self.hits.list.get(at)
-            && hit.slot() == slot
+        while let Some(candidate) = self.candidates.list.get(at)
+            && candidate.slot() == slot
         {
             at += 1;
-            let position = first + hit.row();
+            let position = first + candidate.row();
             let category = match &self.categories[..] {
                 [(category, _)] => *category,
                 several => several[several.partition_point(|(_, positions)| positions.end <= position)].0,
             };
             let group = query.group_of(category).expect("no other rows reach a threshold");
-            if hit.upper() >= self.limits[number][group] {
+            if candidate.upper() >= self.thresholds[number][group] {
                 self.score_soon(&mut waiting, number, group, position);
             }
         }
@@ -356,7 +271,7 @@ impl<'a> Scanner<'a> {
         waiting.count += 1;
         if waiting.count == ROWS_TOGETHER {
             waiting.count = 0;
-            let scores = scores(self.index, self.packed, query, waiting.rows.map(|(position, _)| position));
+            let scores = self.packed.scores(self.rows, query, waiting.rows.map(|(position, _)| position));
             for ((position, group), score) in waiting.rows.into_iter().zip(scores) {
                 self.keep(number, group, position, score);
             }
@@ -366,7 +281,7 @@ impl<'a> Scanner<'a> {
     /// Scores the rows that are left.
     fn score_waiting(&mut self, waiting: &mut Waiting, number: usize) {
         for &(position, group) in &waiting.rows[..waiting.count] {
-            let [score] = scores(self.index, self.packed, &self.queries[number], [position]);
+            let [score] = self.packed.scores(self.rows, &self.queries[number], [position]);
             self.keep(number, group, position, score);
         }
         waiting.count = 0;
@@ -377,11 +292,11 @@ impl<'a> Scanner<'a> {
         let selection = &mut self.selections[number];
         selection.rescored += 1;
         self.scored += 1;
-        let limit = &mut self.limits[number][group];
-        if score >= *limit {
+        let threshold = &mut self.thresholds[number][group];
+        if score >= *threshold {
             let best = selection.open(group, query);
             best.push(Match { row: self.packed.row(position), score });
-            *limit = limit.max(best.threshold());
+            *threshold = threshold.max(best.threshold());
         }
     }
 }

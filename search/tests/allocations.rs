@@ -35,7 +35,7 @@ fn a_search_allocates_as_often_over_many_rows_as_over_few() {
             pool.install(|| measure(|| drop(index.search(&queries).unwrap()))).count_total
         });
         assert!(few > 20, "{few} allocations: the counter does not count");
-        // Lists of hits may grow once or twice more.
+        // Lists of candidates may grow once or twice more.
         assert!(many <= few + 8, "{kernel}: {few} allocations over 4,000 rows, {many} over 80,000");
     }
 }

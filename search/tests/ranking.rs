@@ -7,7 +7,7 @@ mod oracle;
 use std::sync::LazyLock;
 
 use ndarray::{Array2, ArrayView1};
-use nearline_search::{Grouping, Index, Kernel, Query, Ranking};
+use nearline_search::{Available, Grouping, Index, Kernel, Query, Ranking};
 use oracle::{Answer, Question};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ struct Catalog {
 }
 
 impl Catalog {
-    fn index(&self, kernel: Kernel) -> Index {
+    fn index(&self, kernel: Available) -> Index {
         let rows = Array2::from_shape_vec((self.rows.len(), self.rows[0].len()), self.rows.concat()).unwrap();
         Index::build_with(rows, self.categories.clone(), kernel).unwrap()
     }
@@ -73,8 +73,8 @@ fn check(catalog: &Catalog, questions: &[Question]) {
             assert_eq!(&plain(&alone[0]), expected, "{kernel}, query {position} alone");
         }
     }
-    let straightforward = catalog.index(Kernel::Portable).search_straightforward(&queries).unwrap();
-    assert_eq!(straightforward.iter().map(plain).collect::<Vec<_>>(), expected, "straightforward");
+    let brute_force = catalog.index(Kernel::Portable.detect().unwrap()).search_brute_force(&queries).unwrap();
+    assert_eq!(brute_force.iter().map(plain).collect::<Vec<_>>(), expected, "brute force");
 }
 
 /// Every match was scored, and no row more than twice.

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 
 TARGET_ROWS_AND_DIMENSIONS = [(100_000, 384), (1_000_000, 384), (100_000, 1_024)]
 TARGET_RATIOS = {1: 3.5, 10: 3.0, 64: 2.5}
-RIVALS = ["numpy", "usearch", "usearch-i8", "numkong", "numkong-i8", "straightforward"]
+RIVALS = ["numpy", "usearch", "usearch-i8", "numkong", "numkong-i8", "brute-force"]
 
 
 def parse():

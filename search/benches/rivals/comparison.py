@@ -59,9 +59,9 @@ def ours(options, subject, categories):
         yield engines.Nearline(name, subject, options.top_k, options.threads, group_by="category")
     if options.threads > 1:
         yield engines.Nearline("nearline, one thread", subject, options.top_k, 1)
-    if "straightforward" in options.only:
-        name = "nearline, straightforward"
-        yield engines.Nearline(name, subject, options.top_k, options.threads, engine="straightforward")
+    if "brute-force" in options.only:
+        name = "nearline, brute force"
+        yield engines.Nearline(name, subject, options.top_k, options.threads, engine="brute_force")
 
 
 def measure(options, batch, field, oracles, limits, components):

@@ -9,8 +9,9 @@ use std::arch::x86_64::{
     _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_pd, _mm256_storeu_pd, _mm256_storeu_ps,
 };
 
-use super::tile::{self, Hits, Lanes, Scan, scan_tile};
-use super::{BLOCK, Coding, Group};
+use super::candidates::Candidates;
+use super::tile::{self, Lanes, Scan, scan_tile};
+use crate::layout::{BLOCK, Coding, Group};
 use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 63, query_max: 63, offset: 64, run: 4 };
@@ -35,14 +36,14 @@ pub(super) fn is_available() -> bool {
 /// The processor has AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+pub(super) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
     for tile in scan.tiles.iter() {
         // SAFETY: the caller's promise.
         unsafe {
             match tile.width {
-                4 => scan_tile::<Avx2, 1, 4>(scan, tile, hits),
-                2 => scan_tile::<Avx2, 1, 2>(scan, tile, hits),
-                _ => scan_tile::<Avx2, 1, 1>(scan, tile, hits),
+                4 => scan_tile::<Avx2, 1, 4>(scan, tile, candidates),
+                2 => scan_tile::<Avx2, 1, 2>(scan, tile, candidates),
+                _ => scan_tile::<Avx2, 1, 1>(scan, tile, candidates),
             }
         }
     }

@@ -9,8 +9,9 @@ use std::arch::x86_64::{
     _mm512_setzero_si512, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
-use super::tile::{self, Hits, Lanes, Scan, scan_tile};
-use super::{BLOCK, Coding, Group};
+use super::candidates::Candidates;
+use super::tile::{self, Lanes, Scan, scan_tile};
+use crate::layout::{BLOCK, Coding, Group};
 use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 128, run: 4 };
@@ -27,15 +28,15 @@ pub(super) fn is_available() -> bool {
 /// The processor has AVX-512 VNNI.
 #[target_feature(enable = "avx512f,avx512vnni")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+pub(super) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
     for tile in scan.tiles.iter() {
         // SAFETY: the caller's promise.
         unsafe {
             match tile.width {
-                8 => scan_tile::<Avx512, 3, 8>(scan, tile, hits),
-                4 => scan_tile::<Avx512, 4, 4>(scan, tile, hits),
-                2 => scan_tile::<Avx512, 4, 2>(scan, tile, hits),
-                _ => scan_tile::<Avx512, 4, 1>(scan, tile, hits),
+                8 => scan_tile::<Avx512, 3, 8>(scan, tile, candidates),
+                4 => scan_tile::<Avx512, 4, 4>(scan, tile, candidates),
+                2 => scan_tile::<Avx512, 4, 2>(scan, tile, candidates),
+                _ => scan_tile::<Avx512, 4, 1>(scan, tile, candidates),
             }
         }
     }

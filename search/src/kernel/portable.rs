@@ -1,7 +1,8 @@
 //! Plain Rust: for processors without a kernel of their own, and the oracle of the others.
 
-use super::tile::{self, Hits, Lanes, Scan, scan_tile};
-use super::{BLOCK, Coding, Group, STEP};
+use super::candidates::Candidates;
+use super::tile::{self, Lanes, Scan, scan_tile};
+use crate::layout::{BLOCK, Coding, Group, STEP};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 4 };
 
@@ -22,15 +23,15 @@ const _: () = assert!(
 struct Portable;
 
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
-pub(super) fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+pub(super) fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
     for tile in scan.tiles.iter() {
         // SAFETY: plain Rust needs no processor features.
         unsafe {
             match tile.width {
-                8 => scan_tile::<Portable, 1, 8>(scan, tile, hits),
-                4 => scan_tile::<Portable, 1, 4>(scan, tile, hits),
-                2 => scan_tile::<Portable, 1, 2>(scan, tile, hits),
-                _ => scan_tile::<Portable, 1, 1>(scan, tile, hits),
+                8 => scan_tile::<Portable, 1, 8>(scan, tile, candidates),
+                4 => scan_tile::<Portable, 1, 4>(scan, tile, candidates),
+                2 => scan_tile::<Portable, 1, 2>(scan, tile, candidates),
+                _ => scan_tile::<Portable, 1, 1>(scan, tile, candidates),
             }
         }
     }

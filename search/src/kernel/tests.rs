@@ -12,7 +12,9 @@ use fastrand::Rng;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{BLOCK, Coding, Hits, Kernel, Scan, Tiles};
+use super::{Available, Candidates, Kernel, Scan, Tiles};
+use crate::layout::{BLOCK, Coding};
+use crate::quantize::tests::CODINGS;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
 use crate::score::{cosine, dot, norm};
 
@@ -22,8 +24,12 @@ const REST: f32 = (1 << 26) as f32;
 /// What a scan has found, in ascending order: slot, row, and the bits of the upper bound.
 type Found = Vec<(usize, usize, u32)>;
 
-fn found(hits: &Hits) -> Found {
-    let mut found: Found = hits.list.iter().map(|hit| (hit.slot(), hit.row(), hit.upper().to_bits())).collect();
+fn found(candidates: &Candidates) -> Found {
+    let mut found: Found = candidates
+        .list
+        .iter()
+        .map(|candidate| (candidate.slot(), candidate.row(), candidate.upper().to_bits()))
+        .collect();
     found.sort_unstable();
     found
 }
@@ -44,7 +50,7 @@ fn packed(rows: &[Vec<f32>], cuts: &[usize], error: f32, coding: Coding) -> (Vec
 /// Scans some of the blocks, asking of each row for each query what `threshold` says of it: looking after each segment
 /// whether a block may be left, and at the end alone.
 fn scan(
-    kernel: Kernel,
+    kernel: Available,
     segments: &[Segment],
     queries: &[CodedQuery],
     run: usize,
@@ -58,7 +64,7 @@ fn scan(
     let slots = 0..queries.len();
     let thresholds: Vec<f32> =
         slots.flat_map(|slot| (0..rows).map(move |row| (slot, row))).map(|(slot, row)| threshold(slot, row)).collect();
-    let mut hits = Hits::default();
+    let mut candidates = Candidates::default();
     [true, false].map(|prune| {
         let scan = Scan {
             segments,
@@ -71,9 +77,9 @@ fn scan(
             dimension: 1,
             prune,
         };
-        hits.clear(blocks.len());
-        kernel.scan(&scan, &mut hits);
-        found(&hits)
+        candidates.clear(blocks.len());
+        kernel.scan(&scan, &mut candidates);
+        found(&candidates)
     })
 }
 
@@ -128,7 +134,7 @@ impl Codes {
     }
 
     /// Compares the scan of some blocks with plain sums. `asked` tells what is asked of a row, of slot and row.
-    fn check(&self, kernel: Kernel, blocks: Range<usize>, asked: impl Fn(usize, usize) -> Asked) {
+    fn check(&self, kernel: Available, blocks: Range<usize>, asked: impl Fn(usize, usize) -> Asked) {
         let coding = kernel.coding();
         let rows = self.at_most(coding.row_max, &self.rows);
         let queries = self.at_most(coding.query_max, &self.queries);
@@ -170,7 +176,7 @@ impl Codes {
             found
         };
         let found = compare(kernel, coding);
-        let portable = compare(Kernel::Portable, Coding { offset: 0, run: 4, ..coding });
+        let portable = compare(Kernel::Portable.detect().unwrap(), Coding { offset: 0, run: 4, ..coding });
         assert_eq!(found, portable, "{kernel}, blocks {blocks:?}");
     }
 }
@@ -333,7 +339,7 @@ fn vpdpbusd(sum: i32, unsigned: [u8; 4], signed: [i8; 4]) -> i32 {
 fn the_avx512vnni_coding_suits_a_model_of_the_instruction() {
     let coding = Coding { row_max: 127, query_max: 127, offset: 128, run: 4 };
     #[cfg(target_arch = "x86_64")]
-    assert_eq!(Kernel::Avx512Vnni.coding(), coding);
+    assert_eq!(super::avx512::CODING, coding);
     for seed in 0..20 {
         let codes = Codes::random(40, 3, &[85], seed);
         let (rows, queries) = (codes.at_most(127, &codes.rows), codes.at_most(127, &codes.queries));
@@ -381,7 +387,7 @@ proptest! {
             sums
         }
 
-        if Kernel::Avx512Vnni.is_available() {
+        if Kernel::Avx512Vnni.detect().is_some() {
             let (unsigned, signed) = (unsigned.first_chunk().unwrap(), signed.first_chunk().unwrap());
             let model: [i32; 16] = std::array::from_fn(|lane| {
                 vpdpbusd(sums[lane], unsigned.as_chunks().0[lane], signed.as_chunks().0[lane])
@@ -406,8 +412,22 @@ fn a_kernel_is_found_by_its_name() {
 
 #[test]
 fn the_fastest_kernel_is_the_last_of_those_available() {
-    let available: Vec<Kernel> = Kernel::available().collect();
-    assert_eq!(available[0], Kernel::Portable);
+    let available: Vec<Available> = Kernel::available().collect();
+    assert_eq!(available[0].kernel(), Kernel::Portable);
     assert_eq!(available.last(), Some(&Kernel::fastest()));
-    assert!(Kernel::ALL.into_iter().all(|kernel| kernel.is_available() == available.contains(&kernel)));
+    for kernel in Kernel::ALL {
+        assert_eq!(kernel.detect(), available.iter().copied().find(|available| available.kernel() == kernel));
+    }
+}
+
+#[test]
+fn a_kernel_of_another_architecture_is_not_detected() {
+    let (x86, arm) = ([Kernel::Avx2, Kernel::Avx512Vnni], [Kernel::DotProd, Kernel::I8mm]);
+    let foreign = if cfg!(target_arch = "x86_64") { arm } else { x86 };
+    assert_eq!(foreign.map(Kernel::detect), [None; 2]);
+}
+
+#[test]
+fn the_bound_is_tested_with_the_coding_of_every_kernel() {
+    assert!(Kernel::available().all(|kernel| CODINGS.contains(&kernel.coding())));
 }

@@ -1,68 +1,16 @@
 //! The scan of packed rows against tiles of queries, for any instruction set.
 //!
 //! For each block of rows and each query of a tile the integer products are summed, turned into an upper bound of the
-//! score and compared with the threshold, sixteen rows at once; rows that pass are appended to the hits. An index
-//! that is split in segments sums the next one only for blocks where some row still passes.
+//! score and compared with the threshold, sixteen rows at once; rows that pass are the candidates. An index that is
+//! split in segments sums the next one only for blocks where some row still passes.
 
 use std::ops::Range;
 
-use super::{BLOCK, Group, prefetch};
+use super::candidates::{Candidate, Candidates};
+use super::prefetch::prefetch;
+use super::query_tiles::{Tile, Tiles};
+use crate::layout::{BLOCK, Group};
 use crate::quantize::{CodedQuery, Part, Segment};
-use crate::top_k::{ordered, unordered};
-
-/// A row whose bound reaches its query's threshold. In one number, as hits are sorted before they are rescored: by
-/// query, then the best bound first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Hit(u64);
-
-impl Hit {
-    /// `slot` and `row` are below 65,536.
-    #[inline]
-    fn new(slot: usize, upper: f32, row: usize) -> Self {
-        Self((slot as u64) << 48 | u64::from(!ordered(upper)) << 16 | row as u64)
-    }
-
-    /// Which of the scan's active queries.
-    pub(crate) fn slot(self) -> usize {
-        (self.0 >> 48) as usize
-    }
-
-    /// No smaller than the row's score.
-    pub(crate) fn upper(self) -> f32 {
-        unordered(!((self.0 >> 16) as u32))
-    }
-
-    /// Which of the chunk's rows.
-    pub(crate) fn row(self) -> usize {
-        usize::from(self.0 as u16)
-    }
-}
-
-/// What a scan has found.
-#[derive(Debug, Default)]
-pub(crate) struct Hits {
-    pub(crate) list: Vec<Hit>,
-    /// For each block of the chunk the rows that are on their way into the cache.
-    asked: Vec<u16>,
-    /// Pairs of a block and a query whose head was looked at, and those that had to be read on.
-    tried: u32,
-    passed: u32,
-}
-
-impl Hits {
-    /// Forgets those of the last chunk; the next one has `blocks` blocks.
-    pub(crate) fn clear(&mut self, blocks: usize) {
-        self.list.clear();
-        self.asked.clear();
-        self.asked.resize(blocks, 0);
-        (self.tried, self.passed) = (0, 0);
-    }
-
-    /// The share of the pairs of a block and a query that had to be read on; `None` if that was not looked at.
-    pub(crate) fn share_beyond_head(&self) -> Option<f64> {
-        (self.tried > 0).then(|| f64::from(self.passed) / f64::from(self.tried))
-    }
-}
 
 /// What a kernel scans: a chunk of consecutive blocks against the active queries.
 pub(crate) struct Scan<'a> {
@@ -74,7 +22,7 @@ pub(crate) struct Scan<'a> {
     /// For each active query, for each row of the chunk: what the head's bound must reach, in the query's units
     /// ([`CodedQuery::threshold`]).
     pub(crate) thresholds: &'a [f32],
-    /// The rows of the chunk, to ask for those that will be rescored.
+    /// The rows of the chunk, to prefetch those that will be rescored.
     pub(crate) order: &'a [u32],
     pub(crate) vectors: &'a [f32],
     pub(crate) dimension: usize,
@@ -94,69 +42,6 @@ impl Scan<'_> {
     fn thresholds(&self, slot: usize, at: usize) -> &[f32; BLOCK] {
         let first = (slot * self.blocks.len() + at - self.blocks.start) * BLOCK;
         self.thresholds[first..].first_chunk().expect("there is one for each row")
-    }
-}
-
-/// Codes of the active queries, interleaved tile by tile as the kernel reads them.
-#[derive(Debug, Default)]
-pub(crate) struct Tiles {
-    /// For each segment four codes each: for each run of dimensions, the words of each query of the tile.
-    words: Vec<Vec<i32>>,
-    widths: Vec<usize>,
-}
-
-/// Some of the active queries, side by side.
-#[derive(Clone, Copy)]
-pub(super) struct Tile<'a> {
-    /// The slot of its first query.
-    first: usize,
-    pub(super) width: usize,
-    tiles: &'a Tiles,
-}
-
-impl Tiles {
-    /// Gathers `queries` into as few tiles as the widths (widest first, ending in 1) allow. `run` is the kernel's, 4
-    /// or 8.
-    pub(crate) fn gather(&mut self, queries: &[&CodedQuery], widths: &[usize], run: usize) {
-        let words_in_run = run / 4;
-        self.widths.clear();
-        let mut rest = queries.len();
-        for &width in widths {
-            while rest >= width {
-                self.widths.push(width);
-                rest -= width;
-            }
-        }
-        self.words.resize_with(queries.first().map_or(0, |query| query.parts.len()), Vec::new);
-        for (segment, words) in self.words.iter_mut().enumerate() {
-            words.clear();
-            let mut rest = queries;
-            for &width in &self.widths {
-                let tile;
-                (tile, rest) = rest.split_at(width);
-                for start in (0..tile[0].parts[segment].words.len()).step_by(words_in_run) {
-                    for query in tile {
-                        words.extend_from_slice(&query.parts[segment].words[start..start + words_in_run]);
-                    }
-                }
-            }
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = Tile<'_>> {
-        self.widths.iter().scan(0, |next, &width| {
-            let first = *next;
-            *next += width;
-            Some(Tile { first, width, tiles: self })
-        })
-    }
-}
-
-impl Tile<'_> {
-    /// Its codes in a segment that has this many words for each query.
-    #[inline(always)]
-    fn words(&self, segment: usize, words_of_query: usize) -> &[i32] {
-        &self.tiles.words[segment][self.first * words_of_query..][..self.width * words_of_query]
     }
 }
 
@@ -235,17 +120,17 @@ const ALONE: usize = 3;
 pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
     scan: &Scan<'_>,
     tile: Tile<'_>,
-    hits: &mut Hits,
+    candidates: &mut Candidates,
 ) {
     let mut at = scan.blocks.start;
     while at + B <= scan.blocks.end {
         // SAFETY: the caller's promise.
-        unsafe { scan_blocks::<L, B, Q>(scan, at, tile, hits) };
+        unsafe { scan_blocks::<L, B, Q>(scan, at, tile, candidates) };
         at += B;
     }
     while at < scan.blocks.end {
         // SAFETY: the caller's promise.
-        unsafe { scan_blocks::<L, 1, Q>(scan, at, tile, hits) };
+        unsafe { scan_blocks::<L, 1, Q>(scan, at, tile, candidates) };
         at += 1;
     }
 }
@@ -258,7 +143,7 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
     scan: &Scan<'_>,
     at: usize,
     tile: Tile<'_>,
-    hits: &mut Hits,
+    candidates: &mut Candidates,
 ) {
     let queries: &[&CodedQuery; Q] = scan.queries[tile.first..].first_chunk().expect("a tile has Q queries");
     // SAFETY: the caller's promise.
@@ -271,15 +156,16 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
                 let pair = pairs.trailing_zeros() as usize;
                 pairs &= pairs - 1;
                 let (block, query) = (pair / Q, pair % Q);
+                let products = products[block][query];
                 // SAFETY: the caller's promise.
-                unsafe { scan_alone::<L>(scan, number, at + block, tile.first + query, products[block][query], hits) };
+                unsafe { scan_alone::<L>(scan, number, at + block, tile.first + query, products, candidates) };
             }
             return;
         }
         let blocks: [&[Group]; B] = std::array::from_fn(|block| segment.block(at + block));
         let start = std::array::from_fn(|query| queries[query].parts[number].start);
-        // SAFETY: the caller's promise; segments and queries are padded alike.
-        let sums = unsafe { L::tile::<B, Q>(blocks, tile.words(number, segment.words()), &start) };
+        // SAFETY: the caller's promise; for each query, `words` gives as many as a block of the segment has groups.
+        let sums = unsafe { L::tile::<B, Q>(blocks, tile.words::<Q>(number, segment.words()), &start) };
         let last = number + 1 == scan.segments.len();
         let look = last || scan.prune;
         pairs = 0;
@@ -300,8 +186,8 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
             }
         }
         if number == 0 && look && !last {
-            hits.tried += (B * Q) as u32;
-            hits.passed += pairs.count_ones();
+            candidates.tried += (B * Q) as u32;
+            candidates.passed += pairs.count_ones();
         }
     }
     while pairs != 0 {
@@ -309,7 +195,7 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
         pairs &= pairs - 1;
         let (block, query) = (pair / Q, pair % Q);
         // SAFETY: the caller's promise.
-        unsafe { hit::<L>(scan, at + block, tile.first + query, products[block][query], hits) };
+        unsafe { add_candidates::<L>(scan, at + block, tile.first + query, products[block][query], candidates) };
     }
 }
 
@@ -325,21 +211,21 @@ unsafe fn scan_alone<L: Lanes>(
     at: usize,
     slot: usize,
     mut products: L::Floats,
-    hits: &mut Hits,
+    candidates: &mut Candidates,
 ) {
     let query = scan.queries[slot];
-    // SAFETY: the caller's promise; segments and queries are padded alike.
+    // SAFETY: the caller's promise; the words are cut to those of the segment, which are as many as a block's groups.
     unsafe {
         let threshold = L::load(scan.thresholds(slot, at));
         for (segment, part) in scan.segments[from..].iter().zip(&query.parts[from..]) {
-            let sums = L::block(segment.block(at), &part.words, part.start);
+            let sums = L::block(segment.block(at), &part.words[..segment.words()], part.start);
             let numbers = numbers::<L>(segment, at);
             products = add::<L>(&numbers, part, L::floats(sums), products);
             if L::reaches(bound::<L>(&numbers, part, products), threshold) == 0 {
                 return;
             }
         }
-        hit::<L>(scan, at, slot, products, hits);
+        add_candidates::<L>(scan, at, slot, products, candidates);
     }
 }
 
@@ -399,7 +285,13 @@ unsafe fn bound<L: Lanes>(numbers: &Numbers<L::Floats>, part: &Part, products: L
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn hit<L: Lanes>(scan: &Scan<'_>, at: usize, slot: usize, products: L::Floats, hits: &mut Hits) {
+unsafe fn add_candidates<L: Lanes>(
+    scan: &Scan<'_>,
+    at: usize,
+    slot: usize,
+    products: L::Floats,
+    candidates: &mut Candidates,
+) {
     let query = scan.queries[slot];
     let (Some(segment), Some(part)) = (scan.segments.last(), query.parts.last()) else { return };
     // SAFETY: the caller's promise.
@@ -408,18 +300,18 @@ unsafe fn hit<L: Lanes>(scan: &Scan<'_>, at: usize, slot: usize, products: L::Fl
         (L::store(bound), L::reaches(bound, L::load(scan.thresholds(slot, at))))
     };
     let block = at - scan.blocks.start;
-    let asked = &mut hits.asked[block];
-    let mut unasked = passing & !u32::from(*asked);
-    *asked |= passing as u16;
-    while unasked != 0 {
-        let row = unasked.trailing_zeros() as usize;
-        unasked &= unasked - 1;
+    let prefetched = &mut candidates.prefetched[block];
+    let mut new = passing & !u32::from(*prefetched);
+    *prefetched |= passing as u16;
+    while new != 0 {
+        let row = new.trailing_zeros() as usize;
+        new &= new - 1;
         prefetch(scan.vector(block * BLOCK + row));
     }
     while passing != 0 {
         let row = passing.trailing_zeros() as usize;
         passing &= passing - 1;
-        hits.list.push(Hit::new(slot, query.upper(uppers[row]), block * BLOCK + row));
+        candidates.list.push(Candidate::new(slot, query.upper(uppers[row]), block * BLOCK + row));
     }
 }
 

@@ -4,9 +4,10 @@
 use std::arch::aarch64::{int8x16_t, int32x4_t, vaddq_s32, vdupq_n_s32, vld1q_s8};
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::{Products, Sums, sixteen};
-use crate::kernel::tile::{Hits, Scan, scan_tile};
-use crate::kernel::{Coding, Group};
+use super::lanes::{Products, Sums, sixteen};
+use crate::kernel::candidates::Candidates;
+use crate::kernel::tile::{self, Scan, scan_tile};
+use crate::layout::{BLOCK, Coding, Group};
 
 pub(in crate::kernel) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 4 };
 
@@ -15,7 +16,7 @@ pub(in crate::kernel) const WIDTHS: [usize; 3] = [4, 2, 1];
 /// Words of a query in a register.
 const WORDS: usize = 4;
 
-pub(super) struct DotProd;
+struct DotProd;
 
 pub(in crate::kernel) fn is_available() -> bool {
     is_aarch64_feature_detected!("dotprod")
@@ -25,17 +26,28 @@ pub(in crate::kernel) fn is_available() -> bool {
 /// The processor has the dot product extension.
 #[target_feature(enable = "neon,dotprod")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
     for tile in scan.tiles.iter() {
         // SAFETY: the caller's promise.
         unsafe {
             match tile.width {
-                4 => scan_tile::<DotProd, 1, 4>(scan, tile, hits),
-                2 => scan_tile::<DotProd, 2, 2>(scan, tile, hits),
-                _ => scan_tile::<DotProd, 2, 1>(scan, tile, hits),
+                4 => scan_tile::<DotProd, 1, 4>(scan, tile, candidates),
+                2 => scan_tile::<DotProd, 2, 2>(scan, tile, candidates),
+                _ => scan_tile::<DotProd, 2, 1>(scan, tile, candidates),
             }
         }
     }
+}
+
+/// For both extensions: it calculates with floats alone.
+#[expect(unsafe_code, reason = "the loop is shared with kernels that need other processor features")]
+pub(in crate::kernel) fn rate<const N: usize>(
+    columns: &[[[f32; BLOCK]; N]],
+    vector: &[f32; N],
+    products: &mut Vec<f32>,
+) {
+    // SAFETY: it calculates with floats alone, and every 64-bit Arm processor has NEON.
+    unsafe { tile::rate::<DotProd, N>(columns, vector, products) };
 }
 
 #[expect(unsafe_code, reason = "needs processor features")]

@@ -3,14 +3,15 @@
 //! and 1 and of row 1 with query 0 and 1, so two registers become four rows of each query at the end.
 
 use std::arch::aarch64::{
-    int8x16_t, int32x4_t, vdupq_n_s32, vld1q_dup_s64, vld1q_s8, vreinterpretq_s8_s64, vreinterpretq_s32_s64,
-    vuzp1q_s32, vuzp2q_s32,
+    int8x16_t, int32x4_t, vdupq_lane_s64, vdupq_n_s32, vld1_s32, vld1q_s8, vreinterpret_s64_s32, vreinterpretq_s8_s32,
+    vreinterpretq_s32_s64, vuzp1q_s32, vuzp2q_s32,
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::{Products, Sums, sixteen};
-use crate::kernel::tile::{Hits, Scan, scan_tile};
-use crate::kernel::{Coding, Group};
+use super::lanes::{Products, Sums, sixteen};
+use crate::kernel::candidates::Candidates;
+use crate::kernel::tile::{Scan, scan_tile};
+use crate::layout::{Coding, Group};
 
 pub(in crate::kernel) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 8 };
 
@@ -30,15 +31,15 @@ pub(in crate::kernel) fn is_available() -> bool {
 /// The processor has the int8 matrix multiplication extension.
 #[target_feature(enable = "neon,i8mm")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, hits: &mut Hits) {
+pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
     for tile in scan.tiles.iter() {
         // SAFETY: the caller's promise.
         unsafe {
             match tile.width {
-                6 => scan_tile::<I8mm, 1, 6>(scan, tile, hits),
-                4 => scan_tile::<I8mm, 1, 4>(scan, tile, hits),
-                2 => scan_tile::<I8mm, 1, 2>(scan, tile, hits),
-                _ => scan_tile::<I8mm, 1, 1>(scan, tile, hits),
+                6 => scan_tile::<I8mm, 1, 6>(scan, tile, candidates),
+                4 => scan_tile::<I8mm, 1, 4>(scan, tile, candidates),
+                2 => scan_tile::<I8mm, 1, 2>(scan, tile, candidates),
+                _ => scan_tile::<I8mm, 1, 1>(scan, tile, candidates),
             }
         }
     }
@@ -52,7 +53,9 @@ impl Products for I8mm {
         words: &[i32],
         start: &[i32; Q],
     ) -> [[Sums; Q]; B] {
-        // SAFETY: the features are the caller's promise; a block has as many groups as there are words for each query.
+        const { assert!(Q == 1 || Q.is_multiple_of(2), "queries are read in pairs") };
+        // SAFETY: the features are the caller's promise; a block has as many groups as there are words for each query,
+        // and each pair of queries has its words in each run.
         unsafe {
             let mut sums = [[[vdupq_n_s32(0); 4]; Q]; B];
             if Q == 1 {
@@ -64,9 +67,9 @@ impl Products for I8mm {
             // Meanwhile, of two queries the first has the sums of rows 0 and 1 of four with both, the second those of
             // rows 2 and 3.
             for query in 0..Q {
-                let two = vld1q_dup_s64(start.as_ptr().add(query / 2 * 2).cast());
+                let two = twice(&start.as_chunks().0[query / 2]);
                 for sums in &mut sums {
-                    sums[query] = [vreinterpretq_s32_s64(two); 4];
+                    sums[query] = [two; 4];
                 }
             }
             for (at, words) in words.chunks_exact(RUN * Q).enumerate() {
@@ -99,7 +102,7 @@ impl Products for I8mm {
         unsafe {
             let mut sums = [[vdupq_n_s32(start); 2]; 4];
             for (groups, words) in block.as_chunks::<RUN>().0.iter().zip(words.as_chunks::<RUN>().0) {
-                let query = vreinterpretq_s8_s64(vld1q_dup_s64(words.as_ptr().cast()));
+                let query = vreinterpretq_s8_s32(twice(words));
                 for (half, group) in groups.iter().enumerate() {
                     for pair in 0..4 {
                         let sum = &mut sums[2 * half + pair / 2][pair % 2];
@@ -110,6 +113,14 @@ impl Products for I8mm {
             sums.map(|[low, high]| vuzp1q_s32(low, high))
         }
     }
+}
+
+/// Two words, twice over. They are read as words: nothing puts a pair of them on a boundary of 8 bytes.
+#[inline(always)]
+#[expect(unsafe_code, reason = "intrinsics")]
+fn twice(words: &[i32; RUN]) -> int32x4_t {
+    // SAFETY: every 64-bit Arm processor has NEON; two words are as long as half a register, and aligned as words.
+    unsafe { vreinterpretq_s32_s64(vdupq_lane_s64::<0>(vreinterpret_s64_s32(vld1_s32(words.as_ptr())))) }
 }
 
 /// Adds the products of two rows with two queries.

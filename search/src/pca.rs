@@ -1,9 +1,9 @@
-//! Whether a catalog's vectors lie so unevenly in space that the leading principal components decide most rows, and
-//! the axes and cuts to use then.
+//! Principal component analysis (PCA): whether a catalog's vectors lie so unevenly in space that the leading components
+//! decide most rows, and the axes and cuts to use then.
 //!
 //! A row's score is at most the product of the leading components plus the product of the norms of the rest. The cuts
-//! are chosen by trying them: some of the catalog's own rows are asked for, and what share of the blocks would have to
-//! be read on is counted. Where that does not pay, as with vectors that are the same in all directions, there is no
+//! are chosen by trying them: with some of the catalog's own rows as queries, what share of the blocks would have to be
+//! read on is counted. Where that does not pay, as with vectors that are the same in all directions, there is no
 //! rotation. The choice is about speed alone; no result depends on it.
 
 use std::f64::consts::PI;
@@ -13,7 +13,9 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array2, s};
 use rayon::prelude::*;
 
-use crate::kernel::{BLOCK, Kernel, STEP};
+use crate::centroids::{COMPONENTS, Centroids};
+use crate::kernel::Kernel;
+use crate::layout::{BLOCK, STEP};
 use crate::order;
 use crate::top_k::{Match, TopK};
 
@@ -22,9 +24,6 @@ const DIMENSIONS: RangeInclusive<usize> = 64..=2_048;
 
 /// Rows that the second moments are taken of.
 const MOMENT_ROWS: usize = 16_384;
-
-/// Leading components by which rows are called similar.
-pub(crate) const COMPONENTS: usize = 16;
 
 /// The trial: queries, the rank whose score is the threshold, blocks.
 const TRIAL_QUERIES: usize = 32;
@@ -60,52 +59,10 @@ pub(crate) struct Pruning {
     pub(crate) axes: Array2<f64>,
     /// Where the segments end, the last at D.
     pub(crate) cuts: Vec<usize>,
-    pub(crate) guide: Guide,
+    pub(crate) centroids: Centroids,
 }
 
-/// Where a query's best rows probably are: the mean of each block's rows in the leading components.
-#[derive(Debug)]
-pub(crate) struct Guide {
-    /// For each dimension its share of each component.
-    leading: Vec<[f32; COMPONENTS]>,
-    /// For 16 blocks at a time: for each component the blocks' means, side by side.
-    means: Vec<[[f32; BLOCK]; COMPONENTS]>,
-}
-
-impl Guide {
-    fn new(leading: &Array2<f32>, coordinates: &Array2<f32>, order: &[u32]) -> Self {
-        let leading = leading.outer_iter().map(|axes| std::array::from_fn(|at| axes[at])).collect();
-        let means = order.par_chunks(BLOCK * BLOCK).map(|rows| {
-            let mut means = [[0.0; BLOCK]; COMPONENTS];
-            for (lane, rows) in rows.chunks(BLOCK).enumerate() {
-                for &row in rows {
-                    for (means, value) in means.iter_mut().zip(coordinates.row(row as usize)) {
-                        means[lane] += value / rows.len() as f32;
-                    }
-                }
-            }
-            means
-        });
-        Self { leading, means: means.collect() }
-    }
-
-    /// How promising each block is for a vector; in the order of blocks, and some more at the end.
-    pub(crate) fn rate(&self, kernel: Kernel, vector: &[f64], ratings: &mut Vec<f32>) {
-        let mut projected = [0.0; COMPONENTS];
-        for (&value, axes) in vector.iter().zip(&self.leading) {
-            for (sum, axis) in projected.iter_mut().zip(axes) {
-                *sum += value as f32 * axis;
-            }
-        }
-        kernel.rate(&self.means, &projected, ratings);
-    }
-
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(self.leading.as_slice()) + size_of_val(self.means.as_slice())
-    }
-}
-
-/// The most that pruning adds to an index: the axes, the guide, and the norms of two more segments.
+/// The most that pruning adds to an index: the axes, the centroids, and the norms of two more segments.
 pub(crate) fn memory_bytes(rows: usize, dimension: usize) -> usize {
     let of_row = size_of::<f32>() * (2 * 2 + 2) + size_of::<f32>() * COMPONENTS / BLOCK;
     let of_dimension = size_of::<f32>() * (dimension + COMPONENTS);
@@ -147,8 +104,8 @@ pub(crate) fn fit(
         mix(&mut axes, from, end);
         from = end;
     }
-    let guide = Guide::new(&leading, &coordinates, order);
-    Some(Pruning { axes, cuts, guide })
+    let centroids = Centroids::new(&leading, &coordinates, order);
+    Some(Pruning { axes, cuts, centroids })
 }
 
 /// Eigenvectors of the second-moment matrix as columns, the largest eigenvalue first.
@@ -323,16 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_rates_the_blocks_of_a_vector_s_neighbours_best() {
+    fn centroids_rate_the_blocks_of_a_vector_s_neighbours_best() {
         let vectors = catalog(6_000, 128, 0.9);
         let (pruning, order) = fit_all(&vectors);
-        let guide = pruning.unwrap().guide;
+        let centroids = pruning.unwrap().centroids;
         for kernel in Kernel::available() {
             let mut found = 0;
             for (position, &row) in order.iter().enumerate().step_by(143) {
                 let vector: Vec<f64> = vectors.row(row as usize).iter().map(|&value| f64::from(value)).collect();
                 let mut ratings = Vec::new();
-                guide.rate(kernel, &vector, &mut ratings);
+                centroids.rate(kernel, &vector, &mut ratings);
                 assert!(ratings.len() >= order.len() / BLOCK);
                 let better = ratings.iter().filter(|&&rating| rating > ratings[position / BLOCK]).count();
                 found += usize::from(better < 5);

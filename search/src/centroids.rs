@@ -1,0 +1,54 @@
+//! Where a query's best rows probably are: the blocks whose centroids are closest to it.
+//!
+//! As in an inverted file (IVF), but only to start a search with good thresholds; no result depends on it.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use crate::kernel::Available;
+use crate::layout::BLOCK;
+
+/// Leading components by which rows are called similar.
+pub(crate) const COMPONENTS: usize = 16;
+
+/// For each block of rows its centroid, in the leading principal components.
+#[derive(Debug)]
+pub(crate) struct Centroids {
+    /// For each dimension its share of each component.
+    leading: Vec<[f32; COMPONENTS]>,
+    /// For 16 blocks at a time: for each component the blocks' centroids, side by side.
+    centroids: Vec<[[f32; BLOCK]; COMPONENTS]>,
+}
+
+impl Centroids {
+    pub(crate) fn new(leading: &Array2<f32>, coordinates: &Array2<f32>, order: &[u32]) -> Self {
+        let leading = leading.outer_iter().map(|axes| std::array::from_fn(|at| axes[at])).collect();
+        let centroids = order.par_chunks(BLOCK * BLOCK).map(|rows| {
+            let mut centroids = [[0.0; BLOCK]; COMPONENTS];
+            for (lane, rows) in rows.chunks(BLOCK).enumerate() {
+                for &row in rows {
+                    for (centroids, value) in centroids.iter_mut().zip(coordinates.row(row as usize)) {
+                        centroids[lane] += value / rows.len() as f32;
+                    }
+                }
+            }
+            centroids
+        });
+        Self { leading, centroids: centroids.collect() }
+    }
+
+    /// How promising each block is for a vector; in the order of blocks, and some more at the end.
+    pub(crate) fn rate(&self, kernel: Available, vector: &[f64], ratings: &mut Vec<f32>) {
+        let mut projected = [0.0; COMPONENTS];
+        for (&value, axes) in vector.iter().zip(&self.leading) {
+            for (sum, axis) in projected.iter_mut().zip(axes) {
+                *sum += value as f32 * axis;
+            }
+        }
+        kernel.rate(&self.centroids, &projected, ratings);
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of_val(self.leading.as_slice()) + size_of_val(self.centroids.as_slice())
+    }
+}
