@@ -10,7 +10,7 @@ use clap::{ArgGroup, CommandFactory as _, Parser};
 
 use crate::schedule::{Arrivals, Stage};
 use crate::slo::{self, Objectives};
-use crate::values::{self, Share, Stages, Verify};
+use crate::values::{self, Share, Stages};
 
 /// Most messages that may be something else than a job of their own.
 const UNUSUAL_MAX: f64 = 0.9;
@@ -103,7 +103,7 @@ pub struct Args {
 
     /// Whose records are read and checked: `all`, `sample=10%` or `none`
     #[arg(long, value_name = "V", default_value = "all", value_parser = values::verify, help_heading = "Accounting")]
-    pub(crate) verify: Verify,
+    pub(crate) verify: Share,
 
     /// What `nearline catalog inspect --json` printed of the catalog that will answer: groups and numbers of matches are
     /// then checked exactly
@@ -155,7 +155,7 @@ pub struct Args {
 
     /// A line a second instead of a screen
     #[arg(long, help_heading = "Output")]
-    pub plain: bool,
+    pub(crate) plain: bool,
 
     /// Prints what the run would do and cost, and sends nothing
     #[arg(long, help_heading = "Output")]
@@ -206,7 +206,7 @@ impl Args {
             )
         } else if self.warmup >= length {
             "--warmup must be shorter than the run".to_owned()
-        } else if self.verify.share() <= 0.0 && self.objectives().need_records() {
+        } else if self.verify.0 <= 0.0 && self.objectives().need_records() {
             "--slo speaks of records, which --verify none does not read".to_owned()
         } else {
             return Ok(());
@@ -288,75 +288,4 @@ Exit codes: 0 all objectives met; 1 failed, reason on stderr; 2 wrong usage; 3 a
 invalid (3 wins over 4).";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SETTINGS: [&str; 5] = ["loadgen", "--queue-url", "http://q", "--results-table", "t"];
-
-    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::from_arguments(SETTINGS.iter().chain(arguments).copied())
-    }
-
-    #[test]
-    fn the_definition_of_the_command_line_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_load_is_a_rate_with_a_duration_or_stages_or_a_profile() {
-        let stages = |arguments: &[&str]| parse(arguments).unwrap().stages().len();
-        assert_eq!(stages(&["--rps", "10", "--duration", "1s"]), 1);
-        assert_eq!(stages(&["--stages", "2m:100,5m:500,1m:0"]), 3);
-        assert_eq!(stages(&["--profile", "double-every=5m:100..1600"]), 5);
-    }
-
-    #[test]
-    fn wrong_usage_has_exit_code_2_and_says_what_is_wrong() {
-        for (arguments, part) in [
-            (&["--rps", "10", "--duration", "0s"][..], "longer than 0s"),
-            (&["--rps", "10", "--duration", "30"], "--duration"),
-            (&["--rps", "10"], "--duration"),
-            (&["--duration", "10s"], "--rps"),
-            (&[], "--rps"),
-            (&["--rps", "0", "--duration", "1s"], "above 0"),
-            (&["--rps", "NaN", "--duration", "1s"], "above 0"),
-            (&["--rps", "1", "--duration", "1s", "--stages", "1s:1"], "cannot be used with"),
-            (&["--rps", "1", "--duration", "1s", "--warmup", "1s"], "--warmup must be shorter"),
-            (
-                &["--rps", "1", "--duration", "1s", "--duplicates", "90%", "--invalid", "5%"],
-                "together may be at most 90%",
-            ),
-            (
-                &["--rps", "1", "--duration", "1s", "--verify", "none", "--slo", "e2e.p99<1s"],
-                "--verify none does not read",
-            ),
-            (&["--rps", "1", "--duration", "1s", "--slo", "e2e.p9x<1s"], "there is no metric"),
-            (&["--rps", "1", "--duration", "1s", "--zipf=-1"], "--zipf"),
-        ] {
-            let error = parse(arguments).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{arguments:?}");
-            assert!(error.to_string().contains(part), "{arguments:?}: {error}");
-        }
-        assert!(parse(&["--rps", "1", "--duration", "1s", "--verify", "none", "--slo", "lag.p99<1s"]).is_ok());
-    }
-
-    #[test]
-    fn a_dry_run_needs_no_queue() {
-        if std::env::var_os("NEARLINE_QUEUE_URL").is_none() {
-            let load = ["loadgen", "--rps", "1", "--duration", "1s"];
-            assert_eq!(Args::from_arguments(load).unwrap_err().exit_code(), 2);
-            assert!(Args::from_arguments(load.into_iter().chain(["--dry-run"])).is_ok());
-        }
-    }
-
-    #[test]
-    fn lookups_and_jobs_in_flight_follow_the_rate_unless_set() {
-        let lookups = |more: &[&str], peak| {
-            parse(&[&["--rps", "1", "--duration", "1s"], more].concat()).unwrap().lookups_per_second(peak)
-        };
-        assert_eq!((lookups(&[], 0.5), lookups(&[], 1_000.0)), (500, 4_000));
-        assert_eq!(lookups(&["--lookups-per-second", "7"], 1_000.0), 7);
-        let in_flight = |peak| parse(&["--rps", "1", "--duration", "1s"]).unwrap().max_in_flight(peak);
-        assert_eq!([1.0, 1_000.0, 50_000.0].map(in_flight), [2_000, 5_000, 8_000]);
-    }
-}
+mod tests;

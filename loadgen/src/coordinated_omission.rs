@@ -81,7 +81,7 @@ impl Records for StandIn {
 
 async fn run(stalls: Stalls) -> Books {
     let schedule = Arc::new(Schedule::new(vec![Stage::constant(RPS, LENGTH)], Arrivals::Constant, 0));
-    let account = Account::new(schedule, Rules { warmup: Duration::ZERO, late_after: 2 * SECOND, planned: LENGTH });
+    let account = Account::new(schedule, Rules { warmup: Duration::ZERO, late_after: 2 * SECOND });
     let stand_in = StandIn { stalls, start: account.start(), visible: Arc::default() };
     let jobs = Arc::new(Jobs::new("t".into(), Source::Phrases, Shape::plain(0, Choice::Uniform)));
     let stop = CancellationToken::new();
@@ -102,7 +102,7 @@ async fn run(stalls: Stalls) -> Books {
 
 /// End-to-end times as they follow from the stall: whoever comes in it waits for its end.
 fn expected(own: Duration) -> Latency {
-    let mut latency = Latency::fine();
+    let mut latency = Latency::default();
     for index in 0..(RPS * LENGTH.as_secs_f64()) as u32 {
         let intended = SECOND * index / RPS as u32;
         let done = intended + own;
@@ -145,7 +145,7 @@ async fn a_worker_that_stalls_raises_the_end_to_end_times_of_all_who_came_meanwh
 async fn a_queue_that_stalls_raises_send_and_end_to_end_times_and_not_the_lag() {
     let books = run(Stalls::Queue).await;
     let stage = &books.stages[0];
-    let mut times = Latency::fine();
+    let mut times = Latency::default();
     times.merge(&expected(SEND));
     let p99 = stage.end_to_end.quantile(0.99);
     assert!(p99.abs_diff(times.quantile(0.99) + WORK) <= COARSENESS, "{p99:?}");

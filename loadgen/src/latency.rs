@@ -46,12 +46,14 @@ impl Percentiles {
     }
 }
 
-impl Latency {
+impl Default for Latency {
     /// To the microsecond and three digits: for a stage or a run.
-    pub(crate) fn fine() -> Self {
+    fn default() -> Self {
         Self::new(1, 3)
     }
+}
 
+impl Latency {
     /// To 64 microseconds and two digits, a tenth of the memory: for one second among thousands.
     pub(crate) fn coarse() -> Self {
         Self::new(64, 2)
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_in_milliseconds_and_absent_without_values() {
-        let mut latency = Latency::fine();
+        let mut latency = Latency::default();
         assert_eq!(latency.percentiles(), Percentiles::default());
         (1..=1_000).for_each(|index| latency.record(index * MS));
         let found = latency.percentiles();
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn merging_is_recording_all_in_one() {
-        let (mut first, mut second, mut all) = (Latency::fine(), Latency::coarse(), Latency::fine());
+        let (mut first, mut second, mut all) = (Latency::default(), Latency::coarse(), Latency::default());
         for index in 1..=500_u32 {
             let time = Duration::from_micros(u64::from(index * index * 64));
             if index % 3 == 0 {

@@ -6,11 +6,15 @@
 
 mod account;
 mod aws;
+mod backoff;
 mod cli;
 #[cfg(test)]
 mod coordinated_omission;
+mod error;
+mod inputs;
 mod jobs;
 mod latency;
+mod outputs;
 mod plan;
 mod prices;
 mod report;
@@ -21,15 +25,17 @@ mod sender;
 mod series;
 mod slo;
 mod stop;
+mod terminal;
 mod usage;
 mod values;
 mod verify;
 mod view;
 mod window;
 
-pub use self::aws::{AccessError, sdk_config};
+pub use self::aws::AccessError;
 pub use self::cli::Args;
-pub use self::run::{EXIT_FAILED, RunError, execute, run};
+pub use self::error::RunError;
+pub use self::run::{EXIT_FAILED, execute, run};
 pub use self::stop::Stop;
 pub use self::verify::{LookupError, Unverified};
 pub use self::view::View;

@@ -3,7 +3,7 @@
 //! Nothing is sent. Estimates are rounded up: looks are as many as the rate allows while jobs are sent, and no query comes
 //! from a cache.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::time::Duration;
 
 use nearline_contract::{GroupBy, Target, receive};
@@ -148,6 +148,7 @@ impl Plan {
         let sample = Sample::take(jobs, options.catalog, SAMPLE.min(messages));
         let all = messages as f64;
         let count = |share: f64| (share * all).round() as u64;
+        let stage = |stage: &Stage| PlannedStage { settings: stage.into(), messages: stage.jobs().round() as u64 };
         let mean_message_bytes = sample.share(sample.bytes);
         let mean_record_bytes = sample.record_bytes / sample.distinct().max(1.0);
         let requests = requests(schedule, jobs, &sample, options);
@@ -165,7 +166,7 @@ impl Plan {
             duration_seconds: schedule.duration().as_secs_f64(),
             messages,
             peak_rps: schedule.peak(),
-            stages: schedule.stages().iter().map(PlannedStage::new).collect(),
+            stages: schedule.stages().iter().map(stage).collect(),
             duplicates: count(sample.share(sample.repeated)),
             conflicts: count(sample.share(sample.conflicts)),
             invalid: count(sample.share(sample.invalid)),
@@ -177,15 +178,11 @@ impl Plan {
             assumptions,
         }
     }
+}
 
-    /// A page for a terminal.
-    pub(crate) fn table(&self) -> String {
-        let mut page = String::new();
-        self.write(&mut page).expect("writing to a String cannot fail");
-        page
-    }
-
-    fn write(&self, page: &mut String) -> std::fmt::Result {
+/// A page for a terminal.
+impl fmt::Display for Plan {
+    fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = humantime::format_duration(Duration::from_secs_f64(self.duration_seconds));
         writeln!(
             page,
@@ -225,17 +222,6 @@ impl Plan {
     }
 }
 
-impl PlannedStage {
-    fn new(stage: &Stage) -> Self {
-        let messages = (mean_rps(stage) * stage.duration.as_secs_f64()).round() as u64;
-        Self { settings: StageSettings::from(stage), messages }
-    }
-}
-
-fn mean_rps(stage: &Stage) -> f64 {
-    f64::midpoint(stage.from, stage.to)
-}
-
 fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOptions<'_>) -> Vec<PlannedRequest> {
     let all = schedule.jobs() as f64;
     let distinct = sample.share(sample.distinct()) * all;
@@ -253,9 +239,8 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
     let (mut sends, mut billed) = (0.0, 0.0);
     for stage in schedule.stages() {
         // The first message of a batch waits for those that come while it lingers.
-        let batch =
-            (1.0 + mean_rps(stage) * options.linger.as_secs_f64()).floor().clamp(1.0, BATCH_MAX_MESSAGES as f64);
-        let requests = mean_rps(stage) * stage.duration.as_secs_f64() / batch;
+        let batch = (1.0 + stage.mean_rps() * options.linger.as_secs_f64()).floor().min(BATCH_MAX_MESSAGES as f64);
+        let requests = stage.jobs() / batch;
         sends += requests;
         billed += requests * billed_requests(batch * bytes);
     }
@@ -303,57 +288,4 @@ fn billed_requests(bytes: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::jobs::{Choice, Shape, Source};
-    use crate::schedule::Arrivals;
-
-    fn plan(stages: Vec<Stage>, shape: Shape) -> Plan {
-        let jobs = Jobs::new("dry".into(), Source::Phrases, shape);
-        let options = PlanOptions {
-            linger: Duration::from_millis(20),
-            lookups_per_second: 4_000,
-            verified_share: 1.0,
-            second_look: true,
-            fifo: false,
-            dead_letter_queue: true,
-            catalog: None,
-        };
-        Plan::new(&Schedule::new(stages, Arrivals::Constant, 0), &jobs, options)
-    }
-
-    fn requests(plan: &Plan, operation: &str) -> (u64, u64) {
-        let row = plan.requests.iter().find(|row| row.operation.starts_with(operation)).unwrap();
-        (row.requests, row.billed)
-    }
-
-    #[test]
-    fn requests_follow_from_rate_linger_and_sizes() {
-        let hour = Duration::from_hours(1);
-        let fast = plan(vec![Stage::constant(1_000.0, hour)], Shape::plain(0, Choice::Uniform));
-        assert_eq!((fast.messages, requests(&fast, "SendMessageBatch")), (3_600_000, (360_000, 360_000)));
-        assert_eq!(requests(&fast, "GetQueueAttributes").0, 7_200);
-        // 10 messages of 100 bytes: one message lingers 20 ms for two others at 100 a second.
-        let slow = plan(vec![Stage::constant(100.0, hour)], Shape::plain(0, Choice::Uniform));
-        assert_eq!(requests(&slow, "SendMessageBatch").0, 120_000);
-        let large = Shape { payload_bytes: Some(20_000..=20_000), ..Shape::plain(0, Choice::Uniform) };
-        let large = plan(vec![Stage::constant(1_000.0, hour)], large);
-        assert_eq!(requests(&large, "SendMessageBatch"), (360_000, 4 * 360_000), "200,000 bytes are four times 64 KiB");
-        let total: f64 = fast.requests.iter().map(|row| row.cost_usd).sum();
-        assert!((fast.cost_usd - total).abs() < 1e-9 && total > 1.0, "{total}");
-        assert!(requests(&fast, "InvokeModel").0 <= 3_600_000.min(fast.jobs_to_choose_from));
-    }
-
-    #[test]
-    fn the_page_has_stages_kinds_and_a_sum() {
-        let minute = Duration::from_mins(1);
-        let shape = Shape { duplicates: 0.05, invalid: 0.005, ..Shape::plain(0, Choice::Uniform) };
-        let ramp = Stage { duration: minute, from: 100.0, to: 300.0 };
-        let plan = plan(vec![Stage::constant(100.0, minute), ramp], shape);
-        let page = plan.table();
-        for part in ["18000 messages in 2m", "at 100 to 300     /s", "12000 messages", "nothing is sent", "USD"] {
-            assert!(page.contains(part), "no {part:?} in\n{page}");
-        }
-        assert!(plan.duplicates.abs_diff(900) < 200 && plan.invalid.abs_diff(90) < 60, "{page}");
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Counts of the requests that a run makes, as they are billed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,59 +29,43 @@ pub(crate) struct Requests {
 
 /// Counts, shared by the clients of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
-    send_message_batch: AtomicU64,
-    send_message_batch_billed: AtomicU64,
-    get_queue_attributes: AtomicU64,
-    batch_get_item: AtomicU64,
-    keys_looked_up: AtomicU64,
-    /// In thousandths.
-    read_units: AtomicU64,
-    get_object: AtomicU64,
-}
+pub(crate) struct Meter(Mutex<Requests>);
 
 impl Meter {
     /// A batch of so many bytes of message bodies was sent.
     pub(crate) fn sent(&self, bytes: usize) {
-        add(&self.send_message_batch, 1);
-        add(&self.send_message_batch_billed, (bytes as u64).div_ceil(SQS_BILLED_BYTES).max(1));
+        let mut requests = self.lock();
+        requests.send_message_batch += 1;
+        requests.send_message_batch_billed += (bytes as u64).div_ceil(SQS_BILLED_BYTES).max(1);
     }
 
     pub(crate) fn queue_attributes_read(&self) {
-        add(&self.get_queue_attributes, 1);
+        self.lock().get_queue_attributes += 1;
     }
 
     /// So many keys were looked up.
     pub(crate) fn looked_up(&self, keys: usize) {
-        add(&self.batch_get_item, 1);
-        add(&self.keys_looked_up, keys as u64);
+        let mut requests = self.lock();
+        requests.batch_get_item += 1;
+        requests.keys_looked_up += keys as u64;
     }
 
     /// What DynamoDB takes for it.
     pub(crate) fn read_units(&self, units: f64) {
-        add(&self.read_units, (units * 1_000.0).round() as u64);
+        self.lock().read_units += units;
     }
 
     pub(crate) fn object_read(&self) {
-        add(&self.get_object, 1);
+        self.lock().get_object += 1;
     }
 
     pub(crate) fn requests(&self) -> Requests {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Requests {
-            send_message_batch: count(&self.send_message_batch),
-            send_message_batch_billed: count(&self.send_message_batch_billed),
-            get_queue_attributes: count(&self.get_queue_attributes),
-            batch_get_item: count(&self.batch_get_item),
-            keys_looked_up: count(&self.keys_looked_up),
-            read_units: count(&self.read_units) as f64 / 1_000.0,
-            get_object: count(&self.get_object),
-        }
+        *self.lock()
     }
-}
 
-fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Ordering::Relaxed);
+    fn lock(&self) -> MutexGuard<'_, Requests> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // a count cannot be left half made
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! One run from the checked settings to its exit code: connects the schedule, the sender, the verifier and the report.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,19 +15,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, Rules};
-use crate::aws::{self, AccessError, DepthProbe, DynamoTable, SqsQueue};
+use crate::aws::{self, DepthProbe, DynamoTable, SqsQueue};
 use crate::cli::Args;
-use crate::jobs::{Choice, Jobs, JobsError, Shape, Source};
+use crate::error::RunError;
+use crate::inputs::Inputs;
+use crate::outputs::{OutputFile, Outputs, json};
 use crate::plan::{Plan, PlanOptions};
 use crate::prices::Cost;
-use crate::report::compare::compare;
-use crate::report::{Environment, FORMAT_VERSION, Report, Run, Settings, StageSettings, Times};
+use crate::report::{Environment, Report, Run, Settings, StageSettings, compare};
 use crate::requests::Meter;
 use crate::schedule::Schedule;
 use crate::sender::{self, Batcher};
 use crate::stop::Stop;
 use crate::usage::usage;
-use crate::verify::{CatalogInfo, DepthSample, Judge, Unverified, Verifier, VerifyOptions};
+use crate::verify::{DepthSample, Judge, Verifier, VerifyOptions};
 use crate::view::View;
 
 /// Something kept the run from its end.
@@ -40,42 +40,6 @@ const EXIT_INVALID: u8 = 4;
 
 /// From one sample of the queue's depth, and of the backlog, to the next.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What keeps a run from its end.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A file that the run needs cannot be read.
-    #[error("cannot read {}: {cause}", path.display())]
-    Read {
-        /// As given.
-        path: PathBuf,
-        /// What the system said, or what is wrong with the content.
-        cause: String,
-    },
-    /// Checked before the run as well: a report must not be lost for want of a folder.
-    #[error("cannot write {}: {cause}", path.display())]
-    Output {
-        /// As given.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Standard output is closed.
-    #[error("cannot write to standard output: {0}")]
-    Stdout(io::Error),
-    /// No signals on this system.
-    #[error("cannot listen for signals: {0}")]
-    Signals(io::Error),
-    /// The queue or the table cannot be used.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The queue refused a request for good while the run went on; there is a report all the same.
-    #[error("the sending ended early, the queue refused a batch for good: {0}")]
-    Refused(String),
-    /// The records cannot be read at the end; there is a report all the same.
-    #[error(transparent)]
-    Unverified(#[from] Unverified),
-}
 
 /// Does what the command line asks for, with clients as the environment describes them; the exit code.
 pub async fn execute(args: Args) -> Result<u8, RunError> {
@@ -96,18 +60,17 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let meter = Arc::new(Meter::default());
     let queue = SqsQueue::open(&config, queue_url, meter.clone()).await?;
     let table = DynamoTable::open(&config, table_name, meter.clone()).await?;
-    let probe = DepthProbe::new(&queue, args.dead_letter_queue_url());
+    let probe = DepthProbe::new(queue.clone(), args.dead_letter_queue_url());
     let (depth_before, depth_trouble) = probe.depth().await;
 
     let Inputs { jobs, schedule, catalog, earlier } = inputs;
     let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
     let lookups_per_second = args.lookups_per_second(schedule.peak());
     let max_in_flight = args.max_in_flight(schedule.peak());
-    let planned = schedule.duration();
     let now = OffsetDateTime::now_utc().truncate_to_millisecond();
     let started_at = now.format(&Rfc3339).expect("the present has a year of four digits");
     let (cpu_before, _) = usage();
-    let account = Account::new(schedule, Rules { warmup: args.warmup, late_after: args.late_after, planned });
+    let account = Account::new(schedule, Rules { warmup: args.warmup, late_after: args.late_after });
     account.queue(depth_before, depth_trouble);
     let over = CancellationToken::new();
     // Also if a task panics: the screen must not outlive the run.
@@ -131,7 +94,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
         }
     });
     let options = VerifyOptions {
-        share: args.verify.share(),
+        share: args.verify.0,
         lookups_per_second,
         drain_timeout: args.drain_timeout,
         recheck_after: args.recheck_after,
@@ -155,12 +118,10 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
             id: jobs.run_id().to_owned(),
             environment: environment(&config),
             settings: settings(&args, account.schedule()),
-            times: Times {
-                started_at,
-                sending,
-                drain: drain.as_ref().copied().unwrap_or(drain_took),
-                ended_early: !all_handed_over,
-            },
+            started_at,
+            sending,
+            drain: drain.as_ref().copied().unwrap_or(drain_took),
+            ended_early: !all_handed_over,
             requests,
             cost: Cost::new(&requests, aws::is_fifo(queue_url)),
             cpu: cpu.saturating_sub(cpu_before),
@@ -172,7 +133,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
         &args.objectives(),
         &books,
     );
-    let mut page = report.table();
+    let mut page = report.to_string();
     if let Some(earlier) = earlier {
         page = format!("{page}\n{}", compare(&earlier, &report));
     }
@@ -198,7 +159,7 @@ fn dry_run(args: &Args) -> Result<u8, RunError> {
     let options = PlanOptions {
         linger: args.linger,
         lookups_per_second: args.lookups_per_second(schedule.peak()),
-        verified_share: args.verify.share(),
+        verified_share: args.verify.0,
         second_look: !args.recheck_after.is_zero(),
         fifo: args.queue_url.as_deref().is_some_and(aws::is_fifo),
         dead_letter_queue: args.dead_letter_queue_url().is_some(),
@@ -208,117 +169,8 @@ fn dry_run(args: &Args) -> Result<u8, RunError> {
     if let Some(path) = &args.output {
         OutputFile::open(path)?.write(&json(&plan))?;
     }
-    io::stdout().write_all(plan.table().as_bytes()).map_err(RunError::Stdout)?;
+    io::stdout().write_all(plan.to_string().as_bytes()).map_err(RunError::Stdout)?;
     Ok(0)
-}
-
-/// What a run is made from.
-struct Inputs {
-    jobs: Arc<Jobs>,
-    schedule: Arc<Schedule>,
-    catalog: Option<CatalogInfo>,
-    /// The report to compare with.
-    earlier: Option<Report>,
-}
-
-impl Inputs {
-    fn read(args: &Args) -> Result<Self, RunError> {
-        let source = match &args.jobs {
-            None => Source::Phrases,
-            Some(path) => {
-                let unusable = |cause: JobsError| RunError::Read { path: path.clone(), cause: cause.to_string() };
-                Source::from_lines(&text(path)?).map_err(unusable)?
-            }
-        };
-        let choice = match (args.zipf, &args.jobs) {
-            (Some(exponent), _) => Choice::zipf(source.len(), exponent),
-            (None, Some(_)) => Choice::InTurn,
-            (None, None) => Choice::Uniform,
-        };
-        let shape = Shape {
-            seed: args.seed,
-            choice,
-            duplicates: args.duplicates.0,
-            conflicts: args.conflicts.0,
-            invalid: args.invalid.0,
-            top_k: args.top_k,
-            tenants: args.tenants,
-            tenant_choice: args.zipf.map_or(Choice::Uniform, |exponent| Choice::zipf(args.tenants.into(), exponent)),
-            payload_bytes: args.payload_bytes.clone(),
-        };
-        let run_id = format!("{:016x}", rand::random::<u64>());
-        let earlier: Option<Report> = args.compare.as_deref().map(read_json).transpose()?;
-        if let Some((path, earlier)) = args.compare.as_ref().zip(earlier.as_ref())
-            && earlier.format_version != FORMAT_VERSION
-        {
-            let cause = format!("its format_version is {}, not {FORMAT_VERSION}", earlier.format_version);
-            return Err(RunError::Read { path: path.clone(), cause });
-        }
-        Ok(Self {
-            jobs: Arc::new(Jobs::new(run_id, source, shape)),
-            schedule: Arc::new(Schedule::new(args.stages(), args.arrivals, args.seed)),
-            catalog: args.catalog_info.as_deref().map(read_json).transpose()?,
-            earlier,
-        })
-    }
-}
-
-fn text(path: &Path) -> Result<String, RunError> {
-    std::fs::read_to_string(path).map_err(|cause| RunError::Read { path: path.into(), cause: cause.to_string() })
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
-    let unusable = |cause: serde_json::Error| RunError::Read { path: path.into(), cause: cause.to_string() };
-    serde_json::from_str(&text(path)?).map_err(unusable)
-}
-
-fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(value).expect("a report has only string keys and finite numbers");
-    json.push(b'\n');
-    json
-}
-
-/// Where reports go: opened before the run, so that an earlier one stays as it is until there is a new one.
-struct Outputs {
-    json: Option<OutputFile>,
-    html: Option<OutputFile>,
-}
-
-impl Outputs {
-    fn open(args: &Args) -> Result<Self, RunError> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::open).transpose();
-        Ok(Self { json: open(&args.output)?, html: open(&args.html)? })
-    }
-
-    /// Writes both before it says what went wrong with one.
-    fn write(self, report: &Report) -> Result<(), RunError> {
-        let json = self.json.map(|mut file| file.write(&json(report)));
-        let html = self.html.map(|mut file| file.write(report.html().as_bytes()));
-        json.into_iter().chain(html).collect()
-    }
-}
-
-struct OutputFile {
-    path: PathBuf,
-    file: File,
-}
-
-impl OutputFile {
-    fn open(path: &Path) -> Result<Self, RunError> {
-        let path = path.to_owned();
-        match OpenOptions::new().write(true).create(true).truncate(false).open(&path) {
-            Ok(file) => Ok(Self { path, file }),
-            Err(cause) => Err(RunError::Output { path, cause }),
-        }
-    }
-
-    fn write(&mut self, content: &[u8]) -> Result<(), RunError> {
-        // Only a regular file has a length to cut: /dev/stdout is a fair place for a report.
-        let regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let cut = if regular { self.file.set_len(0) } else { Ok(()) };
-        cut.and_then(|()| self.file.write_all(content))
-            .map_err(|cause| RunError::Output { path: self.path.clone(), cause })
-    }
 }
 
 /// Samples the queue's depth until `over`, and once more then.
@@ -394,7 +246,7 @@ fn settings(args: &Args, schedule: &Schedule) -> Settings {
         linger_seconds: args.linger.as_secs_f64(),
         max_in_flight: args.max_in_flight(schedule.peak()),
         send_attempts: args.send_attempts,
-        verified_share: args.verify.share(),
+        verified_share: args.verify.0,
         lookups_per_second: args.lookups_per_second(schedule.peak()),
         catalog_info: args.catalog_info.as_ref().map(path),
         drain_timeout_seconds: args.drain_timeout.as_secs_f64(),

@@ -31,8 +31,14 @@ impl Stage {
         Self { duration, from: rps, to: rps }
     }
 
-    fn jobs(&self) -> f64 {
-        f64::midpoint(self.from, self.to) * self.duration.as_secs_f64()
+    /// The rate in the middle, jobs a second.
+    pub(crate) fn mean_rps(&self) -> f64 {
+        f64::midpoint(self.from, self.to)
+    }
+
+    /// How many jobs are expected.
+    pub(crate) fn jobs(&self) -> f64 {
+        self.mean_rps() * self.duration.as_secs_f64()
     }
 
     /// When `jobs` are due, from the start of the stage.

@@ -59,18 +59,17 @@ pub(crate) struct Interval {
     pub oldest_pending: Option<Duration>,
 }
 
-impl Interval {
-    /// Takes up the longer of the two.
-    pub(crate) fn longest(slot: &mut Option<Duration>, time: Duration) {
-        *slot = Some(slot.map_or(time, |longest| longest.max(time)));
-    }
-}
-
 /// The intervals of a run, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
     length: Duration,
     intervals: Vec<Interval>,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self::new(Duration::ZERO)
+    }
 }
 
 impl Series {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::terminal;
+
 /// What a shell reports for a program that SIGINT ended.
 const EXIT_INTERRUPTED: i32 = 130;
 
@@ -21,7 +23,7 @@ pub struct Stop {
 impl Stop {
     /// The first time ends the sending, the second time the waiting for records; both still report. The third time ends
     /// the program. Returns what that means, for people.
-    pub fn ask(&self) -> &'static str {
+    pub(crate) fn ask(&self) -> &'static str {
         match self.asked.fetch_add(1, Ordering::Relaxed) {
             0 => self.sending.cancel(),
             1 => {
@@ -29,7 +31,7 @@ impl Stop {
                 self.waiting.cancel();
             }
             _ => {
-                crate::view::restore_terminal();
+                terminal::restore();
                 std::process::exit(EXIT_INTERRUPTED);
             }
         }
@@ -49,7 +51,7 @@ impl Stop {
     ///
     /// # Errors
     /// The system has no signals to listen to.
-    pub fn on_signals(&self, tell: bool) -> io::Result<()> {
+    pub(crate) fn on_signals(&self, tell: bool) -> io::Result<()> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let stop = self.clone();
         tokio::spawn(async move {

@@ -16,28 +16,6 @@ pub(crate) struct Stages(pub Vec<Stage>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 pub(crate) struct Share(pub f64);
 
-/// Which jobs' records are read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Verify {
-    /// Every job's.
-    All,
-    /// Those of a part of the jobs.
-    Sample(Share),
-    /// Nobody's.
-    None,
-}
-
-impl Verify {
-    /// The share of jobs whose records are read.
-    pub(crate) fn share(self) -> f64 {
-        match self {
-            Self::All => 1.0,
-            Self::Sample(share) => share.0,
-            Self::None => 0.0,
-        }
-    }
-}
-
 /// A rate above 0.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match rate_or_pause(text) {
@@ -116,12 +94,12 @@ fn checked(stages: Vec<Stage>) -> Result<Stages, String> {
     Ok(Stages(stages))
 }
 
-/// `all`, `none` or `sample=10%`.
-pub(crate) fn verify(text: &str) -> Result<Verify, String> {
+/// The share of jobs whose records are read: `all`, `none` or `sample=10%`.
+pub(crate) fn verify(text: &str) -> Result<Share, String> {
     match (text, text.strip_prefix("sample=")) {
-        ("all", _) => Ok(Verify::All),
-        ("none", _) => Ok(Verify::None),
-        (_, Some(part)) => share(part).map(Verify::Sample),
+        ("all", _) => Ok(Share(1.0)),
+        ("none", _) => Ok(Share(0.0)),
+        (_, Some(part)) => share(part),
         _ => Err("must be all, none or sample=PERCENT, such as sample=10%".to_owned()),
     }
 }
@@ -201,9 +179,9 @@ mod tests {
 
     #[test]
     fn what_is_verified_is_all_a_sample_or_nothing() {
-        assert_eq!(verify("all"), Ok(Verify::All));
-        assert_eq!(verify("sample=2.5%"), Ok(Verify::Sample(Share(0.025))));
-        assert_eq!(verify("none"), Ok(Verify::None));
+        assert_eq!(verify("all"), Ok(Share(1.0)));
+        assert_eq!(verify("sample=2.5%"), Ok(Share(0.025)));
+        assert_eq!(verify("none"), Ok(Share(0.0)));
         assert!(verify("some").is_err() && verify("sample=10").is_err());
     }
 

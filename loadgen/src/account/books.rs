@@ -33,7 +33,7 @@ pub(crate) struct CatalogSeen {
 }
 
 /// The books of one stage.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct StageBooks {
     pub totals: Totals,
     /// Intended instant to the start of the first request that carries the job.
@@ -47,16 +47,6 @@ pub(crate) struct StageBooks {
 }
 
 impl StageBooks {
-    fn new() -> Self {
-        Self {
-            totals: Totals::default(),
-            schedule_lag: Latency::fine(),
-            send: Latency::fine(),
-            end_to_end: Latency::fine(),
-            detection: Latency::fine(),
-        }
-    }
-
     fn merge(&mut self, other: &Self) {
         self.totals.add(&other.totals);
         self.schedule_lag.merge(&other.schedule_lag);
@@ -67,7 +57,7 @@ impl StageBooks {
 }
 
 /// Everything that is known about a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Books {
     /// In the order of the schedule; a job belongs to the stage of its intended instant.
     pub stages: Vec<StageBooks>,
@@ -103,34 +93,15 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Empty ones, for a run whose sending is to take `planned`.
-    pub(super) fn new(schedule: &Schedule, planned: Duration) -> Self {
-        Self {
-            stages: schedule.stages().iter().map(|_| StageBooks::new()).collect(),
-            series: Series::new(planned),
-            accounting: Accounting::default(),
-            lost_ids: Vec::new(),
-            late_ids: Vec::new(),
-            duplicated_ids: Vec::new(),
-            unexpected_ids: Vec::new(),
-            wrong: Vec::new(),
-            catalogs: BTreeMap::new(),
-            queue_before: None,
-            queue_now: None,
-            queue_peak: 0,
-            send_error: None,
-            sending_ended: None,
-            read_error: None,
-            last_read_error: None,
-            queue_error: None,
-            oldest_pending: None,
-            looks_left: 0,
-        }
+    /// Empty ones.
+    pub(super) fn new(schedule: &Schedule) -> Self {
+        let stages = vec![StageBooks::default(); schedule.stages().len()];
+        Self { stages, series: Series::new(schedule.duration()), ..Self::default() }
     }
 
     /// All stages together.
     pub(crate) fn overall(&self) -> StageBooks {
-        self.stages.iter().fold(StageBooks::new(), |mut all, stage| {
+        self.stages.iter().fold(StageBooks::default(), |mut all, stage| {
             all.merge(stage);
             all
         })

@@ -22,33 +22,19 @@ use crate::sender::SendError;
 
 /// Longest time for one request, connecting included. A stall shows as latency up to this, then as a retry.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Why a run cannot begin.
+
+/// Why a run cannot begin: its queue or its table does not answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AccessError {
-    /// The queue does not answer.
-    #[error(
-        "cannot use the queue {url}: {cause}; check NEARLINE_QUEUE_URL, AWS_REGION, AWS_ENDPOINT_URL and the credentials"
-    )]
-    Queue {
-        /// As it was given.
-        url: String,
-        /// What AWS or the network said.
-        cause: String,
-    },
-    /// The table does not answer.
-    #[error(
-        "cannot use the table {name}: {cause}; check NEARLINE_RESULTS_TABLE, AWS_REGION, AWS_ENDPOINT_URL and the credentials"
-    )]
-    Table {
-        /// As it was given.
-        name: String,
-        /// What AWS or the network said.
-        cause: String,
-    },
+#[error("cannot use the {kind} {name}: {cause}; check {setting}, AWS_REGION, AWS_ENDPOINT_URL and the credentials")]
+pub struct AccessError {
+    kind: &'static str,
+    name: String,
+    cause: String,
+    setting: &'static str,
 }
 
 /// Region, credentials and endpoints as the SDK reads them.
-pub async fn sdk_config() -> SdkConfig {
+pub(crate) async fn sdk_config() -> SdkConfig {
     let http = Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
 }

@@ -32,7 +32,10 @@ impl SqsQueue {
         let name = QueueAttributeName::QueueArn;
         match client.get_queue_attributes().queue_url(url).attribute_names(name).send().await {
             Ok(_) => Ok(Self { client, url: url.to_owned(), fifo: is_fifo(url), meter }),
-            Err(error) => Err(AccessError::Queue { url: url.to_owned(), cause: explain(&error) }),
+            Err(error) => {
+                let (name, cause) = (url.to_owned(), explain(&error));
+                Err(AccessError { kind: "queue", name, cause, setting: "NEARLINE_QUEUE_URL" })
+            }
         }
     }
 
@@ -79,21 +82,18 @@ impl Queue for SqsQueue {
 /// Reads how deep the queue and its dead-letter queue are.
 #[derive(Debug, Clone)]
 pub(crate) struct DepthProbe {
-    client: Client,
-    queue_url: String,
+    queue: SqsQueue,
     dead_letter_queue_url: Option<String>,
-    meter: Arc<Meter>,
 }
 
 impl DepthProbe {
-    pub(crate) fn new(queue: &SqsQueue, dead_letter_queue_url: Option<String>) -> Self {
-        let (client, meter) = (queue.client.clone(), queue.meter.clone());
-        Self { client, queue_url: queue.url.clone(), dead_letter_queue_url, meter }
+    pub(crate) fn new(queue: SqsQueue, dead_letter_queue_url: Option<String>) -> Self {
+        Self { queue, dead_letter_queue_url }
     }
 
     /// The depths now, as far as they can be read, and what AWS or the network said of the others.
     pub(crate) async fn depth(&self) -> (Option<QueueDepth>, Option<String>) {
-        let [visible, in_flight, delayed] = match self.counts(&self.queue_url).await {
+        let [visible, in_flight, delayed] = match self.counts(&self.queue.url).await {
             Ok(counts) => counts,
             Err(reason) => return (None, Some(reason)),
         };
@@ -113,8 +113,8 @@ impl DepthProbe {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        self.meter.queue_attributes_read();
-        let request = self.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+        self.queue.meter.queue_attributes_read();
+        let request = self.queue.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
         let answer = request.send().await.map_err(|error| explain(&error))?;
         let attributes = answer.attributes.unwrap_or_default();
         Ok(names.map(|name| attributes.get(&name).and_then(|count| count.parse().ok()).unwrap_or_default()))

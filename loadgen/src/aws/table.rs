@@ -40,7 +40,9 @@ impl DynamoTable {
         // A look-up as the run makes them asks for the same permission, and shows whether the key has the right name.
         match table.lookup(&["load".to_owned()], Detail::Whole).await {
             Ok(_) => Ok(table),
-            Err(error) => Err(AccessError::Table { name: table.name, cause: error.0 }),
+            Err(LookupError(cause)) => {
+                Err(AccessError { kind: "table", name: table.name, cause, setting: "NEARLINE_RESULTS_TABLE" })
+            }
         }
     }
 

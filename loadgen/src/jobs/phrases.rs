@@ -1,91 +1,34 @@
 //! Built-in queries: what shoppers type, made of parts, so that there are enough of them to get past every cache.
 
+#[rustfmt::skip]
 const QUALITIES: [&str; 12] = [
-    "cheap",
-    "compact",
-    "durable",
-    "elegant",
-    "foldable",
-    "lightweight",
-    "quiet",
-    "rechargeable",
-    "small",
-    "sturdy",
-    "waterproof",
-    "wireless",
+    "cheap", "compact", "durable", "elegant", "foldable", "lightweight", "quiet", "rechargeable", "small", "sturdy",
+    "waterproof", "wireless",
 ];
+#[rustfmt::skip]
 const COLOURS: [&str; 16] = [
-    "beige",
-    "black",
-    "blue",
-    "brown",
-    "coral",
-    "dark green",
-    "graphite",
-    "grey",
-    "ivory",
-    "mustard",
-    "navy",
-    "orange",
-    "red",
-    "silver",
-    "turquoise",
-    "white",
+    "beige", "black", "blue", "brown", "coral", "dark green", "graphite", "grey", "ivory", "mustard", "navy", "orange",
+    "red", "silver", "turquoise", "white",
 ];
+#[rustfmt::skip]
 const THINGS: [&str; 24] = [
-    "backpack",
-    "bicycle light",
-    "blender",
-    "board game",
-    "camera",
-    "coffee grinder",
-    "cookware set",
-    "desk lamp",
-    "drill",
-    "garden hose",
-    "hair dryer",
-    "headphones",
-    "keyboard",
-    "kettle",
-    "notebook",
-    "office chair",
-    "phone case",
-    "rain jacket",
-    "running shoes",
-    "speaker",
-    "tent",
-    "vacuum cleaner",
-    "watch",
-    "yoga mat",
+    "backpack", "bicycle light", "blender", "board game", "camera", "coffee grinder", "cookware set", "desk lamp",
+    "drill", "garden hose", "hair dryer", "headphones", "keyboard", "kettle", "notebook", "office chair", "phone case",
+    "rain jacket", "running shoes", "speaker", "tent", "vacuum cleaner", "watch", "yoga mat",
 ];
+#[rustfmt::skip]
 const USES: [&str; 8] = [
-    "for a small flat",
-    "for beginners",
-    "for children",
-    "for daily use",
-    "for the office",
-    "for travel",
-    "for winter",
+    "for a small flat", "for beginners", "for children", "for daily use", "for the office", "for travel", "for winter",
     "as a gift",
 ];
 /// The last part is a price: `under 10` to `under 255`.
-const PRICES: [u64; 50] = prices();
+const PRICES: usize = 50;
 
 /// How many different phrases there are.
-pub(super) const COUNT: u64 = (QUALITIES.len() * COLOURS.len() * THINGS.len() * USES.len() * PRICES.len()) as u64;
+pub(super) const COUNT: u64 = (QUALITIES.len() * COLOURS.len() * THINGS.len() * USES.len() * PRICES) as u64;
 
 /// Has no divisor in common with [`COUNT`], so that multiplying by it visits every phrase once.
 const STRIDE: u64 = 1_000_003;
-
-const fn prices() -> [u64; 50] {
-    let mut prices = [10; 50];
-    let mut index = 1;
-    while index < 50 {
-        prices[index] = prices[index - 1] + 5;
-        index += 1;
-    }
-    prices
-}
 
 /// Phrase `rank` of the order that `seed` decides; without characters that JSON escapes.
 pub(super) fn phrase(seed: u64, rank: u64) -> String {
@@ -95,8 +38,8 @@ pub(super) fn phrase(seed: u64, rank: u64) -> String {
         rest /= count as u64;
         index
     };
-    let (quality, colour) = (QUALITIES[pick(12)], COLOURS[pick(16)]);
-    let (thing, purpose, price) = (THINGS[pick(24)], USES[pick(8)], PRICES[pick(50)]);
+    let (quality, colour) = (QUALITIES[pick(QUALITIES.len())], COLOURS[pick(COLOURS.len())]);
+    let (thing, purpose, price) = (THINGS[pick(THINGS.len())], USES[pick(USES.len())], 10 + 5 * pick(PRICES));
     format!("{quality} {colour} {thing} {purpose} under {price}")
 }
 

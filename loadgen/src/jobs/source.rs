@@ -9,7 +9,8 @@ use rand_distr::{Distribution as _, Zipf};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{MESSAGE_MAX_BYTES, phrases};
+use super::message::MESSAGE_MAX_BYTES;
+use super::phrases;
 
 /// A line of a jobs file that could not get a record.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,11 +92,12 @@ impl Line {
 }
 
 /// Which of the source's jobs comes next.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Choice {
     /// One after the other.
     InTurn,
     /// Each as often as any other.
+    #[default]
     Uniform,
     /// The one at rank r with a weight of `1 / r^s`.
     Zipf(Zipf<f64>),

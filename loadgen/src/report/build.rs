@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
+use super::schema::{
     Environment, FORMAT_VERSION, Generator, Latencies, Point, PointLatency, QueueReport, Report, SeriesReport,
-    Settings, StageReport, StageSettings,
+    StageReport,
 };
+use super::settings::{Settings, StageSettings};
 use crate::account::{Books, StageBooks, Totals};
 use crate::latency::Latency;
 use crate::prices::Cost;
@@ -17,23 +18,17 @@ use crate::slo::{Measured, Objectives};
 /// Each stage's times are also given for this many parts of equal length: how much they vary by themselves.
 const STAGE_PARTS: usize = 10;
 
-/// When a run took place, and for how long.
-#[derive(Debug, Clone)]
-pub(crate) struct Times {
-    /// RFC 3339, UTC.
-    pub started_at: String,
-    pub sending: Duration,
-    pub drain: Duration,
-    pub ended_early: bool,
-}
-
 /// What makes a report, beside the books.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub id: String,
     pub environment: Environment,
     pub settings: Settings,
-    pub times: Times,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    pub sending: Duration,
+    pub drain: Duration,
+    pub ended_early: bool,
     pub requests: Requests,
     pub cost: Cost,
     /// Processor time and resident memory.
@@ -66,7 +61,7 @@ impl Report {
             format_version: FORMAT_VERSION,
             notes: notes(books, &run),
             run_id: run.id,
-            started_at: run.times.started_at,
+            started_at: run.started_at,
             environment: run.environment,
             settings: run.settings,
             totals,
@@ -75,9 +70,9 @@ impl Report {
             // Of records that could not be read it is not known that they are right.
             slo_passed: run.unverified.is_none() && slo.iter().all(|outcome| outcome.passed),
             slo,
-            ended_early: run.times.ended_early,
-            sending_seconds: run.times.sending.as_secs_f64(),
-            drain_seconds: run.times.drain.as_secs_f64(),
+            ended_early: run.ended_early,
+            sending_seconds: run.sending.as_secs_f64(),
+            drain_seconds: run.drain.as_secs_f64(),
             latency_ms: Latencies::new(&overall),
             accounting: books.accounting,
             catalogs: books.catalogs.clone(),
@@ -124,8 +119,8 @@ pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
 
 fn notes(books: &Books, run: &Run) -> Vec<String> {
     let mut notes = Vec::new();
-    if run.times.ended_early {
-        let (sending, all) = (run.times.sending.as_secs_f64(), run.settings.stages.iter());
+    if run.ended_early {
+        let (sending, all) = (run.sending.as_secs_f64(), run.settings.stages.iter());
         let all: f64 = all.map(|stage| stage.duration_seconds).sum();
         notes.push(format!("the sending ended after {sending:.1} s of {all} s: all of this speaks of that part only"));
     }

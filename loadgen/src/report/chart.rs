@@ -3,9 +3,9 @@
 //! Every value is drawn as it is: where there are more values than pixels, lines lie on each other, but nothing is
 //! averaged away.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use super::html::escaped;
+use super::text::{escaped, number};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 250.0;
@@ -101,30 +101,9 @@ fn clock(seconds: f64) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{rest:02}") } else { format!("{minutes}:{rest:02}") }
 }
 
-/// As short as it can be: `1,500` for rates, `0.5`, `60,000`.
-pub(super) fn number(value: f64) -> String {
-    let rounded = if value.abs() >= 100.0 { value.round() } else { (value * 100.0).round() / 100.0 };
-    let text = format!("{rounded}");
-    let (whole, rest) = text.split_once('.').map_or((&text[..], ""), |(whole, _)| (whole, &text[whole.len()..]));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) && !grouped.ends_with('-') {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + rest
-}
-
-impl Chart {
-    /// The chart with its title and legend.
-    pub(super) fn figure(&self) -> String {
-        let mut svg = String::new();
-        self.write(&mut svg).expect("writing to a String cannot fail");
-        svg
-    }
-
-    fn write(&self, out: &mut String) -> std::fmt::Result {
+/// A figure with title and legend.
+impl fmt::Display for Chart {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = || self.lines.iter().flat_map(|line| line.values.iter().flatten().copied());
         let high = values().fold(0.0, f64::max);
         let low = values().fold(f64::INFINITY, f64::min).min(high);
@@ -200,9 +179,11 @@ impl Chart {
         self.write_values(out)?;
         writeln!(out, "</figure>")
     }
+}
 
+impl Chart {
     /// The values for the page's script, which shows those under the pointer.
-    fn write_values(&self, out: &mut String) -> std::fmt::Result {
+    fn write_values(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self
             .lines
             .iter()
@@ -256,7 +237,7 @@ mod tests {
             marks: vec![2.0],
             lines: vec![line],
         };
-        let svg = chart.figure();
+        let svg = chart.to_string();
         let path = svg.split("class=\"line high\" d=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1), "{path}");
         assert!(svg.contains("class=\"mark\"") && svg.contains(">p99</span>") && svg.contains("40 ms"), "{svg}");

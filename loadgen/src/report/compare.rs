@@ -6,7 +6,7 @@
 
 use std::fmt::{Result, Write as _};
 
-use super::{Report, StageReport};
+use super::schema::{Report, StageReport};
 use crate::latency::Percentiles;
 
 /// How many standard errors a difference must have.
@@ -15,25 +15,6 @@ const ERRORS_MIN: f64 = 2.0;
 const PARTS_MIN: usize = 3;
 
 type Statistic = fn(&Percentiles) -> Option<f64>;
-
-/// A mean and its standard error.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Estimate {
-    mean: f64,
-    error: f64,
-}
-
-impl Estimate {
-    fn new(values: &[f64]) -> Option<Self> {
-        if values.len() < PARTS_MIN {
-            return None;
-        }
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        Some(Self { mean, error: (variance / count).sqrt() })
-    }
-}
 
 /// The differences of `now` from `before`, for people.
 pub(crate) fn compare(before: &Report, now: &Report) -> String {
@@ -97,10 +78,18 @@ fn write_stage(page: &mut String, number: usize, before: &StageReport, now: &Sta
     Ok(())
 }
 
+/// The mean and its standard error; `None` for too few values.
+fn estimate(values: &[f64]) -> Option<(f64, f64)> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (values.len() >= PARTS_MIN).then(|| (mean, (variance / count).sqrt()))
+}
+
 fn verdict(before: &[Option<f64>], now: &[Option<f64>]) -> String {
     let pairs: Vec<(f64, f64)> = before.iter().zip(now).filter_map(|(before, now)| before.zip(*now)).collect();
     let differences: Vec<f64> = pairs.iter().map(|(before, now)| now - before).collect();
-    let Some(Estimate { mean: difference, error }) = Estimate::new(&differences) else {
+    let Some((difference, error)) = estimate(&differences) else {
         return "too short to tell from noise".to_owned();
     };
     let noise = ERRORS_MIN * error;

@@ -2,18 +2,14 @@
 
 use std::fmt::{Result, Write as _};
 
-use super::chart::{Chart, Line, number};
-use super::{Point, Report};
+use super::chart::{Chart, Line};
+use super::schema::{Point, PointLatency, Report};
+use super::text::{escaped, number};
 use crate::account::LISTED_MAX;
 use crate::latency::Percentiles;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// A text as HTML shows it.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
 
 impl Report {
     /// The page.
@@ -39,9 +35,7 @@ impl Report {
             "<p class=\"muted\">Minutes from the start. Times stand at the instant at which a job was meant to be sent, \
              rates and depths where they happened. Dotted lines part the stages.</p>"
         )?;
-        for chart in self.charts() {
-            page.push_str(&chart.figure());
-        }
+        self.charts().iter().try_for_each(|chart| write!(page, "{chart}"))?;
         self.write_latencies(page)?;
         self.write_stages_html(page)?;
         self.write_objectives(page)?;
@@ -103,7 +97,7 @@ impl Report {
             class,
             values: points.iter().map(value).collect(),
         };
-        let e2e = |part: fn(&super::PointLatency) -> f64| move |point: &Point| point.end_to_end_ms.as_ref().map(part);
+        let e2e = |part: fn(&PointLatency) -> f64| move |point: &Point| point.end_to_end_ms.as_ref().map(part);
         let chart = |title, unit, logarithmic, lines| Chart {
             title,
             unit,

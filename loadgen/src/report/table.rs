@@ -1,21 +1,15 @@
 //! The report as a page for a terminal.
 
-use std::fmt::{Result, Write as _};
+use std::fmt;
 
-use super::chart::number;
-use super::{Latencies, Report, StageReport};
+use super::schema::{Latencies, Report, StageReport};
+use super::text::number;
 use crate::account::LISTED_MAX;
 use crate::latency::Percentiles;
 
-impl Report {
-    /// A page for a terminal.
-    pub(crate) fn table(&self) -> String {
-        let mut page = String::new();
-        self.write_table(&mut page).expect("writing to a String cannot fail");
-        page
-    }
-
-    fn write_table(&self, page: &mut String) -> Result {
+/// A page for a terminal.
+impl fmt::Display for Report {
+    fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         let early = if self.ended_early { ", ended early" } else { "" };
         writeln!(page, "run {}: {}{early}", self.run_id, self.asked())?;
         let seconds = self.sending_seconds.max(f64::MIN_POSITIVE);
@@ -53,7 +47,9 @@ impl Report {
         )?;
         self.write_verdict(page)
     }
+}
 
+impl Report {
     /// The load in a few words.
     pub(crate) fn asked(&self) -> String {
         match &self.settings.stages[..] {
@@ -65,7 +61,7 @@ impl Report {
         }
     }
 
-    fn write_totals(&self, page: &mut String) -> Result {
+    fn write_totals(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (totals, accounting) = (&self.totals, &self.accounting);
         let repeats = match (accounting.duplicates_sent, accounting.conflicts_sent, accounting.invalid_sent) {
             (0, 0, 0) => String::new(),
@@ -95,7 +91,7 @@ impl Report {
         Ok(())
     }
 
-    fn write_stages(&self, page: &mut String) -> Result {
+    fn write_stages(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             page,
             "\n  {:<24} {:>9} {:>9} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10}",
@@ -121,13 +117,9 @@ impl Report {
         Ok(())
     }
 
-    fn write_queue(&self, page: &mut String) -> Result {
-        let oldest = self
-            .series
-            .points
-            .iter()
-            .filter_map(|point| point.oldest_pending_seconds)
-            .fold(None, |most: Option<f64>, age| Some(most.map_or(age, |most| most.max(age))));
+    fn write_queue(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ages = self.series.points.iter().filter_map(|point| point.oldest_pending_seconds);
+        let oldest = ages.max_by(f64::total_cmp);
         let after = self.queue.after.map_or("unknown".to_owned(), |depth| depth.total().to_string());
         write!(page, "\nqueue: at most {} messages, {after} at the end", self.queue.peak)?;
         if let Some(dead) = self.queue.after.and_then(|depth| depth.dead_letters) {
@@ -139,7 +131,7 @@ impl Report {
         }
     }
 
-    fn write_lists(&self, page: &mut String) -> Result {
+    fn write_lists(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = |count: u64| if count > LISTED_MAX as u64 { " (the first of them)" } else { "" };
         if self.totals.wrong > 0 {
             writeln!(page, "\nwrong{}:", more(self.totals.wrong))?;
@@ -156,7 +148,7 @@ impl Report {
         Ok(())
     }
 
-    fn write_verdict(&self, page: &mut String) -> Result {
+    fn write_verdict(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(page)?;
         for outcome in &self.slo {
             let value =
@@ -178,7 +170,7 @@ impl Report {
     }
 }
 
-fn write_latencies(page: &mut String, latencies: &Latencies) -> Result {
+fn write_latencies(page: &mut fmt::Formatter<'_>, latencies: &Latencies) -> fmt::Result {
     let heads = Percentiles::COLUMNS.map(|head| format!("{head:>10}")).join(" ");
     writeln!(page, "\n  {:<12} {:>10} {heads}", "ms", "count")?;
     for (name, _, latency) in latencies.named() {

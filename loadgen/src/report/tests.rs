@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::build::faults;
 use super::*;
 use crate::account::Account;
+use crate::account::Verdict;
 use crate::account::tests::{account, seen};
 use crate::jobs::Kind;
+use crate::prices::Cost;
+use crate::requests::Requests;
+use crate::series::QueueDepth;
 use crate::slo::objectives;
-use crate::verify::Verdict;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -79,12 +82,10 @@ fn report_of(account: &Account, unverified: Option<&str>) -> Report {
             endpoint_url: None,
         },
         settings: settings(),
-        times: Times {
-            started_at: "2026-11-23T12:00:00Z".into(),
-            sending: 2_000 * MS,
-            drain: 60_000 * MS,
-            ended_early: false,
-        },
+        started_at: "2026-11-23T12:00:00Z".into(),
+        sending: 2_000 * MS,
+        drain: 60_000 * MS,
+        ended_early: false,
         requests: Requests::default(),
         cost: Cost::default(),
         cpu: 2 * MS,
@@ -127,7 +128,7 @@ fn the_published_schema_is_that_of_the_report() {
 
 #[test]
 fn the_table_names_what_went_wrong() {
-    let table = report().table();
+    let table = report().to_string();
     for part in [
         "lost                  1",
         "  load-a-1: a <b> of \"c\"",

@@ -9,47 +9,9 @@ use std::sync::Arc;
 use nearline_contract::{ErrorCode, Group, GroupBy, Match, ReceivedJob, Refusal, SearchJob, Status, Target, receive};
 
 use super::catalog::CatalogInfo;
+use super::records::{Record, Results};
+use crate::account::Verdict;
 use crate::jobs::{Jobs, is_padding};
-
-/// The parts of a record that are checked; absent or of the wrong type is `None`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Record {
-    pub status: Option<String>,
-    pub job_sha256: Option<String>,
-    pub error_code: Option<String>,
-    pub catalog_version: Option<String>,
-    pub created_at: Option<String>,
-    pub results: Results,
-}
-
-/// The results of a record, wherever they stand.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) enum Results {
-    /// There are none.
-    #[default]
-    Absent,
-    /// As they were read.
-    Groups(Vec<Group>),
-    /// They are not what the contract says; why.
-    Broken(String),
-}
-
-/// What a record says about its job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Right, and answered.
-    Succeeded,
-    /// Right, and rejected.
-    Rejected {
-        /// Whether a later run of the same job may replace it.
-        replaceable: bool,
-    },
-    /// Not a record that this job can have; the reason.
-    Wrong(String),
-}
-
-/// Largest score: rounding can take a cosine slightly beyond 1.
-const SCORE_MAX: f32 = 1.000_001;
 
 /// Judges the records of one run.
 #[derive(Debug, Clone)]
@@ -133,7 +95,7 @@ fn may_reject(job: &SearchJob, code: ErrorCode, catalog: Option<&CatalogInfo>) -
         ErrorCode::UnknownCategory => job.categories.is_some(),
         ErrorCode::UnknownProduct => matches!(job.target, Target::ProductId(_)),
         ErrorCode::DimensionMismatch => matches!(job.target, Target::Vector(_)),
-        ErrorCode::MissingField => matches!(job.target, Target::Query(_)),
+        ErrorCode::MissingField | ErrorCode::TextRefused => matches!(job.target, Target::Query(_)),
         ErrorCode::Expired => job.not_after.is_some(),
         ErrorCode::ResultTooLarge => true,
         ErrorCode::InvalidJson
@@ -234,7 +196,7 @@ fn check_match<'a>(job: &SearchJob, found: &'a Match, seen: &mut HashSet<&'a str
     if !seen.insert(id) {
         return Err(format!("`{id}` matches twice"));
     }
-    if !(-SCORE_MAX..=SCORE_MAX).contains(&score) {
+    if !(-1.0..=1.0).contains(&score) {
         return Err(format!("`{id}` has the score {score}"));
     }
     if let Some(least) = job.min_score.filter(|least| score < *least) {
@@ -259,171 +221,4 @@ fn check_order(group: &Group) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::catalog::Category;
-    use super::*;
-    use crate::jobs::{Choice, Kind, Shape, Source};
-
-    fn jobs(text: &str) -> Arc<Jobs> {
-        Arc::new(Jobs::new("run".into(), Source::from_lines(text).unwrap(), Shape::plain(0, Choice::InTurn)))
-    }
-
-    fn judge(text: &str) -> Judge {
-        Judge::new(jobs(text), None)
-    }
-
-    fn info() -> CatalogInfo {
-        let category = |(name, rows): (&str, u64)| Category { name: name.into(), rows };
-        CatalogInfo {
-            version: "v1".into(),
-            dimension: 2,
-            model_id: None,
-            categories: [("tea", 3), ("mugs", 9)].map(category).into(),
-        }
-    }
-
-    fn found(id: &str, score: f32) -> Match {
-        Match { product_id: id.into(), score, category: None, title: None }
-    }
-
-    fn group(name: &str, scores: &[f32]) -> Group {
-        let matches = scores.iter().enumerate().map(|(rank, score)| found(&format!("{name}-{rank}"), *score));
-        Group { category: Some(name.into()), matches: matches.collect() }
-    }
-
-    fn succeeded(judge: &Judge, index: u64, groups: Vec<Group>) -> Record {
-        Record { results: Results::Groups(groups), ..record(judge, index, "SUCCEEDED", None) }
-    }
-
-    fn record(judge: &Judge, index: u64, status: &str, code: Option<&str>) -> Record {
-        Record {
-            status: Some(status.into()),
-            job_sha256: Some(receive(&judge.jobs.job(index)).unwrap().sha256),
-            error_code: code.map(Into::into),
-            catalog_version: Some("v1".into()),
-            created_at: Some("2026-11-27T12:00:00Z".into()),
-            results: Results::Absent,
-        }
-    }
-
-    #[track_caller]
-    fn wrong(verdict: Verdict, part: &str) {
-        match verdict {
-            Verdict::Wrong(reason) => assert!(reason.contains(part), "{reason}"),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_record_is_right_for_its_own_job_only() {
-        let judge = judge(r#"{"query":"a"}"#);
-        let right = succeeded(&judge, 3, vec![]);
-        assert_eq!(judge.judge(3, &right), Verdict::Succeeded);
-        wrong(judge.judge(4, &right), "job_sha256 is");
-        wrong(judge.judge(3, &Record { status: Some("DONE".into()), ..right }), "DONE for a valid job");
-        wrong(judge.judge(3, &Record::default()), "job_sha256 is nothing");
-    }
-
-    #[test]
-    fn an_invalid_job_is_rejected_with_its_own_code() {
-        let judge = judge(r#"{"query":"a","top_k":0}"#);
-        let rejected = record(&judge, 0, "REJECTED", Some("out_of_range"));
-        assert_eq!(judge.judge(0, &rejected), Verdict::Rejected { replaceable: false });
-        for (status, code) in [("SUCCEEDED", None), ("REJECTED", None), ("REJECTED", Some("unknown_field"))] {
-            wrong(judge.judge(0, &record(&judge, 0, status, code)), "for a job that is out_of_range");
-        }
-    }
-
-    #[test]
-    fn a_valid_job_is_rejected_only_for_what_the_catalog_can_lack() {
-        let text = "{\"product_id\":\"p\"}\n{\"query\":\"a\",\"categories\":[\"tea\"]}\n{\"vector\":[1,2,3]}";
-        let judge = judge(text);
-        for (index, code, right) in [
-            (0, "unknown_product", true),
-            (1, "unknown_category", true),
-            (1, "missing_field", true),
-            (2, "dimension_mismatch", true),
-            (0, "unknown_category", false),
-            (1, "out_of_range", false),
-            (1, "attempts_exhausted", false),
-        ] {
-            let verdict = judge.judge(index, &record(&judge, index, "REJECTED", Some(code)));
-            assert_eq!(matches!(verdict, Verdict::Rejected { .. }), right, "{index} {code}: {verdict:?}");
-        }
-        // With the catalog's figures it is known that it has the category, but no model.
-        let exact = Judge { catalog: Some(info()), ..judge };
-        let verdict = |index, code| exact.judge(index, &record(&exact, index, "REJECTED", Some(code)));
-        wrong(verdict(1, "unknown_category"), "REJECTED unknown_category for a valid job");
-        assert_eq!(verdict(1, "missing_field"), Verdict::Rejected { replaceable: false });
-        assert_eq!(verdict(2, "dimension_mismatch"), Verdict::Rejected { replaceable: true });
-        wrong(exact.judge(1, &succeeded(&exact, 1, vec![])), "must reject as missing_field");
-        wrong(exact.judge(2, &succeeded(&exact, 2, vec![])), "must reject as dimension_mismatch");
-    }
-
-    #[test]
-    fn each_fault_of_the_results_is_named() {
-        let judge = judge(
-            r#"{"query":"a","top_k":2,"categories":["mugs","tea"],"min_score":0.1,"exclude":["mugs-1"],"return":[]}"#,
-        );
-        let right = vec![group("tea", &[0.5, 0.25]), group("mugs", &[0.5])];
-        assert_eq!(judge.judge(0, &succeeded(&judge, 0, right.clone())), Verdict::Succeeded);
-        let with = |change: &dyn Fn(&mut Vec<Group>)| {
-            let mut groups = right.clone();
-            change(&mut groups);
-            judge.judge(0, &succeeded(&judge, 0, groups))
-        };
-        wrong(
-            with(&|groups| groups[0] = group("tea", &[0.5, 0.4, 0.3])),
-            "category `tea` has 3 matches instead of 0 to 2",
-        );
-        wrong(with(&|groups| groups[0] = group("tea", &[0.25, 0.5])), "`tea-0` comes before `tea-1`");
-        wrong(with(&|groups| groups[0] = group("tea", &[0.5, 0.05])), "below min_score 0.1");
-        wrong(with(&|groups| groups[0] = group("tea", &[1.5])), "has the score 1.5");
-        wrong(with(&|groups| groups[1] = group("mugs", &[0.5, 0.4])), "`mugs-1` matches, which was excluded");
-        wrong(with(&|groups| groups[0].matches[1].product_id = "tea-0".into()), "`tea-0` matches twice");
-        wrong(with(&|groups| groups[0].matches[1].title = Some("Assam".into())), "has a title that was not asked for");
-        wrong(with(&|groups| groups[0].matches[1].category = Some("tea".into())), "name a category of their own");
-        wrong(with(&|groups| groups.truncate(1)), "asked for were");
-        wrong(with(&|groups| groups[1] = groups[0].clone()), "not one for each category");
-        wrong(judge.judge(0, &record(&judge, 0, "SUCCEEDED", None)), "without results");
-        let broken = Record { results: Results::Broken("no list".into()), ..record(&judge, 0, "SUCCEEDED", None) };
-        wrong(judge.judge(0, &broken), "no list");
-    }
-
-    #[test]
-    fn the_catalogs_figures_say_how_many_matches_there_must_be() {
-        let text = "{\"query\":\"a\"}\n{\"query\":\"a\",\"exclude\":[\"x\"]}\n{\"query\":\"a\",\"group_by\":\"none\",\"top_k\":20}";
-        let judge = Judge::new(jobs(text), Some(CatalogInfo { model_id: Some("m".into()), ..info() }));
-        let verdict = |index, groups| judge.judge(index, &succeeded(&judge, index, groups));
-        let (tea, mugs) = (group("tea", &[0.5; 3]), group("mugs", &[0.5; 5]));
-        assert_eq!(verdict(0, vec![tea.clone(), mugs.clone()]), Verdict::Succeeded);
-        wrong(verdict(0, vec![mugs.clone(), tea.clone()]), "instead of [\"tea\", \"mugs\"]");
-        wrong(verdict(0, vec![group("tea", &[0.5; 2]), mugs.clone()]), "category `tea` has 2 matches instead of 3");
-        assert_eq!(verdict(1, vec![group("tea", &[0.5; 2]), mugs.clone()]), Verdict::Succeeded, "one may be excluded");
-        let all = |count: usize, category: &str| {
-            let one = |rank| Match { category: Some(category.into()), ..found(&format!("p{rank}"), 0.5) };
-            vec![Group { category: None, matches: (0..count).map(one).collect() }]
-        };
-        assert_eq!(verdict(2, all(12, "tea")), Verdict::Succeeded);
-        wrong(verdict(2, all(11, "tea")), "the record has 11 matches instead of 12");
-        wrong(verdict(2, all(12, "rugs")), "`p0` is in category `rugs`");
-        wrong(verdict(2, vec![tea.clone(), mugs]), "instead of one for all categories");
-        // Another catalog's record is judged without these figures.
-        let other = Record { catalog_version: Some("v2".into()), ..succeeded(&judge, 0, vec![tea]) };
-        assert_eq!(judge.judge(0, &other), Verdict::Succeeded);
-    }
-
-    #[test]
-    fn of_jobs_that_compete_for_an_id_either_may_have_the_record() {
-        let shape = Shape { conflicts: 0.2, ..Shape::plain(1, Choice::Uniform) };
-        let jobs = Arc::new(Jobs::new("run".into(), Source::Phrases, shape));
-        let judge = Judge::new(jobs.clone(), None);
-        let conflict = (0..100).map(|index| jobs.planned(index)).find(|message| message.id_index() != message.index);
-        let conflict = conflict.unwrap();
-        let Kind::Conflict { with } = conflict.kind else { panic!("{conflict:?}") };
-        let sha256 = receive(&jobs.body(&conflict)).unwrap().sha256;
-        let record = Record { job_sha256: Some(sha256), ..succeeded(&judge, with, vec![]) };
-        assert_eq!(judge.judge(with, &record), Verdict::Succeeded);
-        wrong(judge.judge(with + 1, &record), "job_sha256 is");
-    }
-}
+mod tests;

@@ -7,31 +7,35 @@
 mod catalog;
 mod identities;
 mod judge;
+mod lookup;
 mod pending;
+mod records;
 mod second_look;
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::catalog::CatalogInfo;
 use self::identities::{Accepted, Identities};
-pub(crate) use self::judge::{Judge, Record, Results, Verdict};
+pub(crate) use self::judge::Judge;
+pub use self::lookup::Unverified;
+use self::lookup::{Answer, Lookups};
 use self::pending::{Pending, PendingJobs};
+pub use self::records::LookupError;
+pub(crate) use self::records::{Detail, Found, LOOKUP_MAX_KEYS, Record, Records, Results};
 use self::second_look::{Change, SecondLook, SecondLooks};
 use crate::account::{Account, Seen};
+use crate::backoff::backoff;
 use crate::jobs::{Message, is_sampled};
-use crate::sender::{Delivery, backoff};
+use crate::sender::Delivery;
 use crate::series::QueueDepth;
 
-/// Most keys in one `BatchGetItem`.
-pub(crate) const LOOKUP_MAX_KEYS: usize = 100;
 /// Most requests in one round, side by side.
 const LOOKUPS_IN_FLIGHT: usize = 16;
 /// Shortest time from the start of one round to that of the next: how fine end-to-end times can be.
@@ -39,49 +43,6 @@ const ROUND_MIN: Duration = Duration::from_millis(25);
 /// A round takes no more keys than the rate allows in this time, so that looks are spread and not in bursts, unless the
 /// round before took longer.
 const ROUND_MAX: Duration = Duration::from_millis(100);
-/// Failures in a row, after the drain, that end the run without a verdict.
-const FAILURES_MAX: u32 = 10;
-
-/// Where records are read.
-pub(crate) trait Records: Send + Sync + 'static {
-    /// Looks up to [`LOOKUP_MAX_KEYS`] distinct request ids up, with a consistent read.
-    fn lookup(&self, ids: &[String], detail: Detail) -> impl Future<Output = Result<Found, LookupError>> + Send;
-}
-
-/// How much of a record is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
-    /// All that can be checked.
-    Whole,
-    /// Without the results.
-    Identity,
-}
-
-/// The answer to a look-up. An id in neither part has no record.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// By request id.
-    pub records: HashMap<String, Record>,
-    /// Ids that were not looked up this time.
-    pub unprocessed: Vec<String>,
-    /// Why not, if there is more to say than that the table had enough.
-    pub reason: Option<String>,
-}
-
-/// A look-up that failed as a whole: repeated after a wait.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct LookupError(pub String);
-
-/// The records could not be read at the end, so nothing can be said about the missing ones.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot tell what became of {pending} jobs, reading their records keeps failing: {cause}")]
-pub struct Unverified {
-    /// Jobs without a known record.
-    pub pending: usize,
-    /// The last failure.
-    pub cause: LookupError,
-}
 
 /// How records are looked for.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +61,7 @@ pub(crate) type DepthSample = Option<(Instant, QueueDepth)>;
 /// Reads records for one run.
 #[derive(Debug)]
 pub(crate) struct Verifier<R> {
-    records: R,
+    lookups: Lookups<R>,
     judge: Judge,
     account: Account,
     options: VerifyOptions,
@@ -125,7 +86,7 @@ impl<R: Records> Verifier<R> {
         depth: watch::Receiver<DepthSample>,
     ) -> Self {
         Self {
-            records,
+            lookups: Lookups::new(records, account.clone(), options.lookups_per_second),
             judge,
             account,
             options,
@@ -220,8 +181,7 @@ impl<R: Records> Verifier<R> {
         let began = Instant::now();
         let now = self.account.now();
         // After a round that took long there is more to catch up on.
-        let most = f64::from(self.options.lookups_per_second) * (ROUND_MAX + self.overrun).as_secs_f64();
-        let most = (most.ceil() as usize).min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
+        let most = self.lookups.keys_in(ROUND_MAX + self.overrun).min(LOOKUP_MAX_KEYS * LOOKUPS_IN_FLIGHT);
         let due = self.second_looks.due(now, most);
         // First looks tell how long something took: the others have what they leave, and a little in any case.
         let again = due.min(most.saturating_sub(self.pending.len()).max(most / 8));
@@ -234,7 +194,7 @@ impl<R: Records> Verifier<R> {
             let (pending, account) = (&self.pending, &self.account);
             let lookup = async |ids: Vec<u64>, detail| {
                 let ids: Vec<String> = ids.into_iter().map(|id_index| self.judge.request_id(id_index)).collect();
-                let answer = self.records.lookup(&ids, detail).await;
+                let answer = self.lookups.once(&ids, detail).await;
                 (ids, answer, account.now())
             };
             let first = places
@@ -247,8 +207,8 @@ impl<R: Records> Verifier<R> {
         };
 
         let mut left_over = 0;
-        for (places, (ids, answer, answered)) in places.chunks(LOOKUP_MAX_KEYS).zip(first_answers) {
-            let Answer { mut records, left } = self.answer(&ids, answer);
+        for (places, (ids, Answer { mut records, left }, answered)) in places.chunks(LOOKUP_MAX_KEYS).zip(first_answers)
+        {
             left_over += left.len();
             for (place, id) in places.iter().zip(ids) {
                 if let Some(record) = records.remove(&id) {
@@ -261,8 +221,7 @@ impl<R: Records> Verifier<R> {
             }
         }
         self.pending.tidy();
-        for (looks, (ids, answer, _)) in again.chunks(LOOKUP_MAX_KEYS).zip(second_answers) {
-            let Answer { mut records, left } = self.answer(&ids, answer);
+        for (looks, (ids, Answer { mut records, left }, _)) in again.chunks(LOOKUP_MAX_KEYS).zip(second_answers) {
             left_over += left.len();
             for (look, id) in looks.iter().zip(ids) {
                 if left.contains(&id) {
@@ -281,24 +240,9 @@ impl<R: Records> Verifier<R> {
             self.account.read_error(None);
         }
         let rest = if left_over > 0 { backoff(self.failures.max(1)) } else { Duration::ZERO };
-        let share = self.time_for(looked_up).max(ROUND_MIN);
+        let share = self.lookups.time_for(looked_up).max(ROUND_MIN);
         self.overrun = began.elapsed().saturating_sub(share);
         sleep_until(began + share + rest).await;
-    }
-
-    fn answer(&self, ids: &[String], answer: Result<Found, LookupError>) -> Answer {
-        match answer {
-            Ok(found) => {
-                if found.reason.is_some() {
-                    self.account.read_error(found.reason);
-                }
-                Answer { records: found.records, left: found.unprocessed.into_iter().collect() }
-            }
-            Err(error) => {
-                self.account.read_error(Some(error.to_string()));
-                Answer { records: HashMap::new(), left: ids.iter().cloned().collect() }
-            }
-        }
     }
 
     fn find_oldest(&mut self) {
@@ -313,7 +257,7 @@ impl<R: Records> Verifier<R> {
             let ids = chunk.iter().map(|job| self.judge.request_id(job.id_index)).collect();
             let left = jobs.len() - done * LOOKUP_MAX_KEYS;
             self.account.looks_left(left);
-            let mut records = self.lookup_all(ids, Detail::Whole, left).await?;
+            let mut records = self.lookups.until_answered(ids, Detail::Whole, left).await?;
             let answered = self.account.now();
             for job in chunk {
                 let id = self.judge.request_id(job.id_index);
@@ -332,7 +276,7 @@ impl<R: Records> Verifier<R> {
         for (done, chunk) in looks.chunks(LOOKUP_MAX_KEYS).enumerate() {
             self.account.looks_left(looks.len() - done * LOOKUP_MAX_KEYS);
             let ids = chunk.iter().map(|look| self.judge.request_id(look.id_index)).collect();
-            let mut records = self.lookup_all(ids, Detail::Identity, 0).await?;
+            let mut records = self.lookups.until_answered(ids, Detail::Identity, 0).await?;
             for look in chunk {
                 let id = self.judge.request_id(look.id_index);
                 self.look_again(look, &id, records.remove(&id).as_ref());
@@ -347,7 +291,7 @@ impl<R: Records> Verifier<R> {
         failed.retain(|(id_index, _)| is_sampled(*id_index, self.options.share));
         for chunk in failed.chunks(LOOKUP_MAX_KEYS) {
             let ids: Vec<String> = chunk.iter().map(|(id_index, _)| self.judge.request_id(*id_index)).collect();
-            let records = self.lookup_all(ids.clone(), Detail::Identity, 0).await?;
+            let records = self.lookups.until_answered(ids.clone(), Detail::Identity, 0).await?;
             for (id, (_, intended)) in ids.into_iter().zip(chunk) {
                 if records.contains_key(&id) {
                     self.account.unexpected(id, *intended);
@@ -355,42 +299,6 @@ impl<R: Records> Verifier<R> {
             }
         }
         Ok(())
-    }
-
-    /// Looks `ids` up until each has been answered for, at the rate; gives up after [`FAILURES_MAX`] failures in a row.
-    async fn lookup_all(
-        &self,
-        mut ids: Vec<String>,
-        detail: Detail,
-        pending: usize,
-    ) -> Result<HashMap<String, Record>, Unverified> {
-        let mut records = HashMap::new();
-        let mut failures = 0;
-        while !ids.is_empty() {
-            let due = Instant::now() + self.time_for(ids.len());
-            let asked = ids.len();
-            let cause = match self.records.lookup(&ids, detail).await {
-                Ok(found) => {
-                    records.extend(found.records);
-                    ids = found.unprocessed;
-                    let left = || format!("{} of {asked} keys were left unprocessed", ids.len());
-                    LookupError(found.reason.unwrap_or_else(left))
-                }
-                Err(error) => error,
-            };
-            // An answer to a part of the ids is progress.
-            failures = if ids.len() < asked { 0 } else { failures + 1 };
-            if failures == FAILURES_MAX {
-                return Err(Unverified { pending, cause });
-            }
-            sleep_until(due).await;
-            if !ids.is_empty() {
-                self.account.read_error(Some(cause.to_string()));
-                sleep(backoff(failures)).await;
-            }
-        }
-        self.account.read_error(None);
-        Ok(records)
     }
 
     /// A record was seen for the first time.
@@ -424,17 +332,6 @@ impl<R: Records> Verifier<R> {
             self.account.turned_wrong(id, look.intended, &look.before(), reason, written_again);
         }
     }
-
-    /// The time in which the rate allows `keys` look-ups.
-    fn time_for(&self, keys: usize) -> Duration {
-        Duration::from_secs_f64(keys as f64 / f64::from(self.options.lookups_per_second))
-    }
-}
-
-/// What a look-up found, and the ids that have to be asked for again.
-struct Answer {
-    records: HashMap<String, Record>,
-    left: HashSet<String>,
 }
 
 #[cfg(test)]

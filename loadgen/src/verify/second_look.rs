@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::judge::{Record, Verdict};
+use super::records::Record;
+use crate::account::Verdict;
 
 /// Most repeated jobs whose record is looked at again at the end.
 const REPEATS_MAX: usize = 100_000;

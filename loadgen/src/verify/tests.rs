@@ -1,5 +1,6 @@
 //! The verifier against a table whose records appear, change and vanish at set instants, on a paused clock.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use nearline_contract::receive;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Snapshot;
+use super::snapshot::Snapshot;
 use crate::account::Account;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,64 +1,29 @@
 //! The run as a screen: rates asked for, sent and completed, the backlog, times, and what is wrong.
 
-use std::io::{self, Stderr, stderr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ratatui::Frame;
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table, Wrap};
 use tokio_util::sync::CancellationToken;
 
-use super::Snapshot;
+use super::snapshot::{Recent, Snapshot};
 use crate::account::Account;
 use crate::latency::Percentiles;
 use crate::stop::Stop;
+use crate::terminal;
 
 /// From one drawing to the next.
 const FRAME: Duration = Duration::from_millis(250);
 /// Intervals that the charts can show at most.
 const INTERVALS_MAX: usize = 400;
 
-/// Whether the terminal is ours at the moment.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-
-/// Gives the terminal back, if it was taken.
-pub(crate) fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        // Nothing else can be done for a terminal that does not answer.
-        let _ = disable_raw_mode();
-        let _ = execute!(stderr(), LeaveAlternateScreen, Show);
-    }
-}
-
-/// Gives the terminal back when dropped, also by a panic.
-struct Taken;
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        restore();
-    }
-}
-
-fn take() -> io::Result<(Taken, Terminal<CrosstermBackend<Stderr>>)> {
-    enable_raw_mode()?;
-    TAKEN.store(true, Ordering::SeqCst);
-    let taken = Taken;
-    execute!(stderr(), EnterAlternateScreen)?;
-    Ok((taken, Terminal::new(CrosstermBackend::new(stderr()))?))
-}
-
 /// Shows the run until `over`. Ctrl-C, q and Esc ask `stop`. A terminal that fails ends the showing, not the run.
 pub(super) fn show(account: &Account, title: &str, stop: &Stop, over: &CancellationToken) {
-    let shown = take().and_then(|(_taken, mut terminal)| {
+    let shown = terminal::take().and_then(|(_taken, mut terminal)| {
         while !over.is_cancelled() {
             let snapshot = Snapshot::take(account, INTERVALS_MAX);
             terminal.draw(|frame| draw(frame, &snapshot, title, stop.notice()))?;
@@ -120,7 +85,7 @@ fn draw_progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 
 fn draw_charts(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let last = snapshot.last();
-    let value = |pick: fn(&super::Recent) -> u64| snapshot.recent.iter().map(pick).collect::<Vec<u64>>();
+    let value = |pick: fn(&Recent) -> u64| snapshot.recent.iter().map(pick).collect::<Vec<u64>>();
     let millis = |time: Option<Duration>| time.map_or(0, |time| time.as_millis() as u64);
     let rate = |count| snapshot.per_second(count);
     let queue = snapshot.queue.map_or(String::new(), |queue| {
@@ -200,6 +165,7 @@ fn draw_times(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
     use super::*;

@@ -1,9 +1,13 @@
 //! What a run looks like, from its books.
 
-use super::*;
+use std::time::Duration;
+
+use super::snapshot::Snapshot;
+use super::{lines, screen};
+use crate::account::Verdict;
 use crate::account::tests::{account, seen};
 use crate::jobs::Kind;
-use crate::verify::Verdict;
+use crate::series::QueueDepth;
 
 const MS: Duration = Duration::from_millis(1);
 

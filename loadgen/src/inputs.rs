@@ -1,0 +1,72 @@
+//! What a run is made from: the command line, and the files that it names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::Args;
+use crate::error::RunError;
+use crate::jobs::{Choice, Jobs, JobsError, Shape, Source};
+use crate::report::{FORMAT_VERSION, Report};
+use crate::schedule::Schedule;
+use crate::verify::CatalogInfo;
+
+/// What a run is made from.
+pub(crate) struct Inputs {
+    pub jobs: Arc<Jobs>,
+    pub schedule: Arc<Schedule>,
+    pub catalog: Option<CatalogInfo>,
+    /// The report to compare with.
+    pub earlier: Option<Report>,
+}
+
+impl Inputs {
+    /// Reads the files that `args` name, and gives the run an id of its own.
+    pub(crate) fn read(args: &Args) -> Result<Self, RunError> {
+        let source = match &args.jobs {
+            None => Source::Phrases,
+            Some(path) => {
+                let unusable = |cause: JobsError| RunError::Read { path: path.clone(), cause: cause.to_string() };
+                Source::from_lines(&text(path)?).map_err(unusable)?
+            }
+        };
+        let choice = match (args.zipf, &args.jobs) {
+            (Some(exponent), _) => Choice::zipf(source.len(), exponent),
+            (None, Some(_)) => Choice::InTurn,
+            (None, None) => Choice::Uniform,
+        };
+        let shape = Shape {
+            seed: args.seed,
+            choice,
+            duplicates: args.duplicates.0,
+            conflicts: args.conflicts.0,
+            invalid: args.invalid.0,
+            top_k: args.top_k,
+            tenants: args.tenants,
+            tenant_choice: args.zipf.map_or(Choice::Uniform, |exponent| Choice::zipf(args.tenants.into(), exponent)),
+            payload_bytes: args.payload_bytes.clone(),
+        };
+        let run_id = format!("{:016x}", rand::random::<u64>());
+        let earlier: Option<Report> = args.compare.as_deref().map(read_json).transpose()?;
+        if let Some((path, earlier)) = args.compare.as_ref().zip(earlier.as_ref())
+            && earlier.format_version != FORMAT_VERSION
+        {
+            let cause = format!("its format_version is {}, not {FORMAT_VERSION}", earlier.format_version);
+            return Err(RunError::Read { path: path.clone(), cause });
+        }
+        Ok(Self {
+            jobs: Arc::new(Jobs::new(run_id, source, shape)),
+            schedule: Arc::new(Schedule::new(args.stages(), args.arrivals, args.seed)),
+            catalog: args.catalog_info.as_deref().map(read_json).transpose()?,
+            earlier,
+        })
+    }
+}
+
+fn text(path: &Path) -> Result<String, RunError> {
+    std::fs::read_to_string(path).map_err(|cause| RunError::Read { path: path.into(), cause: cause.to_string() })
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
+    let unusable = |cause: serde_json::Error| RunError::Read { path: path.into(), cause: cause.to_string() };
+    serde_json::from_str(&text(path)?).map_err(unusable)
+}

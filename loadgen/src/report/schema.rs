@@ -1,0 +1,247 @@
+//! The JSON of a report.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::settings::{Settings, StageSettings};
+use crate::account::{Accounting, CatalogSeen, StageBooks, Totals, Wrong};
+use crate::latency::Percentiles;
+use crate::prices::Cost;
+use crate::requests::Requests;
+use crate::series::QueueDepth;
+use crate::slo::Outcome;
+
+/// Version of the JSON report.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// A whole run.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "loadgen report")]
+pub(crate) struct Report {
+    /// Version of this format: 1.
+    pub format_version: u32,
+    /// Part of every request id of the run.
+    pub run_id: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Where it ran.
+    pub environment: Environment,
+    /// What was asked for.
+    pub settings: Settings,
+    /// Numbers of jobs.
+    pub totals: Totals,
+    /// Whether the load that was asked for was offered.
+    pub valid: bool,
+    /// Why not.
+    pub invalid_reasons: Vec<String>,
+    /// Whether every objective was met.
+    pub slo_passed: bool,
+    /// Each objective and what was measured.
+    pub slo: Vec<Outcome>,
+    /// Whether a signal or an error ended the sending before its time.
+    pub ended_early: bool,
+    /// From the start to the queue's last answer.
+    pub sending_seconds: f64,
+    /// From there to the last record, or the end of waiting for it.
+    pub drain_seconds: f64,
+    /// Times of all stages together, without the warm-up.
+    pub latency_ms: Latencies,
+    /// What was sent and looked at, in more detail.
+    pub accounting: Accounting,
+    /// What is worth knowing when the figures are read.
+    pub notes: Vec<String>,
+    /// The catalogs that answered, by version.
+    pub catalogs: BTreeMap<String, CatalogSeen>,
+    /// The queue before, at its deepest, and after.
+    pub queue: QueueReport,
+    /// The stages in order.
+    pub stages: Vec<StageReport>,
+    /// What happened when.
+    pub series: SeriesReport,
+    /// At most the first hundred.
+    pub lost_ids: Vec<String>,
+    /// At most the first hundred; their records came after `late_after_seconds`.
+    pub late_ids: Vec<String>,
+    /// At most the first hundred; their records were written more than once.
+    pub duplicated_ids: Vec<String>,
+    /// At most the first hundred; given up on, and answered all the same.
+    pub unexpected_ids: Vec<String>,
+    /// At most the first hundred.
+    pub wrong_records: Vec<Wrong>,
+    /// The last reason for which a job was not sent at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_error: Option<String>,
+    /// The last reason for which records could not be read at once: end-to-end times may be too long by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_error: Option<String>,
+    /// Requests that the generator made.
+    pub requests: Requests,
+    /// What they cost at the prices of docs/loadgen.md.
+    pub cost_usd: Cost,
+    /// What the generator itself took.
+    pub generator: Generator,
+}
+
+/// Where a run took place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Environment {
+    /// Version of loadgen.
+    pub loadgen_version: String,
+    /// Operating system and processor architecture of the generator.
+    pub platform: String,
+    /// Processors that the generator could use.
+    pub processors: usize,
+    /// AWS region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Endpoint in place of AWS's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+}
+
+/// Distributions in milliseconds; `loadgen --help` defines each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Latencies {
+    /// Intended instant to the start of the first request that carries the message.
+    pub schedule_lag: Percentiles,
+    /// From there to the queue's acceptance.
+    pub send: Percentiles,
+    /// Intended instant to the record's first sight.
+    pub end_to_end: Percentiles,
+    /// The part of `end_to_end` that polling may have added.
+    pub detection: Percentiles,
+}
+
+impl Latencies {
+    pub(super) fn new(books: &StageBooks) -> Self {
+        Self {
+            schedule_lag: books.schedule_lag.percentiles(),
+            send: books.send.percentiles(),
+            end_to_end: books.end_to_end.percentiles(),
+            detection: books.detection.percentiles(),
+        }
+    }
+
+    /// Each with its name and what it means, for people.
+    pub(super) fn named(&self) -> [(&'static str, &'static str, &Percentiles); 4] {
+        [
+            ("schedule lag", "intended instant to the start of the request", &self.schedule_lag),
+            ("send", "from there to the queue's acceptance", &self.send),
+            ("end to end", "intended instant to the record's first sight", &self.end_to_end),
+            ("detection", "the part of it that polling may have added", &self.detection),
+        ]
+    }
+}
+
+impl Report {
+    /// The ids that are listed: of what, how many there are, and the first of them.
+    pub(super) fn id_lists(&self) -> [(&'static str, u64, &[String]); 4] {
+        [
+            ("lost", self.totals.lost, &self.lost_ids),
+            ("written more than once", self.accounting.duplicated, &self.duplicated_ids),
+            ("late", self.totals.late, &self.late_ids),
+            ("unexpected", self.totals.unexpected, &self.unexpected_ids),
+        ]
+    }
+}
+
+/// The queue over the run; on AWS all depths are approximate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct QueueReport {
+    /// At the start.
+    pub before: Option<QueueDepth>,
+    /// At the end.
+    pub after: Option<QueueDepth>,
+    /// Most messages that a sample found, waiting or received.
+    pub peak: u64,
+}
+
+/// How one stage went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct StageReport {
+    /// As it was asked for.
+    pub settings: StageSettings,
+    /// When it began, from the start of the run.
+    pub start_seconds: f64,
+    /// Numbers of jobs that were meant to be sent in it.
+    pub totals: Totals,
+    /// Their times, without the warm-up.
+    pub latency_ms: Latencies,
+    /// Their end-to-end times in ten parts of equal length: how much they vary by themselves.
+    pub parts_ms: Vec<Percentiles>,
+}
+
+/// Intervals of a second, or longer in runs of more than an hour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SeriesReport {
+    /// How long each is.
+    pub interval_seconds: f64,
+    /// From the start of the run on.
+    pub points: Vec<Point>,
+}
+
+/// What happened in one interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Point {
+    /// When it began, from the start of the run.
+    pub second: f64,
+    /// Rate that was asked for, jobs a second.
+    pub asked_rps: f64,
+    /// Messages whose send instant came.
+    pub intended: u64,
+    /// Of those, how many were dropped.
+    pub dropped: u64,
+    /// Messages that the queue accepted.
+    pub sent: u64,
+    /// Messages that were given up on.
+    pub send_failed: u64,
+    /// Records that were seen for the first time.
+    pub completed: u64,
+    /// Request ids meant to be sent in it that are lost or have a wrong record.
+    pub faulty: u64,
+    /// Longest schedule lag of what was meant to be sent in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_lag_max_ms: Option<f64>,
+    /// Longest send time of what was meant to be sent in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_max_ms: Option<f64>,
+    /// End-to-end times of what was meant to be sent in it, to two digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end_ms: Option<PointLatency>,
+    /// The queue's depths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueDepth>,
+    /// In its middle: request ids whose record was looked for and not seen yet.
+    pub pending: u64,
+    /// For how long the oldest of them had been due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_pending_seconds: Option<f64>,
+}
+
+/// A few percentiles, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PointLatency {
+    /// How many times were measured.
+    pub count: u64,
+    /// The median.
+    pub p50: f64,
+    /// 90 of 100 were at most this long.
+    pub p90: f64,
+    /// 99 of 100 were at most this long.
+    pub p99: f64,
+    /// The longest one.
+    pub max: f64,
+}
+
+/// What the generator itself took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Generator {
+    /// Processor time from the start of the run, in user and system mode.
+    pub cpu_seconds: f64,
+    /// The same for each message whose instant came.
+    pub cpu_ms_per_job: Option<f64>,
+    /// Most memory that the process had resident.
+    pub max_resident_bytes: u64,
+}
