@@ -13,6 +13,7 @@ pub mod bedrock;
 pub mod error;
 pub mod lambda;
 pub mod lexical;
+mod listener;
 pub mod ministack;
 mod process;
 mod server;

@@ -3,7 +3,7 @@
 //! Stopping does not wait for answers that are still being thought about (long polls would never end): their
 //! connections close.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,11 +11,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::DevstackError;
+use crate::listener::{Connection, Listener};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -29,11 +30,22 @@ pub(crate) struct Server {
 impl Server {
     /// Serves `routes` on the port; 0 takes a free one.
     pub(crate) async fn start(port: u16, routes: Router) -> Result<Self, DevstackError> {
-        let listen = |source| DevstackError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (_, listening) = watch::channel(true);
+        Self::start_while(listening, port, routes).await
+    }
+
+    /// The same, but away while `listening` holds false.
+    pub(crate) async fn start_while(
+        listening: watch::Receiver<bool>,
+        port: u16,
+        routes: Router,
+    ) -> Result<Self, DevstackError> {
+        let listener =
+            Listener::bind(port, listening).await.map_err(|source| DevstackError::Listen { port, source })?;
+        let address = listener.address();
         let shutdown = CancellationToken::new();
         let routes = routes.layer(middleware::from_fn_with_state(shutdown.clone(), end_at_shutdown));
+        let routes = routes.into_make_service_with_connect_info::<Connection>();
         let ended = shutdown.clone().cancelled_owned();
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(ended).await {

@@ -113,6 +113,43 @@ async fn a_set_fault_meets_every_request_until_it_is_taken_back() {
 }
 
 #[tokio::test]
+async fn only_calls_with_a_certain_text_are_refused() {
+    let server = BedrockServer::start(BedrockOptions::default()).await.unwrap();
+    let client = client(&server);
+    server.set_fault(Some(Fault::RefuseTexts("POISON".into())));
+    let error = invoke(&client, NOVA, &nova("a lamp of POISON")).await.unwrap_err();
+    assert!(error.is_validation_exception(), "{}", DisplayErrorContext(&error));
+    assert!(error.meta().message().unwrap().starts_with("Malformed input request"));
+    assert!(invoke(&client, NOVA, &nova("a lamp")).await.is_ok());
+    let texts = |second| json!({"texts": ["a lamp", second], "input_type": "search_query"});
+    let error = invoke(&client, "cohere.embed-v4:0", &texts("POISON")).await.unwrap_err();
+    assert!(error.is_validation_exception(), "one bad text refuses its whole call");
+    assert!(invoke(&client, "cohere.embed-v4:0", &texts("a chair")).await.is_ok());
+    assert_eq!((server.stats().errors, server.stats().texts), (2, 3));
+}
+
+#[tokio::test]
+async fn a_model_without_on_demand_throughput_refuses_every_call() {
+    let server = BedrockServer::start(BedrockOptions::default()).await.unwrap();
+    server.set_fault(Some(Fault::RefuseAll));
+    let error = invoke(&client(&server), NOVA, &nova("lamp")).await.unwrap_err();
+    assert!(error.is_validation_exception(), "{}", DisplayErrorContext(&error));
+    let expected = format!("Invocation of model ID {NOVA} with on-demand throughput isn’t supported.");
+    assert!(error.meta().message().unwrap().starts_with(&expected), "{error:?}");
+    assert_eq!(server.stats().errors, 1);
+}
+
+#[tokio::test]
+async fn a_proxy_may_answer_a_page_in_the_place_of_the_service() {
+    let server = BedrockServer::start(BedrockOptions::default()).await.unwrap();
+    server.set_fault(Some(Fault::Html));
+    let answer = http::request(&server.endpoint(), "POST", "/model/x/invoke", "", "{}").await;
+    assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
+    assert!(answer.body.starts_with("<!DOCTYPE html>"), "{}", answer.body);
+    assert_eq!((server.stats().errors, server.stats().texts), (0, 0));
+}
+
+#[tokio::test]
 async fn random_faults_are_those_that_a_client_should_repeat() {
     let options = BedrockOptions { throttle_rate: 0.3, error_rate: 0.6, seed: 3, ..BedrockOptions::default() };
     let server = BedrockServer::start(options).await.unwrap();

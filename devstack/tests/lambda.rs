@@ -6,12 +6,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use devstack::lambda::{FunctionError, LambdaHarness, LambdaOptions, LambdaStats};
+use devstack::lambda::{FunctionError, LambdaHarness, LambdaOptions};
 use devstack::stack::{Stack, StackOptions};
 use serde_json::{Value, json};
 
+mod counts;
 mod http;
 mod processes;
+use counts::until;
 
 const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_bootstrap.py");
 const REAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lambda_runtime_bootstrap.sh");
@@ -59,18 +61,6 @@ impl Queue {
             number(QueueAttributeName::ApproximateNumberOfMessages),
             number(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
         )
-    }
-}
-
-async fn until(harness: &LambdaHarness, condition: impl Fn(&LambdaStats) -> bool) -> LambdaStats {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let stats = harness.stats();
-        if condition(&stats) {
-            return stats;
-        }
-        assert!(Instant::now() < deadline, "still {stats:?} after 30 s");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

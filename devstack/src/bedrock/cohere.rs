@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Embedding, Refusal, Truncate, check_dimension, cut, read};
+use super::embedding::{Answer, Embedding, Refusal};
+use super::request::{Truncate, check_dimension, cut, read};
 
 const TEXTS_LIMIT: usize = 96;
 const V3_DIMENSION: usize = 1024;
@@ -60,7 +61,7 @@ pub(super) fn parse_v3(body: &[u8]) -> Result<Embedding, Refusal> {
         )));
     }
     let by_type = request.embedding_types.is_some();
-    Ok(Embedding { texts: request.texts, dimension: V3_DIMENSION, answer: Answer::Cohere { by_type } })
+    Ok(Embedding { texts: request.texts, dimension: V3_DIMENSION, answer: Box::new(CohereAnswer { by_type }) })
 }
 
 pub(super) fn parse_v4(body: &[u8]) -> Result<Embedding, Refusal> {
@@ -80,7 +81,7 @@ pub(super) fn parse_v4(body: &[u8]) -> Result<Embedding, Refusal> {
             text.ok_or_else(|| Refusal::validation("too many tokens: a text is longer than the model takes"))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Embedding { texts, dimension, answer: Answer::Cohere { by_type: request.embedding_types.is_some() } })
+    Ok(Embedding { texts, dimension, answer: Box::new(CohereAnswer { by_type: request.embedding_types.is_some() }) })
 }
 
 fn check(texts: &[String], input_type: &str, types: Option<&[String]>) -> Result<(), Refusal> {
@@ -103,10 +104,20 @@ fn check(texts: &[String], input_type: &str, types: Option<&[String]>) -> Result
     Ok(())
 }
 
-pub(super) fn answer(texts: &[String], vectors: &[Vec<f32>], by_type: bool) -> Value {
-    let (embeddings, response_type) =
-        if by_type { (json!({"float": vectors}), "embeddings_by_type") } else { (json!(vectors), "embeddings_floats") };
-    json!({"id": "devstack", "response_type": response_type, "embeddings": embeddings, "texts": texts})
+#[derive(Debug)]
+struct CohereAnswer {
+    by_type: bool,
+}
+
+impl Answer for CohereAnswer {
+    fn json(&self, texts: &[String], vectors: &[Vec<f32>]) -> Value {
+        let (embeddings, response_type) = if self.by_type {
+            (json!({"float": vectors}), "embeddings_by_type")
+        } else {
+            (json!(vectors), "embeddings_floats")
+        };
+        json!({"id": "devstack", "response_type": response_type, "embeddings": embeddings, "texts": texts})
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The faults that the stand-in plays: certain ones that a test switches on, and random ones at a rate.
 
 use axum::http::StatusCode;
+use axum::response::Html;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::Refusal;
+use super::embedding::Refusal;
 
 /// What every request meets while the fault is set, instead of an embedding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// 403 `AccessDeniedException`: permanent until permissions change.
@@ -20,6 +21,13 @@ pub enum Fault {
     Throttle,
     /// 500 `InternalServerException`.
     InternalError,
+    /// 400 `ValidationException`, but only for a call with a text that contains this one; of a call with several texts
+    /// nobody says which.
+    RefuseTexts(String),
+    /// 400 `ValidationException` whatever the text, as for a model that is called by its own id and not by a profile's.
+    RefuseAll,
+    /// HTTP 200 with a page of HTML: a proxy has answered, and not Bedrock.
+    Html,
     /// Never answers; ends when the client gives up or the server stops.
     Hang,
 }
@@ -85,6 +93,24 @@ pub(super) fn access_denied() -> Refusal {
         "AccessDeniedException",
         "You don't have access to the model with the specified model ID.",
     )
+}
+
+pub(super) fn malformed_text() -> Refusal {
+    Refusal::validation(
+        "Malformed input request: expected minLength: 1, actual: 0, please reformat your input and try again.",
+    )
+}
+
+pub(super) fn no_on_demand_throughput(model_id: &str) -> Refusal {
+    Refusal::validation(format!(
+        "Invocation of model ID {model_id} with on-demand throughput isn’t supported. Retry your request with the ID or \
+         ARN of an inference profile that contains this model."
+    ))
+}
+
+/// What a proxy answers in the place of the service.
+pub(super) fn html() -> Html<&'static str> {
+    Html("<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to use this network.</body></html>")
 }
 
 #[cfg(test)]

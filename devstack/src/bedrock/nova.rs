@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Embedding, Refusal, Truncate, check_dimension, cut, read};
+use super::embedding::{Answer, Embedding, Refusal};
+use super::request::{Truncate, check_dimension, cut, read};
 
 const DIMENSIONS: [usize; 4] = [256, 384, 1024, 3072];
 /// Longer inline text is refused, whatever the truncation mode.
@@ -83,21 +84,28 @@ pub(super) fn parse(body: &[u8]) -> Result<Embedding, Refusal> {
     };
     let kept = text.chars().count();
     let truncated_char_length = (kept < chars).then_some(kept);
-    Ok(Embedding { texts: vec![text.into()], dimension, answer: Answer::Nova { truncated_char_length } })
+    Ok(Embedding { texts: vec![text.into()], dimension, answer: Box::new(NovaAnswer { truncated_char_length }) })
 }
 
-pub(super) fn answer(vectors: &[Vec<f32>], truncated_char_length: Option<usize>) -> Value {
-    let embeddings: Vec<Value> = vectors
-        .iter()
-        .map(|vector| {
-            let mut embedding = json!({"embeddingType": "TEXT", "embedding": vector});
-            if let Some(length) = truncated_char_length {
-                embedding["truncatedCharLength"] = length.into();
-            }
-            embedding
-        })
-        .collect();
-    json!({"embeddings": embeddings})
+#[derive(Debug)]
+struct NovaAnswer {
+    truncated_char_length: Option<usize>,
+}
+
+impl Answer for NovaAnswer {
+    fn json(&self, _texts: &[String], vectors: &[Vec<f32>]) -> Value {
+        let embeddings: Vec<Value> = vectors
+            .iter()
+            .map(|vector| {
+                let mut embedding = json!({"embeddingType": "TEXT", "embedding": vector});
+                if let Some(length) = self.truncated_char_length {
+                    embedding["truncatedCharLength"] = length.into();
+                }
+                embedding
+            })
+            .collect();
+        json!({"embeddings": embeddings})
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::json;
 
+use super::embedding::Refusal;
 use super::fault::{self, Dice, Fault};
-use super::{Model, Refusal};
+use super::model::Model;
 use crate::server::Server;
 use crate::{DevstackError, lexical};
 
@@ -70,7 +71,7 @@ struct Shared {
     max_in_flight: AtomicU64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Settings {
     latency: Duration,
     fault: Option<Fault>,
@@ -148,13 +149,15 @@ impl Shared {
     }
 
     async fn embed(&self, model_id: &str, body: &[u8]) -> Result<Response, Refusal> {
-        let Settings { latency, fault } = *self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        match fault {
+        let Settings { latency, fault } = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match &fault {
             Some(Fault::AccessDenied) => return Err(fault::access_denied()),
             Some(Fault::Throttle) => return Err(fault::throttling()),
             Some(Fault::InternalError) => return Err(fault::internal_error()),
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::NoVector | Fault::WrongLength) | None => {}
+            Some(Fault::RefuseAll) => return Err(fault::no_on_demand_throughput(model_id)),
+            Some(Fault::Html) => return Ok(fault::html().into_response()),
+            Some(Fault::NoVector | Fault::WrongLength | Fault::RefuseTexts(_)) | None => {}
         }
         let model = Model::from_id(model_id).ok_or_else(|| {
             Refusal::new(
@@ -164,6 +167,11 @@ impl Shared {
             )
         })?;
         let embedding = model.parse(body)?;
+        if let Some(Fault::RefuseTexts(needle)) = &fault
+            && embedding.texts.iter().any(|text| text.contains(needle))
+        {
+            return Err(fault::malformed_text());
+        }
         let rolled = self.dice.lock().unwrap_or_else(PoisonError::into_inner).roll();
         // Throttling is decided at the door, errors happen at work.
         if let Some(refusal) = &rolled

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Embedding, Refusal, check_dimension, read};
+use super::embedding::{Answer, Embedding, Refusal};
+use super::request::{check_dimension, read};
 
 const DIMENSIONS: [usize; 3] = [256, 512, 1024];
 const TEXT_LIMIT_CHARS: usize = 50_000;
@@ -54,21 +55,30 @@ pub(super) fn parse(body: &[u8]) -> Result<Embedding, Refusal> {
     Ok(Embedding {
         texts: vec![request.input_text],
         dimension,
-        answer: Answer::Titan { normalize: request.normalize, by_type: types.is_some(), tokens },
+        answer: Box::new(TitanAnswer { normalize: request.normalize, by_type: types.is_some(), tokens }),
     })
 }
 
-pub(super) fn answer(vectors: &[Vec<f32>], normalize: bool, by_type: bool, tokens: usize) -> Value {
-    let vector: Option<Vec<f32>> =
-        vectors.first().map(|vector| vector.iter().map(|x| if normalize { *x } else { x * RAW_LENGTH }).collect());
-    let mut answer = json!({"inputTextTokenCount": tokens});
-    if let Some(vector) = vector {
-        if by_type {
-            answer["embeddingsByType"] = json!({"float": vector});
+#[derive(Debug)]
+struct TitanAnswer {
+    normalize: bool,
+    by_type: bool,
+    tokens: usize,
+}
+
+impl Answer for TitanAnswer {
+    fn json(&self, _texts: &[String], vectors: &[Vec<f32>]) -> Value {
+        let length = if self.normalize { 1.0 } else { RAW_LENGTH };
+        let mut answer = json!({"inputTextTokenCount": self.tokens});
+        if let Some(vector) = vectors.first() {
+            let vector: Vec<f32> = vector.iter().map(|x| x * length).collect();
+            if self.by_type {
+                answer["embeddingsByType"] = json!({"float": vector});
+            }
+            answer["embedding"] = json!(vector);
         }
-        answer["embedding"] = json!(vector);
+        answer
     }
-    answer
 }
 
 #[cfg(test)]

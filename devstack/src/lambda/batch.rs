@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::PAYLOAD_LIMIT_BYTES;
+use super::function::PAYLOAD_LIMIT_BYTES;
 
 const HEAD: &str = "{\"Records\":[";
 const TAIL: &str = "]}";

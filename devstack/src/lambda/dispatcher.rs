@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
-use super::FunctionError;
+use super::function::FunctionError;
 
 type Outcome = Result<Bytes, FunctionError>;
 
@@ -27,7 +27,7 @@ pub(super) struct Dispatcher {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Waiting>,
-    running: HashMap<String, oneshot::Sender<Outcome>>,
+    running: HashMap<String, Running>,
     /// Set once no runtime will ever ask for work again.
     closed: Option<FunctionError>,
     counts: Counts,
@@ -41,6 +41,12 @@ struct Waiting {
     done: oneshot::Sender<Outcome>,
 }
 
+#[derive(Debug)]
+struct Running {
+    invocation_id: String,
+    done: oneshot::Sender<Outcome>,
+}
+
 /// What was dispatched since the start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
@@ -48,12 +54,16 @@ pub(super) struct Counts {
     pub(super) in_flight: usize,
     pub(super) max_in_flight: usize,
     pub(super) timeouts: u64,
+    pub(super) waiting_slots: usize,
+    pub(super) invocation_id_mismatches: u64,
 }
 
 /// An invocation handed to the runtime.
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub(super) request_id: String,
+    /// Of this delivery.
+    pub(super) invocation_id: String,
     pub(super) payload: Bytes,
     pub(super) deadline: SystemTime,
 }
@@ -72,7 +82,7 @@ impl Dispatcher {
 
     /// Has the function work on `payload`: waits for a free slot of the runtime, then for the answer.
     pub(super) async fn invoke(&self, payload: Bytes) -> Outcome {
-        let request_id = request_id();
+        let request_id = random_id();
         let (started, starts) = oneshot::channel();
         let (done, outcome) = oneshot::channel();
         {
@@ -102,6 +112,7 @@ impl Dispatcher {
 
     /// The next invocation; its time runs from now on.
     pub(super) async fn next(&self) -> Claimed {
+        let _slot = WaitingSlot::of(self);
         loop {
             self.arrivals.acquire().await.expect("the semaphore is never closed").forget();
             let mut state = self.state();
@@ -110,23 +121,35 @@ impl Dispatcher {
             if started.send(Instant::now() + self.timeout).is_err() {
                 continue;
             }
-            state.running.insert(request_id.clone(), done);
+            let invocation_id = random_id();
+            state.running.insert(request_id.clone(), Running { invocation_id: invocation_id.clone(), done });
             state.counts.invocations += 1;
             state.counts.max_in_flight = state.counts.max_in_flight.max(state.running.len());
-            return Claimed { request_id, payload, deadline: SystemTime::now() + self.timeout };
+            let deadline = SystemTime::now() + self.timeout;
+            return Claimed { request_id, invocation_id, payload, deadline };
         }
+    }
+
+    /// Whether this is the delivery that the invocation went out with. Of one that is not running it says yes: that
+    /// is for `finish` to refuse.
+    pub(super) fn is_delivery(&self, request_id: &str, invocation_id: &[u8]) -> bool {
+        let mut state = self.state();
+        let running = state.running.get(request_id);
+        let matches = running.is_none_or(|running| running.invocation_id.as_bytes() == invocation_id);
+        state.counts.invocation_id_mismatches += u64::from(!matches);
+        matches
     }
 
     /// Ends an invocation with the runtime's answer; false if there is none of this id (any more).
     pub(super) fn finish(&self, request_id: &str, outcome: Outcome) -> bool {
-        let Some(done) = self.state().running.remove(request_id) else { return false };
-        done.send(outcome).is_ok()
+        let Some(running) = self.state().running.remove(request_id) else { return false };
+        running.done.send(outcome).is_ok()
     }
 
     /// The runtime is gone: what it was working on fails, what still waits is for its successor.
     pub(super) fn fail_running(&self, reason: &str) {
-        for (request_id, done) in std::mem::take(&mut self.state().running) {
-            let _ = done.send(Err(FunctionError::exited(&request_id, reason)));
+        for (request_id, running) in std::mem::take(&mut self.state().running) {
+            let _ = running.done.send(Err(FunctionError::exited(&request_id, reason)));
         }
     }
 
@@ -137,14 +160,30 @@ impl Dispatcher {
         for waiting in std::mem::take(&mut state.waiting) {
             let _ = waiting.done.send(Err(error.clone()));
         }
-        for done in std::mem::take(&mut state.running).into_values() {
-            let _ = done.send(Err(error.clone()));
+        for running in std::mem::take(&mut state.running).into_values() {
+            let _ = running.done.send(Err(error.clone()));
         }
     }
 
     pub(super) fn counts(&self) -> Counts {
         let state = self.state();
         Counts { in_flight: state.running.len(), ..state.counts }
+    }
+}
+
+/// Counts a waiting `/next`, until it has an invocation or its client is gone.
+struct WaitingSlot<'a>(&'a Dispatcher);
+
+impl<'a> WaitingSlot<'a> {
+    fn of(dispatcher: &'a Dispatcher) -> Self {
+        dispatcher.state().counts.waiting_slots += 1;
+        Self(dispatcher)
+    }
+}
+
+impl Drop for WaitingSlot<'_> {
+    fn drop(&mut self) {
+        self.0.state().counts.waiting_slots -= 1;
     }
 }
 
@@ -163,7 +202,7 @@ impl Drop for Withdraw<'_> {
 }
 
 /// A random id in the form of Lambda's.
-pub(super) fn request_id() -> String {
+pub(super) fn random_id() -> String {
     let random: u128 = rand::random();
     let hex = format!("{:032x}", random & !(0xf << 76) | (4 << 76));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
@@ -262,9 +301,9 @@ mod tests {
 
     #[test]
     fn request_ids_look_like_lambdas() {
-        let id = request_id();
+        let id = random_id();
         assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
         assert_eq!(id.as_bytes()[14], b'4');
-        assert_ne!(id, request_id());
+        assert_ne!(id, random_id());
     }
 }

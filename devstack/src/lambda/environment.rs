@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Dispatcher;
+use super::function::{Function, FunctionError};
 use super::runtime_api::RuntimeApi;
-use super::{Function, FunctionError};
+use super::runtime_faults::RuntimeFaults;
 use crate::DevstackError;
 use crate::process::ProcessGroup;
 
@@ -39,6 +40,7 @@ pub(super) struct EnvironmentOptions {
     pub(super) env: Vec<(String, String)>,
     pub(super) log: Option<PathBuf>,
     pub(super) function: Function,
+    pub(super) faults: Arc<RuntimeFaults>,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +107,7 @@ async fn run_once(
     ready: &mut Option<oneshot::Sender<Result<(), DevstackError>>>,
     shutdown: &CancellationToken,
 ) -> Result<End, DevstackError> {
-    let api = RuntimeApi::start(Arc::clone(dispatcher), options.function.clone()).await?;
+    let api = RuntimeApi::start(Arc::clone(dispatcher), options.function.clone(), Arc::clone(&options.faults)).await?;
     let mut process = ProcessGroup::spawn(
         command(options, &api.address())?,
         "check that the bootstrap exists, is executable and is built for this machine",

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::dispatcher::Dispatcher;
-use super::{Function, FunctionError, PAYLOAD_LIMIT_BYTES};
+use super::function::{Function, FunctionError, PAYLOAD_LIMIT_BYTES};
 use crate::DevstackError;
 use crate::server::Server;
 

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
+use super::tail::last_lines;
 use crate::DevstackError;
 
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
@@ -98,7 +99,7 @@ fn run(command: &mut Command) -> Result<String, DevstackError> {
     let printed = String::from_utf8_lossy(&printed).trim().to_owned();
     Err(DevstackError::Install {
         command: format!("{command:?}"),
-        output: if printed.is_empty() { output.status.to_string() } else { super::last_lines(&printed, 10) },
+        output: if printed.is_empty() { output.status.to_string() } else { last_lines(&printed, 10) },
     })
 }
 

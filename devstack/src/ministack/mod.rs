@@ -4,6 +4,7 @@
 //! environment, so that no profile, credential or endpoint of the developer can reach it. It ends with its owner.
 
 mod install;
+mod tail;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -16,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use self::tail::last_lines;
 use crate::DevstackError;
 use crate::process::ProcessGroup;
 
@@ -162,21 +164,9 @@ fn log_tail(log: &Path) -> String {
     last_lines(&std::fs::read_to_string(log).unwrap_or_default(), LOG_TAIL_LINES)
 }
 
-fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_tail_of_a_log_is_its_last_lines() {
-        assert_eq!(last_lines("a\nb\nc\n", 2), "b\nc");
-        assert_eq!(last_lines("a", 2), "a");
-        assert_eq!(last_lines("", 2), "");
-    }
 
     #[tokio::test]
     async fn a_port_that_nobody_serves_has_no_health() {
