@@ -74,6 +74,7 @@ where
         let mut batch = tokio::spawn(run(requests));
         let all_gone = join_all(answers.iter_mut().map(oneshot::Sender::closed));
         let finished = tokio::select! {
+            biased;
             finished = &mut batch => finished,
             _ = all_gone => {
                 batch.abort();

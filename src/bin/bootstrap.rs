@@ -1,14 +1,28 @@
 //! The Lambda executable.
 
+use std::error::Error;
 use std::process::ExitCode;
+
+use nearline::aws::Sdk;
+use nearline::compute::Compute;
+use nearline::config::Reader;
+use nearline::{intake::lambda, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match nearline::intake::lambda::run().await {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "nearline stops");
+            tracing::error!(event = "stopped", error, "nearline stops");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    telemetry::init(Reader::from_process().log().unwrap_or("info"));
+    Reader::from_process().log()?;
+    let (settings, runtime) = (Reader::from_process().worker()?, Reader::from_process().lambda()?);
+    let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
+    Ok(lambda::run(services, settings.intake, &runtime, lambda::termination().await).await?)
 }

@@ -1,82 +1,82 @@
-//! Where artifacts are kept: a file, or an S3 prefix with a pointer to the current one.
+//! Loads and publishes catalogs: a file, or an S3 prefix with a pointer to the current one.
 //!
 //! `PREFIX/catalogs/<version>.arrow` never changes once written; `PREFIX/current.json` is written last, so that a
-//! reader sees the old catalog or the whole new one. What is loaded is checked against the pointer's SHA-256.
+//! reader sees the old catalog or the whole new one. What is served is what was hashed: bytes are read once.
 
-use std::fs::File;
-use std::io::{BufReader, Cursor};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::ByteStream;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use nearline_search::{Available, Kernel};
 
-use super::{Catalog, CatalogError, Indexing, artifact};
-use crate::aws;
-use crate::config::{CatalogLocation, S3Prefix};
-use crate::embed::Model;
-use nearline_contract::hash::hex;
+use super::artifact::{self, Loaded};
+use super::artifacts::Artifacts;
+use super::error::CatalogError;
+use super::indexed::Catalog;
+use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
+use super::pointer::Pointer;
+use crate::compute::{Compute, Priority};
 
-/// Name of the pointer below the prefix.
+/// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
-/// `format_version` of the pointer.
-const POINTER_FORMAT: u32 = 1;
 
-/// Which catalog is current.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pointer {
-    /// Version of this format: 1.
-    pub format_version: u32,
-    /// First 16 hex digits of `sha256`.
-    pub version: String,
-    /// Key of the artifact in the bucket.
-    pub key: String,
-    /// Lower-case hex SHA-256 of the artifact.
-    pub sha256: String,
-    /// Its length.
-    pub bytes: u64,
-    /// Its products.
-    pub rows: u64,
-    /// Length of its vectors.
-    pub dimension: u64,
-    /// Its embedding model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model_id: Option<String>,
+/// How catalogs are made searchable.
+#[derive(Debug, Clone)]
+pub struct Indexing {
+    /// What scans them.
+    pub kernel: Available,
+    /// What indexes them.
+    pub compute: Compute,
 }
 
-impl Pointer {
-    fn new(catalog: &Catalog, key: String, sha256: String, bytes: u64) -> Self {
-        Self {
-            format_version: POINTER_FORMAT,
-            version: catalog.version().to_owned(),
-            key,
-            sha256,
-            bytes,
-            rows: catalog.rows() as u64,
-            dimension: catalog.dimension() as u64,
-            model_id: catalog.model_id().map(str::to_owned),
+impl Default for Indexing {
+    /// With the fastest kernel, where it is asked for.
+    fn default() -> Self {
+        Self { kernel: Kernel::fastest(), compute: Compute::Inline }
+    }
+}
+
+/// What a location holds now, not read further than to know it again.
+#[derive(Debug, Clone)]
+pub enum Current {
+    /// What the pointer of a prefix names.
+    Published {
+        /// The prefix.
+        prefix: S3Prefix,
+        /// Its pointer.
+        pointer: Pointer,
+    },
+    /// A file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// SHA-256 of its content.
+        sha256: String,
+    },
+}
+
+impl Current {
+    /// Lower-case hex SHA-256 of the artifact.
+    pub fn sha256(&self) -> &str {
+        match self {
+            Self::Published { pointer, .. } => &pointer.sha256,
+            Self::File { sha256, .. } => sha256,
         }
     }
 }
 
 /// Reads and publishes catalogs.
 #[derive(Debug, Clone)]
-pub struct CatalogStore {
-    s3: Client,
+pub struct CatalogStore<A> {
+    artifacts: A,
     indexing: Indexing,
 }
 
-impl CatalogStore {
-    /// A store that reaches S3 through `s3`, and indexes what it loads.
-    pub fn new(s3: Client, indexing: Indexing) -> Self {
-        Self { s3, indexing }
+impl<A: Artifacts> CatalogStore<A> {
+    /// A store that indexes what it loads.
+    pub fn new(artifacts: A, indexing: Indexing) -> Self {
+        Self { artifacts, indexing }
     }
 
-    /// Loads the current catalog of a location.
+    /// Loads the current catalog of a location, when nothing else can go on.
     ///
     /// # Errors
     /// [`CatalogError`]: nothing there, not what the pointer promises, or not valid.
@@ -85,20 +85,62 @@ impl CatalogStore {
             CatalogLocation::File(path) => load_file(path, &self.indexing).await,
             CatalogLocation::S3(prefix) => {
                 let pointer = self.pointer(prefix).await?;
-                self.load_version(prefix, &pointer).await
+                self.load_published(prefix, pointer, Priority::Foreground).await
             }
         }
     }
 
-    /// The version that a location points to now.
+    /// What a location holds now.
     ///
     /// # Errors
-    /// As [`CatalogStore::load`]; a file is read whole to tell its version.
-    pub async fn current_version(&self, location: &CatalogLocation) -> Result<String, CatalogError> {
+    /// As [`CatalogStore::load`]; a file is read to its end.
+    pub async fn current(&self, location: &CatalogLocation) -> Result<Current, CatalogError> {
         match location {
-            CatalogLocation::File(path) => Ok(artifact::version(&file_sha256(path).await?).to_owned()),
-            CatalogLocation::S3(prefix) => Ok(self.pointer(prefix).await?.version),
+            CatalogLocation::S3(prefix) => {
+                Ok(Current::Published { prefix: prefix.clone(), pointer: self.pointer(prefix).await? })
+            }
+            CatalogLocation::File(path) => {
+                let path = path.clone();
+                let hash = move || {
+                    let sha256 = artifact::sha256(artifact::open(&path)?);
+                    let sha256 = sha256.map_err(|source| CatalogError::File { path: path.clone(), source })?;
+                    Ok(Current::File { path, sha256 })
+                };
+                run_long(&self.indexing.compute, Priority::Background, hash).await
+            }
         }
+    }
+
+    /// Loads what [`current`](Self::current) found, beside what goes on. A file may hold something else by now: the
+    /// catalog is of what was read.
+    ///
+    /// # Errors
+    /// As [`CatalogStore::load`].
+    pub async fn load_current(&self, current: Current) -> Result<Catalog, CatalogError> {
+        match current {
+            Current::File { path, .. } => load_file_with(&path, &self.indexing, Priority::Background).await,
+            Current::Published { prefix, pointer } => self.load_published(&prefix, pointer, Priority::Background).await,
+        }
+    }
+
+    async fn load_published(
+        &self,
+        prefix: &S3Prefix,
+        pointer: Pointer,
+        priority: Priority,
+    ) -> Result<Catalog, CatalogError> {
+        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key };
+        let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
+        let kernel = self.indexing.kernel;
+        let load = move || {
+            let found = artifact::sha256(&bytes[..]).unwrap_or_default();
+            if found != pointer.sha256 {
+                let why = format!("its SHA-256 is {found}, expected {}", pointer.sha256);
+                return Err(CatalogError::Corrupt { what: name.to_string(), why });
+            }
+            Ok(catalog(Loaded::new(bytes)?, kernel)?.0)
+        };
+        run_long(&self.indexing.compute, priority, load).await
     }
 
     /// Reads the pointer of a prefix.
@@ -106,68 +148,26 @@ impl CatalogStore {
     /// # Errors
     /// [`CatalogError::NotPublished`] if there is none.
     pub async fn pointer(&self, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
-        let key = prefix.key(POINTER);
-        let what = format!("s3://{}/{key}", prefix.bucket);
-        let Some(body) = self.get(&prefix.bucket, &key).await? else {
-            return Err(CatalogError::NotPublished(prefix.to_string()));
-        };
-        let pointer: Pointer = serde_json::from_slice(&body)
-            .map_err(|error| CatalogError::Corrupt { what: what.clone(), fault: error.to_string() })?;
-        if pointer.format_version != POINTER_FORMAT {
-            let fault = format!("format_version {}, this release reads {POINTER_FORMAT}", pointer.format_version);
-            return Err(CatalogError::Corrupt { what, fault });
+        let name = prefix.object(POINTER);
+        match self.artifacts.get(&name).await? {
+            Some(body) => Pointer::parse(&name, &body),
+            None => Err(CatalogError::NotPublished(prefix.clone())),
         }
-        Ok(pointer)
-    }
-
-    async fn load_version(&self, prefix: &S3Prefix, pointer: &Pointer) -> Result<Catalog, CatalogError> {
-        let what = format!("s3://{}/{}", prefix.bucket, pointer.key);
-        let corrupt = |fault: String| CatalogError::Corrupt { what: what.clone(), fault };
-        let Some(body) = self.get(&prefix.bucket, &pointer.key).await? else {
-            return Err(corrupt("the object does not exist".into()));
-        };
-        let expected = pointer.sha256.clone();
-        let indexing = self.indexing.clone();
-        let catalog = blocking(move || {
-            let sha256 = hex(&Sha256::digest(&body));
-            if sha256 != expected {
-                return Ok(Err(format!("its SHA-256 is {sha256}, expected {expected}")));
-            }
-            catalog(artifact::read(Cursor::new(body))?, artifact::version(&sha256), &indexing).map(Ok)
-        })
-        .await?
-        .map_err(corrupt)?;
-        Ok(catalog)
     }
 
     /// Checks an artifact, uploads it unless it is there, and points to it.
     ///
     /// # Errors
     /// [`CatalogError`]; the pointer is only written when all else is done.
-    pub async fn publish(&self, path: &Path, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
-        let (sha256, catalog) = read_file(path, &self.indexing).await?;
-        if let Some(model_id) = catalog.model_id() {
-            Model::new(model_id, catalog.dimension())?;
+    pub async fn publish(&self, artifact: Loaded, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
+        let bytes = artifact.bytes.clone();
+        let (catalog, sha256) = catalog(artifact, self.indexing.kernel)?;
+        catalog.query_model(&CatalogGuard::default())?;
+        let (name, length) = (prefix.object(&artifact_name(catalog.version())), bytes.len() as u64);
+        if self.artifacts.length(&name).await? != Some(length) {
+            self.artifacts.put(&name, bytes).await?;
         }
-        let key = prefix.key(&format!("catalogs/{}.arrow", catalog.version()));
-        let file_error = |source| CatalogError::File { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(file_error)?.len();
-        if !self.exists(&prefix.bucket, &key, bytes).await? {
-            let body = ByteStream::from_path(path).await.map_err(|error| file_error(std::io::Error::other(error)))?;
-            let put = self.s3.put_object().bucket(&prefix.bucket).key(&key).body(body);
-            let doing = format!("S3 PutObject s3://{}/{key}", prefix.bucket);
-            // The SDK counts the upload into the read timeout, and a catalog takes longer than an answer may.
-            let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
-            let patient = aws_sdk_s3::config::Builder::default().timeout_config(timeouts);
-            put.customize()
-                .config_override(patient)
-                .send()
-                .await
-                .map_err(|error| aws::classify(&error).context(&doing))?;
-        }
-        let pointer = Pointer::new(&catalog, key, sha256, bytes);
-        self.point(prefix, &pointer).await?;
-        Ok(pointer)
+        self.point(prefix, Pointer::new(&catalog, &name, sha256, length)).await
     }
 
     /// Points to a version that was published before, after reading it whole.
@@ -175,97 +175,58 @@ impl CatalogStore {
     /// # Errors
     /// [`CatalogError`]: it is not there, or its bytes are not those of its name.
     pub async fn rollback(&self, prefix: &S3Prefix, version: &str) -> Result<Pointer, CatalogError> {
-        let key = prefix.key(&format!("catalogs/{version}.arrow"));
-        let what = format!("s3://{}/{key}", prefix.bucket);
-        let corrupt = |fault: &str| CatalogError::Corrupt { what: what.clone(), fault: fault.into() };
-        let body = self.get(&prefix.bucket, &key).await?.ok_or_else(|| corrupt("the object does not exist"))?;
-        let bytes = body.len() as u64;
-        let indexing = self.indexing.clone();
-        let (sha256, catalog) = blocking(move || {
-            let sha256 = hex(&Sha256::digest(&body));
-            let catalog = catalog(artifact::read(Cursor::new(body))?, artifact::version(&sha256), &indexing)?;
-            Ok((sha256, catalog))
-        })
-        .await?;
+        let name = prefix.object(&artifact_name(version));
+        let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
+        let length = bytes.len() as u64;
+        let (catalog, sha256) = catalog(Loaded::new(bytes)?, self.indexing.kernel)?;
         if catalog.version() != version {
-            return Err(corrupt("its content is of another version than its name"));
+            let why = "its content is of another version than its name".to_owned();
+            return Err(CatalogError::Corrupt { what: name.to_string(), why });
         }
-        let pointer = Pointer::new(&catalog, key, sha256, bytes);
-        self.point(prefix, &pointer).await?;
+        self.point(prefix, Pointer::new(&catalog, &name, sha256, length)).await
+    }
+
+    async fn point(&self, prefix: &S3Prefix, pointer: Pointer) -> Result<Pointer, CatalogError> {
+        let body = serde_json::to_vec_pretty(&pointer).map_err(|error| CatalogError::Invalid(error.to_string()))?;
+        self.artifacts.put(&prefix.object(POINTER), body.into()).await?;
         Ok(pointer)
-    }
-
-    async fn point(&self, prefix: &S3Prefix, pointer: &Pointer) -> Result<(), CatalogError> {
-        let key = prefix.key(POINTER);
-        let doing = format!("S3 PutObject s3://{}/{key}", prefix.bucket);
-        let body = serde_json::to_vec_pretty(pointer).map_err(|error| CatalogError::Invalid(error.to_string()))?;
-        let put = self.s3.put_object().bucket(&prefix.bucket).key(key).body(body.into());
-        put.content_type("application/json").send().await.map_err(|error| aws::classify(&error).context(&doing))?;
-        Ok(())
-    }
-
-    async fn exists(&self, bucket: &str, key: &str, bytes: u64) -> Result<bool, CatalogError> {
-        match self.s3.head_object().bucket(bucket).key(key).send().await {
-            Ok(head) => Ok(head.content_length().and_then(|length| u64::try_from(length).ok()) == Some(bytes)),
-            Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(false),
-            Err(error) => Err(aws::classify(&error).context(&format!("S3 HeadObject s3://{bucket}/{key}")).into()),
-        }
-    }
-
-    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, CatalogError> {
-        let doing = format!("S3 GetObject s3://{bucket}/{key}");
-        match self.s3.get_object().bucket(bucket).key(key).send().await {
-            Ok(object) => {
-                let body = object.body.collect().await;
-                let body = body.map_err(|error| crate::fault::Fault::Retry(error.to_string()).context(&doing))?;
-                Ok(Some(body.to_vec()))
-            }
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => Ok(None),
-            Err(error) => Err(aws::classify(&error).context(&doing).into()),
-        }
     }
 }
 
-/// Loads an artifact from disk.
+fn artifact_name(version: &str) -> String {
+    format!("catalogs/{version}.arrow")
+}
+
+/// Loads an artifact from disk, when nothing else can go on.
 ///
 /// # Errors
 /// [`CatalogError`].
 pub async fn load_file(path: &Path, indexing: &Indexing) -> Result<Catalog, CatalogError> {
-    Ok(read_file(path, indexing).await?.1)
+    load_file_with(path, indexing, Priority::Foreground).await
 }
 
-/// The SHA-256 of an artifact on disk, and its catalog.
-async fn read_file(path: &Path, indexing: &Indexing) -> Result<(String, Catalog), CatalogError> {
-    let sha256 = file_sha256(path).await?;
-    let (path, indexing) = (path.to_owned(), indexing.clone());
-    blocking(move || {
-        let file = File::open(&path).map_err(|source| CatalogError::File { path, source })?;
-        let catalog = catalog(artifact::read(BufReader::new(file))?, artifact::version(&sha256), &indexing)?;
-        Ok((sha256, catalog))
-    })
-    .await
+async fn load_file_with(path: &Path, indexing: &Indexing, priority: Priority) -> Result<Catalog, CatalogError> {
+    let (path, kernel) = (path.to_owned(), indexing.kernel);
+    let load = move || Ok(catalog(artifact::load_path(&path)?, kernel)?.0);
+    run_long(&indexing.compute, priority, load).await
 }
 
-async fn file_sha256(path: &Path) -> Result<String, CatalogError> {
-    let path = path.to_owned();
-    blocking(move || {
-        let sha256 = File::open(&path).and_then(artifact::sha256);
-        sha256.map_err(|source| CatalogError::File { path, source })
-    })
-    .await
+/// The catalog of an artifact, whose bytes go before it is indexed; and its SHA-256.
+fn catalog(loaded: Loaded, kernel: Available) -> Result<(Catalog, String), CatalogError> {
+    let Loaded { bytes, sha256, artifact } = loaded;
+    drop(bytes);
+    let version = artifact::version(&sha256).to_owned();
+    Ok((Catalog::new(artifact.rows, version, artifact.model_id, kernel)?, sha256))
 }
 
-fn catalog(artifact: artifact::Artifact, version: &str, indexing: &Indexing) -> Result<Catalog, CatalogError> {
-    Catalog::new(artifact.rows, version.to_owned(), artifact.model_id, indexing)
-}
-
-/// Runs what takes seconds of processor or disk off the async threads.
-async fn blocking<T: Send + 'static>(
+/// A malformed file can make its reader panic: that must not end the one who watches for new catalogs.
+async fn run_long<T: Send + 'static>(
+    compute: &Compute,
+    priority: Priority,
     work: impl FnOnce() -> Result<T, CatalogError> + Send + 'static,
 ) -> Result<T, CatalogError> {
-    match tokio::task::spawn_blocking(work).await {
+    match compute.run_long(priority, work).await {
         Ok(result) => result,
-        // A malformed file can make the Arrow reader panic: that must not end the one who watches for new catalogs.
-        Err(error) => Err(CatalogError::Invalid(format!("reading it failed: {error}"))),
+        Err(panic) => Err(CatalogError::Invalid(format!("reading it failed: {panic}"))),
     }
 }

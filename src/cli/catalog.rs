@@ -1,19 +1,19 @@
 //! `nearline catalog`: build, publish, roll back, inspect.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::output::{CliError, json, print};
 use super::progress::Progress;
-use super::{CliError, json, print};
-use crate::aws;
-use crate::catalog::store::{CatalogStore, Pointer, load_file};
-use crate::catalog::{Catalog, CatalogError, Indexing, artifact, build};
-use crate::config::{CatalogLocation, Reader, S3Prefix};
-use crate::embed::{Bedrock, Embedder, Model, Purpose};
+use crate::aws::{S3Artifacts, Sdk};
+use crate::catalog::store::load_file;
+use crate::catalog::{
+    Catalog, CatalogError, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact, build,
+};
+use crate::config::Reader;
+use crate::embed::{Embedder, Model, Purpose};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -70,18 +70,18 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
     }
 }
 
-async fn store() -> CatalogStore {
-    CatalogStore::new(aws_sdk_s3::Client::new(&aws::sdk_config().await), Indexing::default())
+async fn store() -> CatalogStore<S3Artifacts> {
+    CatalogStore::new(Sdk::load().await.artifacts(), Indexing::default())
 }
 
 async fn build_catalog(input: &Path, output: &Path) -> Result<(), CliError> {
     let settings = Reader::from_process().build()?;
     let model = Model::new(&settings.model_id, settings.dimension)?;
     let products = build::read_csv(input)?;
-    let bedrock = Bedrock::new(&aws::sdk_config().await, settings.embedding);
-    let embedder = Embedder::start(bedrock, model.clone(), settings.dimension, Purpose::Document);
+    let models = Sdk::load().await.models();
+    let embedder = Embedder::start(models, settings.embedding, model.clone(), Purpose::Document);
     let (total, progress) = (products.len(), Progress::new("embedding", products.len()));
-    let built = build::build(products, &model, settings.dimension, &embedder, output, |done| progress.set(done)).await;
+    let built = build::build(products, &model, &embedder, output, |done| progress.set(done)).await;
     progress.finish();
     if let Err(CatalogError::Service(fault)) = built {
         let hint = "what was embedded is kept: run the same command again to go on";
@@ -93,20 +93,12 @@ async fn build_catalog(input: &Path, output: &Path) -> Result<(), CliError> {
 }
 
 async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>) -> Result<(), CliError> {
-    let named = model.map(|model| with_model(file, model)).transpose()?;
-    let file = named.as_ref().map_or(file, |named| named.path());
-    let pointer = store().await.publish(file, to).await?;
-    announce(to, &pointer)
-}
-
-/// A copy of a catalog that names its model.
-fn with_model(path: &Path, model: &str) -> Result<tempfile::NamedTempFile, CliError> {
-    let source = File::open(path).map_err(CliError::io(path.display().to_string()))?;
-    let mut copy = tempfile::NamedTempFile::new().map_err(CliError::io("temporary file"))?;
-    artifact::add_model(BufReader::new(source), BufWriter::new(copy.as_file_mut()), model)?
-        .flush()
-        .map_err(CliError::io("temporary file"))?;
-    Ok(copy)
+    let artifact = artifact::load_path(file)?;
+    let artifact = match model {
+        Some(model) => artifact.with_model(model)?,
+        None => artifact,
+    };
+    announce(to, &store().await.publish(artifact, to).await?)
 }
 
 fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {

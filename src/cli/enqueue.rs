@@ -7,25 +7,23 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use nearline_contract::{Refusal, receive};
 
-use super::CliError;
+use super::output::CliError;
 use super::progress::Progress;
-use crate::aws::{self, is_fifo};
+use crate::aws::Sdk;
+use crate::backoff::Backoff;
 use crate::config::Reader;
+use crate::intake::{BATCH_MAX, MESSAGE_MAX_BYTES, Outgoing, Queue};
 
-/// Most messages in one call.
-const BATCH_MAX: usize = 10;
-/// Most bytes of a message, and of all messages of a call.
-const BYTES_MAX: usize = 1 << 20;
 /// Calls in flight at once.
 const CALLS_IN_FLIGHT: usize = 8;
 /// Times a message is sent that SQS refused for a reason of its own.
 const ATTEMPTS: u32 = 5;
+/// Pauses between them.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 /// Refused lines that are named; the rest is counted.
 const REFUSED_SHOWN_MAX: usize = 5;
 
@@ -52,14 +50,14 @@ pub(super) async fn run(args: EnqueueArgs) -> Result<(), CliError> {
         return Err(CliError::Other(format!("{} has no jobs", args.file.display())));
     }
     report_refused(&lines, args.check)?;
-    let sqs = Client::new(&aws::sdk_config().await);
+    let queue = Sdk::load().await.queue(&queue_url);
     let (total, progress) = (lines.len(), Progress::new("sending", lines.len()));
     let mut sent = 0;
     // A FIFO queue keeps the order in which it is sent to, so one call at a time.
-    let calls_in_flight = if is_fifo(&queue_url) { 1 } else { CALLS_IN_FLIGHT };
+    let calls_in_flight = if queue.is_fifo() { 1 } else { CALLS_IN_FLIGHT };
     let run = fastrand::u64(..);
     let mut calls =
-        stream::iter(batches(lines)).map(|batch| send(&sqs, &queue_url, run, batch)).buffer_unordered(calls_in_flight);
+        stream::iter(batches(lines)).map(|batch| send(&queue, run, batch)).buffer_unordered(calls_in_flight);
     while let Some(count) = calls.try_next().await? {
         sent += count;
         progress.set(sent);
@@ -79,8 +77,11 @@ fn read(args: &EnqueueArgs) -> Result<Vec<Line>, CliError> {
     let mut lines = Vec::new();
     for (index, text) in BufReader::new(source).lines().enumerate() {
         let (number, text) = (index + 1, text.map_err(CliError::io(&what))?);
-        if text.len() > BYTES_MAX {
-            return Err(CliError::Other(format!("{what}, line {number}: {} bytes, a message has 1 MiB", text.len())));
+        if text.len() > MESSAGE_MAX_BYTES {
+            return Err(CliError::Other(format!(
+                "{what}, line {number}: is {} bytes; SQS allows at most {MESSAGE_MAX_BYTES}",
+                text.len()
+            )));
         }
         if !text.trim().is_empty() {
             lines.push(Line { number, text });
@@ -121,7 +122,7 @@ fn batches(lines: Vec<Line>) -> Vec<Vec<Line>> {
     let mut bytes = 0;
     for line in lines {
         match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_MAX && bytes + line.text.len() <= BYTES_MAX => {
+            Some(batch) if batch.len() < BATCH_MAX && bytes + line.text.len() <= MESSAGE_MAX_BYTES => {
                 bytes += line.text.len();
                 batch.push(line);
             }
@@ -134,35 +135,32 @@ fn batches(lines: Vec<Line>) -> Vec<Vec<Line>> {
     batches
 }
 
-async fn send(sqs: &Client, queue_url: &str, run: u64, mut batch: Vec<Line>) -> Result<usize, CliError> {
-    let count = batch.len();
-    let mut pause = Duration::from_millis(100);
+async fn send(queue: &impl Queue, run: u64, batch: Vec<Line>) -> Result<usize, CliError> {
+    let (count, mut numbers) = (batch.len(), batch.iter().map(|line| line.number).collect::<Vec<_>>());
+    let mut messages: Vec<Outgoing> =
+        batch.into_iter().map(|line| message(line, queue.is_fifo().then_some(run))).collect();
     for attempt in 1.. {
-        let entries = batch.iter().map(|line| entry(line, is_fifo(queue_url).then_some(run)));
-        let call = sqs.send_message_batch().queue_url(queue_url).set_entries(Some(entries.collect())).send();
-        let answer =
-            call.await.map_err(|error| aws::classify(&error).context(&format!("SQS SendMessageBatch {queue_url}")))?;
-        let Some(first) = answer.failed.first() else { break };
-        if first.sender_fault() || attempt == ATTEMPTS {
-            let reason = first.message().unwrap_or(first.code());
-            return Err(CliError::Other(format!("line {} was not sent: {reason}", first.id())));
+        let failures = queue.send(&messages).await?;
+        let Some((first, fault)) = failures.first() else { break };
+        if !fault.is_transient() || attempt == ATTEMPTS {
+            return Err(CliError::Other(format!("line {} was not sent: {fault}", numbers[*first])));
         }
-        batch.retain(|line| answer.failed.iter().any(|failed| failed.id() == line.number.to_string()));
-        tokio::time::sleep(pause).await;
-        pause *= 2;
+        (messages, numbers) =
+            failures.iter().map(|(position, _)| (messages[*position].clone(), numbers[*position])).unzip();
+        PAUSES.sleep(attempt).await;
     }
     Ok(count)
 }
 
 /// `run`: of a FIFO queue, so that only a call that is repeated is taken for a duplicate.
-fn entry(line: &Line, run: Option<u64>) -> SendMessageBatchRequestEntry {
-    let mut entry = SendMessageBatchRequestEntry::builder().id(line.number.to_string()).message_body(&line.text);
-    if let Some(run) = run {
+fn message(line: Line, run: Option<u64>) -> Outgoing {
+    let fifo = run.map(|run| {
         // Order matters only among messages of one request id.
         let group = receive(&line.text).map_or_else(|_| format!("line-{}", line.number), |job| job.request_id);
-        entry = entry.message_group_id(group).message_deduplication_id(format!("{run:016x}-{}", line.number));
-    }
-    entry.build().expect("id and body are set")
+        (group, format!("{run:016x}-{}", line.number))
+    });
+    let (group, deduplication_id) = fifo.unzip();
+    Outgoing { body: line.text, attributes: Vec::new(), group, deduplication_id }
 }
 
 #[cfg(test)]
@@ -174,7 +172,7 @@ mod tests {
         let line = |number: usize, bytes: usize| Line { number, text: "x".repeat(bytes) };
         let sizes = |lines: Vec<Line>| batches(lines).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes((0..25).map(|number| line(number, 10)).collect()), [10, 10, 5]);
-        assert_eq!(sizes((0..3).map(|number| line(number, BYTES_MAX / 2)).collect()), [2, 1]);
-        assert_eq!(sizes(vec![line(0, BYTES_MAX), line(1, 1)]), [1, 1]);
+        assert_eq!(sizes((0..3).map(|number| line(number, MESSAGE_MAX_BYTES / 2)).collect()), [2, 1]);
+        assert_eq!(sizes(vec![line(0, MESSAGE_MAX_BYTES), line(1, 1)]), [1, 1]);
     }
 }

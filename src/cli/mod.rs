@@ -5,25 +5,24 @@
 mod catalog;
 mod doctor;
 mod enqueue;
+mod output;
 mod progress;
+mod queries;
 mod result;
 mod search;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws;
-use crate::catalog::CatalogError;
-use crate::config::{self, ConfigError, Reader};
-use crate::embed::ModelError;
-use crate::fault::Fault;
-use crate::intake::{IntakeError, poller};
+use crate::aws::Sdk;
+use crate::compute::Compute;
+use crate::config::{self, Reader};
+use crate::intake::poller;
 use crate::telemetry;
+use output::CliError;
 
 /// Search jobs from SQS, ranked results in DynamoDB: exact vector search over a catalog in memory.
 #[derive(Parser)]
@@ -47,7 +46,7 @@ enum Command {
     /// Read records
     #[command(subcommand)]
     Result(result::Command),
-    /// Check every setting, permission and resource, and say how to mend what is wrong
+    /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
 }
 
@@ -56,32 +55,6 @@ struct WorkerArgs {
     /// Batches in flight at once, of up to 10 messages each
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-}
-
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error(transparent)]
-    Intake(#[from] IntakeError),
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    #[error("{what}: {source}")]
-    Io { what: String, source: std::io::Error },
-    #[error("{0}")]
-    Other(String),
-}
-
-impl CliError {
-    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
-        let what = what.into();
-        move |source| Self::Io { what, source }
-    }
 }
 
 /// Runs the command of this process's arguments.
@@ -110,16 +83,6 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
     }
 }
 
-/// Writes lines of data.
-fn print(text: &str) -> Result<(), CliError> {
-    writeln!(std::io::stdout().lock(), "{text}").map_err(CliError::io("standard output"))
-}
-
-/// Data as one line of JSON.
-fn json(data: &impl Serialize) -> Result<String, CliError> {
-    serde_json::to_string(data).map_err(|error| CliError::Other(error.to_string()))
-}
-
 async fn worker(args: WorkerArgs) -> Result<(), CliError> {
     let settings = Reader::from_process().worker()?;
     let stop = CancellationToken::new();
@@ -130,12 +93,15 @@ async fn worker(args: WorkerArgs) -> Result<(), CliError> {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-        tracing::info!("draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)");
+        tracing::info!(
+            event = "draining",
+            "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
+        );
         stopping.cancel();
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(130);
         }
     });
-    poller::run(&aws::sdk_config().await, settings, usize::from(args.concurrency), stop).await?;
-    Ok(())
+    let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
+    Ok(poller::run(services, settings.intake, usize::from(args.concurrency), stop).await?)
 }

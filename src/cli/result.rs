@@ -9,18 +9,17 @@ use nearline_contract::ResultRecord;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
-use super::{CliError, json, print};
-use crate::aws;
+use super::output::{CliError, json, print};
+use crate::aws::{DynamoRecords, Sdk};
+use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::config::Reader;
-use crate::fault::Fault;
-use crate::results::ResultStore;
+use crate::results::Results;
 
 /// Records that are read at once.
 const READS_IN_FLIGHT: usize = 16;
-/// Pause after a first look that found nothing; grows to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// Longest pause between two looks.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses between looks that find nothing.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -45,8 +44,8 @@ pub(super) struct Ids {
 
 pub(super) async fn run(command: Command) -> Result<(), CliError> {
     let settings = Reader::from_process().result()?;
-    let store = ResultStore::new(&aws::sdk_config().await, settings);
-    let store = &store;
+    let records = Sdk::load().await.records(&settings.table, settings.bucket.as_deref());
+    let store = &Results::new(records, settings.results, Clock::system());
     let (ids, deadline) = match command {
         Command::Get(ids) => (ids, None),
         Command::Wait { ids, timeout } => (ids, Some(Instant::now() + Duration::from_secs(timeout.into()))),
@@ -66,21 +65,22 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
 }
 
 /// The record, once there is one that counts.
-async fn wait(store: &ResultStore, id: &str, deadline: Instant) -> Result<ResultRecord, CliError> {
-    let mut pause = FIRST_PAUSE;
+async fn wait(store: &Results<DynamoRecords>, id: &str, deadline: Instant) -> Result<ResultRecord, CliError> {
+    let mut looks = 0;
     loop {
+        looks += 1;
+        let pause = PAUSES.step(looks);
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let found = match store.get(id).await {
             Ok(Some(record)) if record.expires_at >= now => return Ok(record),
             Ok(_) => missing(id),
-            Err(fault @ Fault::Retry(_)) => fault.into(),
-            Err(permanent) => return Err(permanent.into()),
+            Err(fault) if fault.is_permanent() => return Err(fault.into()),
+            Err(fault) => fault.into(),
         };
         if Instant::now() + pause > deadline {
             return Err(found);
         }
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

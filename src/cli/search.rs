@@ -3,32 +3,29 @@
 //! Queries are prepared first (parsed, embedded), then scanned in batches: the figures are those of the scans alone.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, ValueEnum};
 use futures_util::{StreamExt, stream};
-use ndarray::Array2;
-use ndarray_npy::ReadNpyExt;
-use nearline_contract::limits::{TOP_K_DEFAULT, TOP_K_MAX};
-use nearline_contract::{
-    ErrorCode, Group, GroupBy, JobError, RecordError, Refusal, SearchJob, Status, Target, receive,
-};
-use nearline_search::{Kernel, Query, Ranking};
-use rayon::ThreadPoolBuilder;
+use nearline_contract::limits::TOP_K_MAX;
+use nearline_contract::{ErrorCode, Group, GroupBy, JobError, RecordError, SearchJob, Status, Target};
+use nearline_search::{Available, Kernel, Query, Ranking};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{CliError, json, print};
-use crate::aws;
+use super::output::{CliError, json, print};
+use super::queries::{self, Defaults};
+use crate::aws::Sdk;
 use crate::catalog::store::load_file;
 use crate::catalog::{Catalog, Indexing};
+use crate::compute::Compute;
 use crate::config::Reader;
-use crate::embed::{Bedrock, Embedder, Model, Purpose};
+use crate::embed::{EmbedError, Embedder, Purpose};
 use crate::fault::Fault;
-use crate::worker::{Filter, check_expiry, groups, known_vector, no_model};
+use crate::under_way::UnderWay;
+use crate::worker::{Plan, Source, groups};
 
 /// Texts that wait for the embedder at once.
 const TEXTS_IN_FLIGHT: usize = 1_024;
@@ -59,7 +56,7 @@ pub(super) struct SearchArgs {
     threads: Option<u16>,
     /// What scans: portable, avx2, avx512vnni, dotprod or i8mm [default: the fastest that the processor has]
     #[arg(long, value_parser = kernel)]
-    kernel: Option<Kernel>,
+    kernel: Option<Available>,
     /// Results as JSON Lines, one line a query, in order [default: standard output]
     #[arg(long)]
     output: Option<PathBuf>,
@@ -72,6 +69,15 @@ pub(super) struct SearchArgs {
 enum GroupByArg {
     Category,
     None,
+}
+
+impl From<GroupByArg> for GroupBy {
+    fn from(argument: GroupByArg) -> Self {
+        match argument {
+            GroupByArg::Category => Self::Category,
+            GroupByArg::None => Self::None,
+        }
+    }
 }
 
 /// One line of the results.
@@ -100,38 +106,32 @@ struct Figures<'a> {
     rescored_fraction: f64,
 }
 
-/// A query of the input: its id, and the job or what is wrong with it.
-struct Input {
-    request_id: Option<String>,
-    job: Result<SearchJob, JobError>,
-}
-
 /// A query that can be scanned.
 struct Prepared {
-    filter: Filter,
+    plan: Plan,
     vector: Vec<f32>,
     return_title: bool,
 }
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
-    let mut pool = ThreadPoolBuilder::new();
-    if let Some(threads) = args.threads {
-        pool = pool.num_threads(usize::from(threads));
-    }
-    let pool = pool.build().map_err(|error| CliError::Other(format!("search threads: {error}")))?;
-    let pool = Arc::new(pool);
-    let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), pool: Some(Arc::clone(&pool)) };
+    let compute = Compute::threads(args.threads.map(usize::from))?;
+    let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), compute: compute.clone() };
     let catalog = load_file(&args.catalog, &indexing).await?;
-    let inputs = inputs(&args, &catalog)?;
+    let defaults = Defaults { top_k: args.top_k, group_by: args.group_by.map(GroupBy::from) };
+    let inputs = match (&args.text, &args.queries) {
+        (Some(text), _) => queries::text(&defaults, text),
+        (None, Some(path)) => queries::file(&defaults, path, &catalog)?,
+        (None, None) => return Err(CliError::Other("--text or --queries is required".into())),
+    };
     let (ids, jobs): (Vec<_>, Vec<_>) = inputs.into_iter().map(|input| (input.request_id, input.job)).unzip();
     let prepared = prepare(&catalog, jobs).await?;
     let queries: Vec<Query<'_>> =
-        prepared.iter().flatten().map(|prepared| prepared.filter.query(&prepared.vector)).collect();
+        prepared.iter().flatten().map(|prepared| prepared.plan.query(&prepared.vector)).collect();
     let mut rankings: Vec<Ranking> = Vec::with_capacity(queries.len());
     let mut spent = Duration::ZERO;
     for batch in queries.chunks(args.batch as usize) {
         let started = Instant::now();
-        let found = pool.install(|| catalog.index().search(batch));
+        let found = compute.install(|| catalog.index().search(batch));
         spent += started.elapsed();
         rankings.extend(found.map_err(|error| CliError::Other(error.to_string()))?);
     }
@@ -144,7 +144,7 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
         rows: catalog.rows(),
         dimension: catalog.dimension(),
         kernel: catalog.index().kernel(),
-        threads: pool.current_num_threads(),
+        threads: compute.thread_count(),
         batch: args.batch,
         rescored_fraction: rescored as f64 / (queries.len().max(1) as f64 * catalog.rows() as f64),
     };
@@ -160,9 +160,9 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
 }
 
 /// A kernel that this processor can run.
-fn kernel(name: &str) -> Result<Kernel, String> {
-    let available: Vec<&str> = Kernel::available().map(Kernel::name).collect();
-    let kernel = name.parse().ok().filter(|kernel: &Kernel| kernel.is_available());
+fn kernel(name: &str) -> Result<Available, String> {
+    let available: Vec<&str> = Kernel::available().map(Available::name).collect();
+    let kernel = name.parse().ok().and_then(Kernel::detect);
     kernel.ok_or_else(|| format!("this processor can run {}", available.join(", ")))
 }
 
@@ -173,102 +173,6 @@ fn line(request_id: Option<String>, results: Result<Vec<Group>, JobError>) -> Li
     }
 }
 
-fn inputs(args: &SearchArgs, catalog: &Catalog) -> Result<Vec<Input>, CliError> {
-    match (&args.text, &args.queries) {
-        (Some(text), _) => {
-            let mut job = job(args, "text".into(), Target::Query(text.clone()));
-            job.return_title = true;
-            Ok(vec![Input { request_id: Some("text".into()), job: Ok(job) }])
-        }
-        (None, Some(path)) if path.extension().is_some_and(|extension| extension == "npy") => npy(args, path, catalog),
-        (None, Some(path)) => json_lines(args, path),
-        (None, None) => Err(CliError::Other("--text or --queries is required".into())),
-    }
-}
-
-fn job(args: &SearchArgs, request_id: String, target: Target) -> SearchJob {
-    SearchJob {
-        request_id,
-        target,
-        top_k: args.top_k.unwrap_or(TOP_K_DEFAULT),
-        categories: None,
-        group_by: group_by(args).unwrap_or_default(),
-        min_score: None,
-        exclude: Vec::new(),
-        return_title: false,
-        metadata: std::collections::BTreeMap::new(),
-        not_after: None,
-    }
-}
-
-fn group_by(args: &SearchArgs) -> Option<GroupBy> {
-    args.group_by.map(|group_by| match group_by {
-        GroupByArg::Category => GroupBy::Category,
-        GroupByArg::None => GroupBy::None,
-    })
-}
-
-fn npy(args: &SearchArgs, path: &Path, catalog: &Catalog) -> Result<Vec<Input>, CliError> {
-    let what = path.display().to_string();
-    let file = File::open(path).map_err(CliError::io(&what))?;
-    let matrix = Array2::<f32>::read_npy(BufReader::new(file)).map_err(|error| {
-        CliError::Other(format!("{what}: a float32 matrix of queries x dimension is needed: {error}"))
-    })?;
-    if matrix.ncols() != catalog.dimension() {
-        let (found, wanted) = (matrix.ncols(), catalog.dimension());
-        return Err(CliError::Other(format!("{what}: its vectors have {found} numbers, the catalog's {wanted}")));
-    }
-    let input = |(row, vector): (usize, ndarray::ArrayView1<'_, f32>)| {
-        let valid = vector.iter().all(|number| number.is_finite()) && vector.iter().any(|&number| number != 0.0);
-        let request_id = row.to_string();
-        let invalid = || JobError::new(ErrorCode::InvalidVector, "vector must be finite and not all zero");
-        let job = valid.then(|| job(args, request_id.clone(), Target::Vector(vector.to_vec()))).ok_or_else(invalid);
-        Input { request_id: Some(request_id), job }
-    };
-    Ok(matrix.rows().into_iter().enumerate().map(input).collect())
-}
-
-fn json_lines(args: &SearchArgs, path: &Path) -> Result<Vec<Input>, CliError> {
-    let what = path.display().to_string();
-    let file = File::open(path).map_err(CliError::io(&what))?;
-    let mut inputs = Vec::new();
-    for text in BufReader::new(file).lines() {
-        let text = text.map_err(CliError::io(&what))?;
-        if text.trim().is_empty() {
-            continue;
-        }
-        inputs.push(match receive(&text) {
-            Err(error) => Input { request_id: None, job: Err(error) },
-            Ok(received) => Input {
-                request_id: Some(received.request_id),
-                job: match received.job {
-                    Ok(job) => Ok(with_defaults(args, job, &text)),
-                    Err(Refusal::Invalid(error)) => Err(error),
-                    Err(Refusal::NewerVersion(version)) => {
-                        let message = format!("version {version} is newer than this release");
-                        Err(JobError::new(ErrorCode::OutOfRange, message))
-                    }
-                },
-            },
-        });
-    }
-    Ok(inputs)
-}
-
-/// The flags stand in for what a job does not say itself.
-fn with_defaults(args: &SearchArgs, mut job: SearchJob, text: &str) -> SearchJob {
-    let says = |name: &str| {
-        serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.get(name).is_some_and(|v| !v.is_null()))
-    };
-    if let Some(top_k) = args.top_k.filter(|_| !says("top_k")) {
-        job.top_k = top_k;
-    }
-    if let Some(group_by) = group_by(args).filter(|_| !says("group_by")) {
-        job.group_by = group_by;
-    }
-    job
-}
-
 /// Resolves names and embeds texts. A fault of the embedding model ends the command; a job's own fault is its answer.
 async fn prepare(
     catalog: &Catalog,
@@ -276,41 +180,46 @@ async fn prepare(
 ) -> Result<Vec<Result<Prepared, JobError>>, CliError> {
     let has_text = jobs.iter().flatten().any(|job| matches!(job.target, Target::Query(_)));
     let embedder = if has_text { embedder(catalog).await? } else { None };
-    let embedder = embedder.map(Arc::new);
-    let prepared = stream::iter(jobs).map(|job| prepare_one(catalog, embedder.clone(), job)).buffered(TEXTS_IN_FLIGHT);
+    let prepared = stream::iter(jobs).map(|job| prepare_one(catalog, embedder.as_ref(), job)).buffered(TEXTS_IN_FLIGHT);
     let prepared: Vec<_> = prepared.collect().await;
     prepared.into_iter().map(|prepared| prepared.map_err(CliError::Fault)).collect()
 }
 
+/// The embedder of the catalog's model, chosen as a worker chooses it.
 async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
-    let Some(model_id) = catalog.model_id() else { return Ok(None) };
-    let model = Model::new(model_id, catalog.dimension())?;
-    let bedrock = Bedrock::new(&aws::sdk_config().await, Reader::from_process().embedding()?);
-    Ok(Some(Embedder::start(bedrock, model, catalog.dimension(), Purpose::Query)))
+    let settings = Reader::from_process().query()?;
+    let Some(model) = catalog.query_model(&settings.guard)? else { return Ok(None) };
+    let models = Sdk::load().await.models();
+    Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
 }
 
 async fn prepare_one(
     catalog: &Catalog,
-    embedder: Option<Arc<Embedder>>,
+    embedder: Option<&Embedder>,
     job: Result<SearchJob, JobError>,
 ) -> Result<Result<Prepared, JobError>, Fault> {
-    let resolved = job.and_then(|job| {
-        check_expiry(&job, OffsetDateTime::now_utc())?;
-        let (filter, vector) = (Filter::resolve(catalog, &job)?, known_vector(catalog, &job.target)?);
-        Ok((job, filter, vector))
-    });
-    let (job, filter, vector) = match resolved {
-        Ok(resolved) => resolved,
+    let job = match job {
+        Ok(job) => job,
         Err(error) => return Ok(Err(error)),
     };
-    let vector = match (vector, &job.target, embedder) {
-        (Some(vector), ..) => vector,
-        (None, Target::Query(text), Some(embedder)) => embedder.embed(text).await?.vector.clone(),
-        (None, ..) => {
-            return Ok(Err(no_model()));
+    let (plan, source) = match Plan::new(catalog, &job, OffsetDateTime::now_utc()) {
+        Ok(planned) => planned,
+        Err(error) => return Ok(Err(error)),
+    };
+    let vector = match source {
+        Source::Vector(vector) => vector,
+        Source::Text(text) => {
+            let embedder = embedder.expect("a plan has texts only for a catalog with a model");
+            match embedder.embed(text, &UnderWay::default()).await {
+                Ok(embedding) => embedding.vector.clone(),
+                Err(EmbedError::Fault(fault)) => return Err(fault),
+                Err(refused @ EmbedError::Refused(_)) => {
+                    return Ok(Err(JobError::new(ErrorCode::TextRefused, refused.to_string())));
+                }
+            }
         }
     };
-    Ok(Ok(Prepared { filter, vector, return_title: job.return_title }))
+    Ok(Ok(Prepared { plan, vector, return_title: job.return_title }))
 }
 
 fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figures<'_>) -> Result<(), CliError> {

@@ -98,7 +98,7 @@ pub(super) const MAX_ATTEMPTS: Setting = Setting {
     default: Some("20"),
     range: "1 to 1000",
     required_by: "",
-    meaning: "deliveries after which a message is dead-lettered as `attempts_exhausted`",
+    meaning: "failed attempts after which a message is dead-lettered as `attempts_exhausted`",
 };
 pub(super) const SEARCH_THREADS: Setting = Setting {
     name: "NEARLINE_SEARCH_THREADS",

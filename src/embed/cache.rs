@@ -4,27 +4,21 @@ use std::sync::Arc;
 
 use moka::future::Cache as Moka;
 
-use super::Embedding;
-use crate::fault::Fault;
+use super::call::EmbedError;
+use super::embedding::Embedding;
 
 /// Memory for texts and vectors: about 20,000 queries at 384 dimensions. Small beside any catalog.
 const CAPACITY_BYTES: u64 = 32 << 20;
 
-/// Embeddings by text. Faults are not kept.
+/// Embeddings by text. Errors are not kept.
 #[derive(Debug)]
-pub struct Cache {
+pub(super) struct Cache {
     embeddings: Moka<String, Arc<Embedding>>,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl Cache {
     /// An empty cache.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let weigh = |text: &String, embedding: &Arc<Embedding>| {
             u32::try_from(text.len() + size_of_val(&embedding.vector[..])).unwrap_or(u32::MAX)
         };
@@ -34,14 +28,14 @@ impl Cache {
     /// The embedding of `text`, made by `embed` unless it is there or being made.
     ///
     /// # Errors
-    /// The fault of `embed`, for all who waited for it.
-    pub async fn get_or_embed(
+    /// The error of `embed`, for all who waited for it.
+    pub(super) async fn get_or_embed(
         &self,
         text: &str,
-        embed: impl Future<Output = Result<Embedding, Fault>>,
-    ) -> Result<Arc<Embedding>, Fault> {
+        embed: impl Future<Output = Result<Embedding, EmbedError>>,
+    ) -> Result<Arc<Embedding>, EmbedError> {
         let embed = async { embed.await.map(Arc::new) };
-        self.embeddings.try_get_with_by_ref(text, embed).await.map_err(|fault| Fault::clone(&fault))
+        self.embeddings.try_get_with_by_ref(text, embed).await.map_err(|error| EmbedError::clone(&error))
     }
 }
 
@@ -52,6 +46,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
+    use crate::fault::{Cause, Fault};
 
     fn embedding() -> Embedding {
         Embedding { vector: vec![1.0], truncated: false }
@@ -75,7 +70,7 @@ mod tests {
     #[tokio::test]
     async fn a_fault_is_not_kept() {
         let cache = Cache::new();
-        let fault = Fault::Retry("throttled".into());
+        let fault = EmbedError::from(Fault::new(Cause::Throttled, "throttled"));
         assert_eq!(cache.get_or_embed("mug", async { Err(fault.clone()) }).await, Err(fault));
         assert!(cache.get_or_embed("mug", async { Ok(embedding()) }).await.is_ok());
     }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Embedding, Purpose};
+use super::embedding::{Embedding, Purpose};
 
 pub(super) const V3_DIMENSIONS: &[usize] = &[1024];
 pub(super) const V4_DIMENSIONS: &[usize] = &[256, 512, 1024, 1536];

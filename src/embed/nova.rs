@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Embedding, Purpose};
+use super::embedding::{Embedding, Purpose};
 
 pub(super) const DIMENSIONS: &[usize] = &[256, 384, 1024, 3072];
 /// Longest inline text.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Embedding;
+use super::embedding::{Embedding, cut};
 
 pub(super) const DIMENSIONS: &[usize] = &[256, 512, 1024];
 /// Longest text.
@@ -18,7 +18,7 @@ pub(super) fn request(text: &str, dimension: usize) -> Value {
 /// The first half of a text that may have too many tokens: Titan refuses it instead of cutting it.
 pub(super) fn shorter(text: &str) -> Option<&str> {
     let chars = text.chars().count();
-    (chars > CHARS_BELOW_TOKEN_LIMIT).then(|| super::cut(text, chars / 2).0)
+    (chars > CHARS_BELOW_TOKEN_LIMIT).then(|| cut(text, chars / 2).0)
 }
 
 #[derive(Deserialize)]

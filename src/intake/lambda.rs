@@ -1,138 +1,140 @@
-//! The Lambda intake: batches from an event source mapping, and bare jobs from direct invocations.
+//! The Lambda intake: batches from an event source mapping or a pipe, and bare jobs from direct invocations.
 //!
 //! One process serves as many invocations at once as Lambda sends it; they share the worker. The catalog is loaded
-//! before the first invocation is asked for. Only message ids that failed are returned, never an error for a batch.
+//! before the first invocation is asked for. Of a batch only the ids of messages that failed are returned, never an
+//! error. When Lambda ends the environment, what is in flight is given back to the queue at once.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_runtime::{Context, Diagnostic, LambdaEvent, Runtime, service_fn};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use nearline_contract::ResultRecord;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::settle::{Envelope, Settler, Verdict};
-use super::{IntakeError, start};
-use crate::aws;
-use crate::config::Reader;
-use crate::telemetry;
-use crate::worker::{Outcome, Worker, tally};
+use super::payload::Payload;
+use super::queue::{Delivery, Queue};
+use super::runtime::{self, FunctionError, Invocation};
+use super::settle::{Settler, Verdict};
+use super::start::{IntakeError, Services, Settings, start};
+use crate::catalog::Artifacts;
+use crate::clock::Clock;
+use crate::embed::Models;
+use crate::results::Records;
+use crate::telemetry::event::Batch;
+use crate::worker::{Message, Outcome, Worker};
 
 /// Kept back from an invocation's time for settling what is not finished, at most a quarter of what is left.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// Kept back for the answer's way to Lambda, at most a tenth of what is left.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 
-/// Serves invocations until Lambda ends the process.
-///
-/// # Errors
-/// [`IntakeError`] of the start, or when no task is left that asks for invocations.
-pub async fn run() -> Result<(), IntakeError> {
-    let reader = Reader::from_process();
-    telemetry::init(reader.log().unwrap_or("info"));
-    reader.log()?;
-    let settings = reader.worker()?;
-    let config = aws::sdk_config().await;
+/// Longest time for giving back what is in flight once Lambda ends the environment: then it kills the process.
+const TERMINATION_TIME: Duration = Duration::from_millis(500);
+
+/// Cancelled when Lambda ends this environment. The process ends when [`run`] returns, or by itself soon after. Must be
+/// called once, on Lambda.
+pub async fn termination() -> CancellationToken {
     let stop = CancellationToken::new();
-    let worker = start(&config, &settings, &stop).await?;
-    let settler = Settler::new(aws_sdk_sqs::Client::new(&config), &settings);
-    // Lambda leaves half a second: what is in flight comes back to the queue, and its records are idempotent.
+    let terminated = stop.clone();
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
-        stop.cancel();
-        tracing::info!("Lambda ends this environment");
+        tracing::info!(event = "stopping", "Lambda ends this environment");
+        terminated.cancel();
+        tokio::time::sleep(TERMINATION_TIME).await;
     })
     .await;
-    let shared = Arc::new((worker, settler));
-    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        let shared = Arc::clone(&shared);
-        async move {
-            let (worker, settler) = &*shared;
-            handle(worker, settler, event.payload.get(), &event.context).await
-        }
+    stop
+}
+
+/// Serves invocations until `stop`, then gives back what is in flight.
+///
+/// # Errors
+/// [`IntakeError`] of the start.
+pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
+    services: Services<Q, R, M, A>,
+    settings: Settings,
+    runtime: &runtime::Settings,
+    stop: CancellationToken,
+) -> Result<(), IntakeError> {
+    let clock = services.clock.clone();
+    let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
+    let (worker, settler, _) = started?;
+    let function = Arc::new(Function { worker, settler, clock, stop: stop.clone() });
+    let serving = runtime::serve(runtime, &stop, move |invocation| {
+        let function = Arc::clone(&function);
+        async move { function.handle(invocation).await }
     });
-    Runtime::new(handler).run_concurrent().await.map_err(|error| IntakeError::Runtime(error.to_string()))
+    serving.await.map_err(IntakeError::Runtime)
 }
 
-/// What an invocation is answered with.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Answer {
-    Batch(SqsBatchResponse),
-    Record(Box<ResultRecord>),
+struct Function<Q, R> {
+    worker: Arc<Worker<R>>,
+    settler: Settler<Q, R>,
+    clock: Clock,
+    stop: CancellationToken,
 }
 
-async fn handle(worker: &Worker, settler: &Settler, payload: &str, context: &Context) -> Result<Answer, Diagnostic> {
-    let end = end(context);
-    match serde_json::from_str::<SqsEvent>(payload) {
-        Ok(event) => Ok(Answer::Batch(handle_batch(worker, settler, event, context, end).await)),
-        Err(_) => handle_direct(worker, payload, end).await.map(|record| Answer::Record(Box::new(record))),
+impl<Q: Queue, R: Records> Function<Q, R> {
+    async fn handle(&self, invocation: Invocation) -> Result<Vec<u8>, FunctionError> {
+        let Invocation { request_id, deadline_ms, payload, .. } = &invocation;
+        let end = self.end(*deadline_ms);
+        let failed = |message: String| FunctionError { error_type: "invalid_event", message };
+        let payload = std::str::from_utf8(payload).map_err(|error| failed(error.to_string()))?;
+        let answer = match Payload::parse(payload).map_err(failed)? {
+            Payload::Batch(deliveries) => serde_json::to_vec(&self.handle_batch(deliveries, request_id, end).await),
+            Payload::Job => serde_json::to_vec(&self.handle_job(payload, end).await?),
+        };
+        answer.map_err(|error| FunctionError { error_type: "unavailable", message: error.to_string() })
     }
-}
 
-async fn handle_batch(
-    worker: &Worker,
-    settler: &Settler,
-    event: SqsEvent,
-    context: &Context,
-    end: Instant,
-) -> SqsBatchResponse {
-    let started = Instant::now();
-    let envelopes: Vec<Envelope> = event.records.into_iter().map(envelope).collect();
-    let bodies: Vec<&str> = envelopes.iter().map(|envelope| envelope.body.as_str()).collect();
-    let outcomes = worker.process(&bodies, end - SETTLE_TIME.min((end - started) / 4)).await;
-    let event = tally(&outcomes);
-    let verdicts = settler.settle(&envelopes, outcomes, end).await;
-    event.emit(&context.request_id, started.elapsed());
-    let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = envelopes
-        .into_iter()
-        .zip(verdicts)
-        .filter(|(_, verdict)| *verdict == Verdict::Keep)
-        .map(|(envelope, _)| {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = envelope.message_id;
-            failure
-        })
-        .collect();
-    response
-}
+    async fn handle_batch(&self, deliveries: Vec<Delivery>, invocation: &str, end: Instant) -> SqsBatchResponse {
+        let started = Instant::now();
+        let messages: Vec<_> = deliveries.iter().map(Delivery::message).collect();
+        let process = self.worker.process(&messages, end - SETTLE_TIME.min((end - started) / 4));
+        let (verdicts, batch) = if let Some(processed) = self.stop.run_until_cancelled(process).await {
+            self.settler.settle(&deliveries, processed, end).await
+        } else {
+            // Their records are idempotent: whoever has them next goes on.
+            self.settler.release(&deliveries).await;
+            let messages = deliveries.len();
+            (vec![Verdict::Keep; messages], Batch { messages, retried: messages, ..Batch::default() })
+        };
+        batch.emit(invocation, started.elapsed());
+        let mut response = SqsBatchResponse::default();
+        let failures = deliveries.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Keep);
+        response.batch_item_failures = failures
+            .map(|(delivery, _)| {
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = delivery.message_id;
+                failure
+            })
+            .collect();
+        response
+    }
 
-/// A bare job: its record as it stands in the table, or a function error when there is none.
-async fn handle_direct(worker: &Worker, job: &str, end: Instant) -> Result<ResultRecord, Diagnostic> {
-    let failed = |error_type: &str, error_message: String| Diagnostic { error_type: error_type.into(), error_message };
-    match worker.process(&[job], end).await.pop() {
-        Some(Outcome::DeadLetter(error)) => Err(failed(error.code.as_str(), error.message)),
-        Some(Outcome::Failed(fault)) => Err(failed("unavailable", fault.to_string())),
-        None => Err(failed("unavailable", "the job had no outcome".into())),
-        Some(Outcome::Succeeded | Outcome::Rejected(_) | Outcome::Replayed) => {
-            let request_id = nearline_contract::receive(job).map(|job| job.request_id);
-            let request_id = request_id.map_err(|error| failed(error.code.as_str(), error.message))?;
-            // Spilled results stay in S3: they can be larger than what an invocation may answer.
-            let record = timeout_at(end, worker.results().get_unresolved(&request_id)).await;
-            let record = record.map_err(|_| failed("unavailable", "no time was left to read the record".into()))?;
-            let record = record.map_err(|fault| failed("unavailable", fault.to_string()))?;
-            record.ok_or_else(|| failed("unavailable", format!("the record `{request_id}` is gone again")))
+    /// A bare job: its record as it stands in the table, or a function error when there is none.
+    async fn handle_job(&self, job: &str, end: Instant) -> Result<ResultRecord, FunctionError> {
+        let failed = |error_type, message: String| FunctionError { error_type, message };
+        let unavailable = |message: String| failed("unavailable", message);
+        let processed = self.worker.process(&[Message { body: job, sent_at: None }], end).await.pop();
+        let processed = processed.ok_or_else(|| unavailable("the job had no outcome".into()))?;
+        match processed.outcome {
+            Outcome::DeadLetter(error) => return Err(failed(error.code.as_str(), error.message)),
+            Outcome::Failed(fault) => return Err(unavailable(fault.to_string())),
+            Outcome::Succeeded | Outcome::Rejected(_) | Outcome::Replayed => {}
         }
+        let id = processed.job.map(|job| job.request_id).unwrap_or_default();
+        // Uploaded results stay in S3: they can be larger than what an invocation may answer.
+        let record = timeout_at(end, self.worker.results().get_unresolved(&id)).await;
+        let record = record.map_err(|_| unavailable("deadline reached before the record could be read".into()))?;
+        let record = record.map_err(|fault| unavailable(fault.to_string()))?;
+        record.ok_or_else(|| unavailable(format!("the record `{id}` was deleted before it could be read")))
     }
-}
 
-fn envelope(message: SqsMessage) -> Envelope {
-    let attribute = |name: &str| message.attributes.get(name);
-    Envelope {
-        receive_count: attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
-        group: attribute("MessageGroupId").cloned(),
-        message_id: message.message_id.unwrap_or_default(),
-        receipt_handle: message.receipt_handle.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
+    /// When the answer has to be on its way.
+    fn end(&self, deadline_ms: u64) -> Instant {
+        let now = u64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        let left = Duration::from_millis(deadline_ms.saturating_sub(now));
+        Instant::now() + left.saturating_sub(ANSWER_TIME.min(left / 10))
     }
-}
-
-/// When the answer has to be on its way.
-fn end(context: &Context) -> Instant {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = Duration::from_millis(context.deadline).saturating_sub(now);
-    Instant::now() + left.saturating_sub(ANSWER_TIME.min(left / 10))
 }

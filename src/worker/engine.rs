@@ -1,96 +1,116 @@
 //! One catalog with what it takes to search it: the embedder of its model, and the scan that all jobs share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use nearline_contract::{ErrorCode, Group, JobError, SearchJob, Target};
-use nearline_search::{Query, Ranking};
-use rayon::ThreadPool;
-use time::OffsetDateTime;
+use nearline_contract::limits::RECORD_MATCHES_MAX;
+use nearline_contract::{ErrorCode, Group, JobError, SearchJob};
+use nearline_search::Ranking;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, spawn_blocking};
 
-use super::filter::{Filter, check_expiry, groups, known_vector};
-use crate::catalog::Catalog;
+use super::plan::{Plan, Source, groups};
+use crate::catalog::{Catalog, CatalogError, CatalogGuard};
+use crate::clock::Clock;
 use crate::coalesce::Coalescer;
-use crate::embed::{Bedrock, Embedder, Model, ModelError, Purpose};
-use crate::fault::Fault;
+use crate::compute::Compute;
+use crate::embed::{EmbedError, Embedder, Embedders, Limits, Models};
+use crate::fault::{Cause, Fault};
+use crate::under_way::UnderWay;
 
 /// Most jobs in one scan: beyond this the queries no longer fit the cache beside the rows.
 const SCAN_QUERIES_MAX: usize = 64;
 
 /// Most matches that answers may have in memory together, from before their scan until their record is written. About
 /// 110 bytes each, and 600 while an item is made of them.
-const MATCHES_IN_MEMORY_MAX: u32 = 500_000;
+const MATCHES_IN_MEMORY_MAX: usize = 500_000;
+
+/// What the engines of a process share, whichever catalog they have.
+#[derive(Debug)]
+pub struct Engines<M> {
+    embedders: Embedders<M>,
+    compute: Compute,
+    guard: CatalogGuard,
+    clock: Clock,
+    matches: Arc<Semaphore>,
+}
+
+impl<M: Models> Engines<M> {
+    /// Engines that embed with `models` within `limits`, scan on `compute`, and take catalogs that pass `guard`.
+    pub fn new(models: M, limits: Limits, compute: Compute, guard: CatalogGuard, clock: Clock) -> Self {
+        let matches = Arc::new(Semaphore::new(MATCHES_IN_MEMORY_MAX));
+        Self { embedders: Embedders::new(models, limits), compute, guard, clock, matches }
+    }
+
+    /// An engine for a catalog. Its tasks end when it is dropped. Must be called on a Tokio runtime.
+    ///
+    /// # Errors
+    /// The catalog does not pass the guard, or its model is not supported.
+    pub fn start(&self, catalog: Catalog) -> Result<Engine, CatalogError> {
+        let model = catalog.query_model(&self.guard)?;
+        if model.is_none() {
+            tracing::warn!("the catalog names no embedding model: only vector and product_id jobs are answered");
+        }
+        let embedder = model.map(|model| self.embedders.of_queries(&model));
+        let catalog = Arc::new(catalog);
+        let (scanned, compute) = (Arc::clone(&catalog), self.compute.clone());
+        // One scan at a time: it has the whole pool, and those who come meanwhile share the next one.
+        let scans = Coalescer::start(1, SCAN_QUERIES_MAX, move |batch| {
+            let (catalog, compute) = (Arc::clone(&scanned), compute.clone());
+            async move { scan(catalog, &compute, batch).await }
+        });
+        Ok(Engine { catalog, embedder, scans, clock: self.clock.clone(), matches: Arc::clone(&self.matches) })
+    }
+}
 
 /// Answers jobs from one catalog.
 #[derive(Debug)]
 pub struct Engine {
     catalog: Arc<Catalog>,
     /// `None`: the catalog names no model.
-    embedder: Option<Embedder>,
+    embedder: Option<Arc<Embedder>>,
     scans: Coalescer<Scan, Result<Ranking, Fault>>,
+    clock: Clock,
     matches: Arc<Semaphore>,
 }
 
-/// A job's results; they count against the engine's memory until they are dropped.
+/// A job's results; they count against the memory for matches until they are dropped.
 #[derive(Debug)]
 pub struct Answer {
     /// Groups with their matches.
     pub results: Vec<Group>,
     /// Whether the embedding model saw only the start of the text.
     pub query_truncated: bool,
-    /// Its share of the memory for answers.
-    pub(super) room: OwnedSemaphorePermit,
+    /// Its share of the memory for matches.
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// Why a job has no results.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum NoAnswer {
     /// The job is at fault: its record says so.
     #[error(transparent)]
-    Job(#[from] JobError),
+    Rejected(#[from] JobError),
     /// A service is at fault: the message stays on the queue.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl From<EmbedError> for NoAnswer {
+    fn from(error: EmbedError) -> Self {
+        match error {
+            EmbedError::Fault(fault) => Self::Fault(fault),
+            EmbedError::Refused(_) => Self::Rejected(JobError::new(ErrorCode::TextRefused, error.to_string())),
+        }
+    }
 }
 
 /// A query that waits for a scan.
 #[derive(Debug)]
 struct Scan {
     vector: Vec<f32>,
-    filter: Filter,
+    plan: Plan,
 }
 
 impl Engine {
-    /// Starts the tasks that embed and scan; they end when the engine is dropped. Must be called on a Tokio runtime.
-    /// The model is called by its id in the catalog, or by `model_id`, which may name another region's profile of it.
-    ///
-    /// # Errors
-    /// The catalog's model is not supported, or not in its dimension.
-    pub fn start(
-        catalog: Catalog,
-        model_id: Option<&str>,
-        bedrock: &Bedrock,
-        pool: Arc<ThreadPool>,
-    ) -> Result<Self, ModelError> {
-        let catalog = Arc::new(catalog);
-        let model = catalog.model_id().map(|id| Model::new(model_id.unwrap_or(id), catalog.dimension())).transpose()?;
-        if model.is_none() {
-            tracing::warn!("the catalog names no embedding model: only vector and product_id jobs are answered");
-        }
-        let start = |model| Embedder::start(bedrock.clone(), model, catalog.dimension(), Purpose::Query);
-        let embedder = model.map(start);
-        let scanned = Arc::clone(&catalog);
-        // One scan at a time: it has the whole pool, and those who come meanwhile share the next one.
-        let scans = Coalescer::start(1, SCAN_QUERIES_MAX, move |batch| {
-            let (catalog, pool) = (Arc::clone(&scanned), Arc::clone(&pool));
-            async move { scan(catalog, pool, batch).await }
-        });
-        let matches = Arc::new(Semaphore::new(MATCHES_IN_MEMORY_MAX as usize));
-        Ok(Self { catalog, embedder, scans, matches })
-    }
-
     /// The catalog that is searched.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -99,92 +119,84 @@ impl Engine {
     /// Answers a job. What can be refused is refused before an embedding is paid for.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub async fn answer(&self, job: &SearchJob) -> Result<Answer, Refused> {
-        check_expiry(job, OffsetDateTime::now_utc())?;
-        let filter = Filter::resolve(&self.catalog, job)?;
-        let (vector, query_truncated) = match (known_vector(&self.catalog, &job.target)?, &job.target) {
-            (Some(vector), _) => (vector, false),
-            (None, Target::Query(text)) => self.embed(text).await?,
-            (None, target) => unreachable!("{target:?} has a vector"),
+    /// [`NoAnswer`].
+    pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay) -> Result<Answer, NoAnswer> {
+        let (plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
+        let (vector, query_truncated) = match source {
+            Source::Vector(vector) => (vector, false),
+            Source::Text(text) => {
+                let embedder = self.embedder.as_ref().expect("a plan has texts only for a catalog with a model");
+                let embedding = embedder.embed(text, under_way).await?;
+                (embedding.vector.clone(), embedding.truncated)
+            }
         };
-        let most = u32::try_from(filter.most_matches(&self.catalog)).unwrap_or(u32::MAX).min(MATCHES_IN_MEMORY_MAX);
-        let room = Arc::clone(&self.matches).acquire_many_owned(most).await;
-        let room = room.expect("the semaphore is never closed");
-        let scanned = self.scans.call(Scan { vector, filter }).await;
-        let ranking = scanned.map_err(|dropped| Fault::Retry(format!("search: {dropped}")))??;
+        let permit = Arc::clone(&self.matches).acquire_many_owned(reservation(&plan, &self.catalog)).await;
+        let mut permit = permit.expect("the semaphore is never closed");
+        let scanned = self.scans.call(Scan { vector, plan }).await;
+        let ranking = scanned.map_err(|dropped| Fault::new(Cause::Internal, format!("search: {dropped}")))??;
+        // With a least score far fewer rows may match than could have.
+        let found = ranking.groups.iter().map(|group| group.matches.len()).sum::<usize>();
+        permit.split(permit.num_permits().saturating_sub(found));
         let results = groups(&self.catalog, &ranking, job.return_title)?;
-        Ok(Answer { results, query_truncated, room })
+        Ok(Answer { results, query_truncated, permit })
     }
 
-    async fn embed(&self, text: &str) -> Result<(Vec<f32>, bool), Refused> {
-        let embedder = self.embedder.as_ref().ok_or_else(no_model)?;
-        let embedding = embedder.embed(text).await?;
-        Ok((embedding.vector.clone(), embedding.truncated))
+    /// Matches that may still be put in memory.
+    #[cfg(test)]
+    pub(super) fn matches_left(&self) -> usize {
+        self.matches.available_permits()
     }
 }
 
-/// A text job on a catalog that names no model.
-pub fn no_model() -> JobError {
-    let message = "the catalog names no embedding model (nearline.model_id): send vector or product_id";
-    JobError::new(ErrorCode::MissingField, message)
+/// Matches to make room for: what may be found, but no more than a record may hold. Beyond that a job is refused before
+/// its matches get names, so it must not keep others waiting.
+fn reservation(plan: &Plan, catalog: &Catalog) -> u32 {
+    const _: () = assert!(RECORD_MATCHES_MAX <= MATCHES_IN_MEMORY_MAX, "any record must find room");
+    plan.most_matches(catalog).min(RECORD_MATCHES_MAX) as u32
 }
 
-/// Runs `work` off the async threads, and tells it by the flag when nobody waits for it any more, so that its threads
-/// are free for what comes next.
-async fn unless_dropped<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
-) -> Result<T, JoinError> {
-    struct SetOnDrop(Arc<AtomicBool>);
-    impl Drop for SetOnDrop {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let dropped = SetOnDrop(Arc::default());
-    let cancelled = Arc::clone(&dropped.0);
-    spawn_blocking(move || work(&cancelled)).await
-}
-
-async fn scan(catalog: Arc<Catalog>, pool: Arc<ThreadPool>, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {
+async fn scan(catalog: Arc<Catalog>, compute: &Compute, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {
     let count = batch.len();
-    let scanned = unless_dropped(move |cancelled| {
-        let queries: Vec<Query<'_>> = batch.iter().map(|scan| scan.filter.query(&scan.vector)).collect();
-        pool.install(|| catalog.index().search_unless(cancelled, &queries))
+    let scanned = compute.scan(move |cancelled| {
+        let queries: Vec<_> = batch.iter().map(|scan| scan.plan.query(&scan.vector)).collect();
+        catalog.index().search_unless(cancelled, &queries)
     });
     match scanned.await {
         Ok(Ok(Some(rankings))) => rankings.into_iter().map(Ok).collect(),
         // Only if this task is dropped, which ends here.
         Ok(Ok(None)) => Vec::new(),
         // Every query was checked on its way here, so either is a bug; the jobs come back and are counted.
-        Ok(Err(error)) => vec![Err(Fault::Retry(format!("search: {error}"))); count],
-        Err(panic) => vec![Err(Fault::Retry(format!("search: {panic}"))); count],
+        Ok(Err(error)) => vec![Err(Fault::new(Cause::Internal, format!("search: {error}"))); count],
+        Err(fault) => vec![Err(fault); count],
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
-    use tokio::sync::oneshot;
+    use nearline_contract::receive;
+    use nearline_search::Kernel;
+    use time::OffsetDateTime;
 
     use super::*;
+    use crate::catalog::Rows;
 
-    #[tokio::test]
-    async fn work_that_nobody_waits_for_is_told_so() {
-        let (starts, started) = oneshot::channel();
-        let (ends, ended) = oneshot::channel();
-        let mut waiting = Box::pin(unless_dropped(move |cancelled| {
-            starts.send(cancelled.load(Ordering::Relaxed)).unwrap();
-            let patience = Instant::now() + Duration::from_secs(20);
-            while !cancelled.load(Ordering::Relaxed) && Instant::now() < patience {
-                std::thread::yield_now();
-            }
-            ends.send(cancelled.load(Ordering::Relaxed)).unwrap();
-        }));
-        assert!(futures_util::poll!(&mut waiting).is_pending());
-        assert_eq!(started.await, Ok(false), "somebody waits");
-        drop(waiting);
-        assert_eq!(ended.await, Ok(true));
+    #[test]
+    fn a_job_that_all_rows_match_reserves_no_more_than_a_record_holds() {
+        let rows = 120_000;
+        let rows = Rows {
+            product_ids: (0..rows).map(|row| row.to_string()).collect(),
+            categories: (0..rows).map(|row| (row % 120).to_string()).collect(),
+            titles: vec![None; rows],
+            vectors: vec![1.0; rows],
+            dimension: 1,
+        };
+        let catalog = Catalog::new(rows, "v".into(), None, Kernel::fastest()).unwrap();
+        let reserved = |fields: &str| {
+            let body = format!(r#"{{"request_id":"r","vector":[1],{fields}}}"#);
+            let job = receive(&body).unwrap().job.unwrap();
+            reservation(&Plan::new(&catalog, &job, OffsetDateTime::UNIX_EPOCH).unwrap().0, &catalog)
+        };
+        assert_eq!(reserved(r#""top_k":1000,"min_score":-0.99"#), 100_000, "120,000 match");
+        assert_eq!(reserved(r#""top_k":1000,"min_score":-0.99,"categories":["1","2"]"#), 2_000);
     }
 }

@@ -155,3 +155,25 @@ async fn doctor_finds_what_is_missing_and_says_how_to_mend_it() {
     assert_eq!(failed.iter().map(|check| &check["name"]).collect::<Vec<_>>(), ["results table", "embedding model"]);
     assert!(failed.iter().all(|check| !check["advice"].as_str().unwrap().is_empty()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_queue_that_cannot_hold_what_comes_is_found_before_it_is_needed() {
+    let mut world = World::with_products(20).await;
+    let small = aws_sdk_sqs::types::QueueAttributeName::MaximumMessageSize;
+    let (sqs, dead) = (world.sqs(), world.stack.dead_letter_queue_url().to_owned());
+    sqs.set_queue_attributes().queue_url(&dead).attributes(small, "1024").send().await.unwrap();
+    let ill = world.nearline(&["doctor", "--json"]).await;
+    let checks = &lines(&ill.stdout)[0];
+    let failed: Vec<&Value> = checks.as_array().unwrap().iter().filter(|check| check["ok"] == false).collect();
+    assert_eq!(failed.iter().map(|check| &check["name"]).collect::<Vec<_>>(), ["dead-letter queue"]);
+    assert!(failed[0]["found"].as_str().unwrap().contains("takes 1024 bytes"), "{}", failed[0]);
+
+    let jobs = world.stack.queue_url().to_owned();
+    world.set("NEARLINE_DEAD_LETTER_QUEUE_URL", &jobs);
+    for command in ["doctor", "worker"] {
+        let refused = world.nearline(&[command]).await;
+        assert_eq!(refused.status.code(), Some(1), "{command}");
+        let said = [refused.stdout, refused.stderr].concat();
+        assert!(String::from_utf8_lossy(&said).contains("is the queue of NEARLINE_QUEUE_URL"), "{command}");
+    }
+}

@@ -10,4 +10,5 @@ mod load;
 mod models;
 mod oracle;
 mod poller;
+mod runtime;
 mod world;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message;
 use devstack::lambda::{LambdaHarness, LambdaOptions};
 use devstack::stack::{Stack, StackOptions};
+use nearline::aws::{DynamoRecords, Sdk};
 use nearline::catalog::{Rows, artifact};
-use nearline::config::ResultSettings;
-use nearline::results::ResultStore;
+use nearline::clock::Clock;
+use nearline::results::{Results, Settings};
 use nearline_contract::ResultRecord;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -119,13 +120,10 @@ impl World {
         }
     }
 
-    pub(crate) fn results(&self) -> ResultStore {
-        let settings = ResultSettings {
-            table: self.stack.results_table().to_owned(),
-            ttl: Duration::from_hours(1),
-            bucket: Some(self.stack.bucket().to_owned()),
-        };
-        ResultStore::new(&self.stack.sdk_config(), settings)
+    pub(crate) fn results(&self) -> Results<DynamoRecords> {
+        let records =
+            Sdk::from_config(self.stack.sdk_config()).records(self.stack.results_table(), Some(self.stack.bucket()));
+        Results::new(records, Settings { ttl: Duration::from_hours(1) }, Clock::system())
     }
 
     pub(crate) async fn record(&self, id: &str) -> ResultRecord {

@@ -1,4 +1,6 @@
 //! A record as a DynamoDB item, and back.
+//!
+//! What is absent has no attribute. Scores are written as the shortest decimal that reads back to the same bits.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,11 +13,8 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 const RESULTS: &str = "results";
 
-/// Largest item that keeps its results: an item may have 400 KB, and the rest leaves room for later attributes.
-pub(super) const INLINE_MAX_BYTES: usize = 350 * 1024;
-
-/// All of a record but its results.
-pub(super) fn without_results(record: &ResultRecord) -> Item {
+/// The item of a record.
+pub(super) fn from_record(record: &ResultRecord) -> Item {
     let mut item = Item::new();
     let mut put = |name: &str, value| item.insert(name.to_owned(), value);
     put("request_id", text(&record.request_id));
@@ -46,17 +45,10 @@ pub(super) fn without_results(record: &ResultRecord) -> Item {
     if record.query_truncated {
         put("query_truncated", AttributeValue::Bool(true));
     }
+    if let Some(results) = &record.results {
+        put(RESULTS, AttributeValue::L(results.iter().map(group).collect()));
+    }
     item
-}
-
-/// Puts results into the item.
-pub(super) fn insert_results(item: &mut Item, results: &[Group]) {
-    item.insert(RESULTS.to_owned(), AttributeValue::L(results.iter().map(group).collect()));
-}
-
-/// Puts the address of spilled results into the item.
-pub(super) fn insert_uri(item: &mut Item, uri: &str) {
-    item.insert("results_uri".to_owned(), text(uri));
 }
 
 fn group(group: &Group) -> AttributeValue {
@@ -86,42 +78,6 @@ fn text(value: &str) -> AttributeValue {
 
 fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
-}
-
-/// Size of an item by the rules of DynamoDB's documentation: names and values in UTF-8 bytes, 3 bytes for a list or
-/// map and 1 for each of its elements, about half a byte for a digit.
-pub(super) fn bytes(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
-}
-
-fn value_bytes(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::N(digits) => number_bytes(digits),
-        AttributeValue::M(map) => 3 + map.len() + bytes(map),
-        AttributeValue::L(list) => 3 + list.len() + list.iter().map(value_bytes).sum::<usize>(),
-        _ => 1,
-    }
-}
-
-/// What [`insert_results`] would add to [`bytes`]: known without building maps for results that are too large.
-pub(super) fn results_bytes(results: &[Group]) -> usize {
-    let attribute = |name: &str, value: usize| 1 + name.len() + value;
-    let text = |name: &str, value: Option<&String>| value.map_or(0, |value| attribute(name, value.len()));
-    let found = |found: &Match| {
-        let score = attribute("score", number_bytes(&found.score.to_string()));
-        let names = text("category", found.category.as_ref()) + text("title", found.title.as_ref());
-        1 + 3 + text("product_id", Some(&found.product_id)) + score + names
-    };
-    let group = |group: &Group| {
-        let matches = attribute("matches", 3 + group.matches.iter().map(found).sum::<usize>());
-        1 + 3 + text("category", group.category.as_ref()) + matches
-    };
-    RESULTS.len() + 3 + results.iter().map(group).sum::<usize>()
-}
-
-fn number_bytes(digits: &str) -> usize {
-    digits.len().div_ceil(2) + 2
 }
 
 /// The record of an item; the error says which attribute is not as it should be.
@@ -209,6 +165,7 @@ mod tests {
     use nearline_contract::{ErrorCode, JobError};
 
     use super::*;
+    use crate::results::record_bytes;
 
     fn record() -> ResultRecord {
         ResultRecord {
@@ -239,14 +196,6 @@ mod tests {
         }
     }
 
-    fn from_record(record: &ResultRecord) -> Item {
-        let mut item = without_results(record);
-        if let Some(results) = &record.results {
-            insert_results(&mut item, results);
-        }
-        item
-    }
-
     #[test]
     fn a_record_survives_the_way_to_an_item_and_back() {
         assert_eq!(to_record(&from_record(&record())).unwrap(), record());
@@ -272,20 +221,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn size_follows_the_documented_rules() {
-        let item = Item::from([
-            ("ab".to_owned(), AttributeValue::S("xyz".into())),
-            ("l".to_owned(), AttributeValue::L(vec![AttributeValue::N("1234".into()), AttributeValue::Bool(true)])),
-        ]);
-        assert_eq!(bytes(&item), (2 + 3) + (1 + 3 + 2 + 4 + 1));
+    /// By DynamoDB's rules.
+    fn bytes(item: &Item) -> usize {
+        item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+    }
+
+    fn value_bytes(value: &AttributeValue) -> usize {
+        match value {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+            AttributeValue::M(map) => 3 + map.len() + bytes(map),
+            AttributeValue::L(list) => 3 + list.len() + list.iter().map(value_bytes).sum::<usize>(),
+            _ => 1,
+        }
     }
 
     #[test]
-    fn the_size_of_results_is_known_without_building_them() {
-        let record = record();
-        let results = record.results.as_deref().unwrap();
-        assert_eq!(bytes(&without_results(&record)) + results_bytes(results), bytes(&from_record(&record)));
+    fn the_size_of_an_item_is_known_without_building_it() {
+        let error = RecordError::from(JobError::new(ErrorCode::UnknownCategory, "unknown category `x`"));
+        let rejected = ResultRecord { status: Status::Rejected, results: None, error: Some(error), ..record() };
+        let spilled = ResultRecord { results: None, results_uri: Some("s3://b/k".into()), ..record() };
+        let plain = ResultRecord { metadata: BTreeMap::new(), query_truncated: false, model_id: None, ..record() };
+        for record in [record(), rejected, spilled, plain] {
+            assert_eq!(record_bytes(&record), bytes(&from_record(&record)), "{record:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! A job in terms of one catalog: names become rows and category numbers, and rankings become named matches.
+//!
+//! What is decided here holds for the worker and for `nearline search` alike.
 
 use ndarray::ArrayView1;
 use nearline_contract::limits::RECORD_MATCHES_MAX;
@@ -6,12 +8,12 @@ use nearline_contract::{ErrorCode, Group, GroupBy, JobError, Match, SearchJob, T
 use nearline_search::{Grouping, Query, Ranking};
 use time::OffsetDateTime;
 
-use super::iso8601;
 use crate::catalog::Catalog;
+use crate::clock::iso8601;
 
 /// What a job asks of the rows, but for its vector.
 #[derive(Debug, Clone)]
-pub struct Filter {
+pub struct Plan {
     top_k: usize,
     grouping: Grouping,
     categories: Option<Vec<u32>>,
@@ -19,12 +21,23 @@ pub struct Filter {
     exclude: Vec<u32>,
 }
 
-impl Filter {
-    /// Resolves the names of a job.
+/// Where a job's vector comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source<'a> {
+    /// The job brings it, or names a product that has it.
+    Vector(Vec<f32>),
+    /// A text, which has to be embedded.
+    Text(&'a str),
+}
+
+impl Plan {
+    /// Plans a job that is picked up at `now`. Whatever can be refused without an embedding is refused here.
     ///
     /// # Errors
-    /// The catalog has no such category or product, or the answer is sure to be larger than a record may be.
-    pub fn resolve(catalog: &Catalog, job: &SearchJob) -> Result<Self, JobError> {
+    /// [`ErrorCode::Expired`]; a category or product that the catalog does not have; a vector of another length; a text
+    /// although the catalog names no model; an answer that is sure to be larger than a record may be.
+    pub fn new<'a>(catalog: &Catalog, job: &'a SearchJob, now: OffsetDateTime) -> Result<(Self, Source<'a>), JobError> {
+        check_expiry(job, now)?;
         let number = |name: &String| {
             catalog.category(name).ok_or_else(|| {
                 JobError::new(ErrorCode::UnknownCategory, format!("the catalog has no category `{}`", clip(name)))
@@ -34,7 +47,7 @@ impl Filter {
         if let Target::ProductId(id) = &job.target {
             exclude.push(product_row(catalog, id)?);
         }
-        let filter = Self {
+        let plan = Self {
             top_k: usize::from(job.top_k),
             grouping: match job.group_by {
                 GroupBy::Category => Grouping::ByCategory,
@@ -45,10 +58,10 @@ impl Filter {
             exclude,
         };
         // Without a least score every row matches, but for those that are excluded.
-        if filter.min_score.is_none() {
-            check_matches(filter.most_matches(catalog).saturating_sub(filter.exclude.len()))?;
+        if plan.min_score.is_none() {
+            check_matches(plan.most_matches(catalog).saturating_sub(plan.exclude.len()))?;
         }
-        Ok(filter)
+        Ok((plan, source(catalog, &job.target)?))
     }
 
     /// How many matches the answer can have, known before any row is scored.
@@ -77,11 +90,7 @@ impl Filter {
     }
 }
 
-/// Refuses a job that is picked up after its `not_after`.
-///
-/// # Errors
-/// [`ErrorCode::Expired`], with both times.
-pub fn check_expiry(job: &SearchJob, now: OffsetDateTime) -> Result<(), JobError> {
+fn check_expiry(job: &SearchJob, now: OffsetDateTime) -> Result<(), JobError> {
     match job.not_after {
         Some(not_after) if now > not_after => {
             let message = format!("picked up at {}, after not_after {}", iso8601(now), iso8601(not_after));
@@ -91,19 +100,19 @@ pub fn check_expiry(job: &SearchJob, now: OffsetDateTime) -> Result<(), JobError
     }
 }
 
-/// The vector that a job brings or names; `None` for a text, which has to be embedded.
-///
-/// # Errors
-/// A vector of another length than the catalog's, or a product that it does not have.
-pub fn known_vector(catalog: &Catalog, target: &Target) -> Result<Option<Vec<f32>>, JobError> {
+fn source<'a>(catalog: &Catalog, target: &'a Target) -> Result<Source<'a>, JobError> {
     match target {
-        Target::Query(_) => Ok(None),
+        Target::Query(_) if catalog.model_id().is_none() => {
+            let message = "the catalog names no embedding model (nearline.model_id): send vector or product_id";
+            Err(JobError::new(ErrorCode::MissingField, message))
+        }
+        Target::Query(text) => Ok(Source::Text(text)),
         Target::Vector(vector) if vector.len() != catalog.dimension() => {
             let message = format!("vector has {} numbers, the catalog {}", vector.len(), catalog.dimension());
             Err(JobError::new(ErrorCode::DimensionMismatch, message))
         }
-        Target::Vector(vector) => Ok(Some(vector.clone())),
-        Target::ProductId(id) => Ok(Some(catalog.index().row(product_row(catalog, id)?).to_vec())),
+        Target::Vector(vector) => Ok(Source::Vector(vector.clone())),
+        Target::ProductId(id) => Ok(Source::Vector(catalog.index().row(product_row(catalog, id)?).to_vec())),
     }
 }
 
@@ -151,8 +160,10 @@ pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use nearline_search::Kernel;
+
     use super::*;
-    use crate::catalog::{Indexing, Rows};
+    use crate::catalog::Rows;
 
     const CATEGORIES: usize = 101;
     const ROWS: usize = CATEGORIES * 1_000;
@@ -165,7 +176,7 @@ mod tests {
             vectors: vec![1.0; ROWS],
             dimension: 1,
         };
-        Catalog::new(rows, String::new(), None, &Indexing::default()).unwrap()
+        Catalog::new(rows, String::new(), None, Kernel::fastest()).unwrap()
     }
 
     fn job(fields: &str) -> SearchJob {
@@ -176,14 +187,17 @@ mod tests {
     #[test]
     fn more_matches_than_a_record_holds_are_refused_before_the_scan_where_they_are_sure() {
         let catalog = catalog();
-        let refused = |fields: &str| Filter::resolve(&catalog, &job(fields)).map_err(|error| error.code).err();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let refused = |fields: &str| Plan::new(&catalog, &job(fields), now).map_err(|error| error.code).err();
         assert_eq!(refused(r#""top_k":1000"#), Some(ErrorCode::ResultTooLarge));
+        assert_eq!(refused(r#""top_k":1000,"min_score":-1"#), Some(ErrorCode::ResultTooLarge), "no score is below it");
         assert_eq!(refused(r#""top_k":990"#), None, "99,990 matches");
         assert_eq!(refused(r#""top_k":1000,"group_by":"none""#), None);
         assert_eq!(refused(r#""top_k":1000,"categories":["1","2"]"#), None);
         assert_eq!(refused(r#""top_k":1000,"min_score":1"#), None, "only the scan can tell");
-        let filter = Filter::resolve(&catalog, &job(r#""top_k":1000,"min_score":1"#)).unwrap();
-        let ranking = &catalog.index().search(&[filter.query(&[1.0])]).unwrap()[0];
+        let job = job(r#""top_k":1000,"min_score":1"#);
+        let (plan, _) = Plan::new(&catalog, &job, now).unwrap();
+        let ranking = &catalog.index().search(&[plan.query(&[1.0])]).unwrap()[0];
         assert_eq!(groups(&catalog, ranking, false).unwrap_err().code, ErrorCode::ResultTooLarge);
     }
 }

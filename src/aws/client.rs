@@ -1,0 +1,111 @@
+//! The clients of a process.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use super::bedrock::BedrockModels;
+use super::dynamodb::DynamoRecords;
+use super::genuine::JsonAnswers;
+use super::s3::S3Artifacts;
+use super::sqs::SqsQueue;
+use super::trace::TraceHeader;
+use crate::clock::Clock;
+use crate::compute::Compute;
+use crate::intake::Services;
+
+/// Longest wait for a TCP connection and TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest wait for the first byte of an answer. Above an SQS long poll (20 s), below a Lambda timeout (60 s).
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A worker on AWS.
+pub type AwsServices = Services<SqsQueue, DynamoRecords, BedrockModels, S3Artifacts>;
+
+/// What a worker uses on AWS, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    /// Queue of the jobs.
+    pub queue_url: String,
+    /// Queue for what cannot be answered.
+    pub dead_letter_queue_url: Option<String>,
+    /// Table of the records.
+    pub table: String,
+    /// Bucket for large results.
+    pub bucket: Option<String>,
+}
+
+/// Makes clients.
+#[derive(Debug, Clone)]
+pub struct Sdk(SdkConfig);
+
+impl Sdk {
+    /// From the SDK's own sources: environment, profile, instance.
+    pub async fn load() -> Self {
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).timeout_config(timeouts);
+        Self(config.load().await)
+    }
+
+    /// With a configuration of the SDK.
+    pub fn from_config(config: SdkConfig) -> Self {
+        Self(config)
+    }
+
+    /// The region, if one is set.
+    pub fn region(&self) -> Option<&str> {
+        self.0.region().map(AsRef::as_ref)
+    }
+
+    /// A queue.
+    pub fn queue(&self, url: &str) -> SqsQueue {
+        SqsQueue::new(self.sqs(), url.to_owned())
+    }
+
+    /// The records of a table; without a bucket results must fit into their record.
+    pub fn records(&self, table: &str, bucket: Option<&str>) -> DynamoRecords {
+        DynamoRecords::new(self.dynamodb(), self.s3(), table.to_owned(), bucket.map(str::to_owned))
+    }
+
+    /// Bedrock's models.
+    pub fn models(&self) -> BedrockModels {
+        BedrockModels::new(&self.0)
+    }
+
+    /// S3.
+    pub fn artifacts(&self) -> S3Artifacts {
+        S3Artifacts::new(self.s3())
+    }
+
+    /// All that a worker uses.
+    pub fn services(&self, resources: &Resources, compute: Compute) -> AwsServices {
+        Services {
+            queue: self.queue(&resources.queue_url),
+            dead_letters: resources.dead_letter_queue_url.as_deref().map(|url| self.queue(url)),
+            records: self.records(&resources.table, resources.bucket.as_deref()),
+            models: self.models(),
+            artifacts: self.artifacts(),
+            compute,
+            clock: Clock::system(),
+        }
+    }
+
+    pub(super) fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::config::Builder::from(&self.0).interceptor(JsonAnswers).interceptor(TraceHeader);
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    pub(super) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.0).interceptor(JsonAnswers).interceptor(TraceHeader);
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    pub(super) fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.0).interceptor(TraceHeader);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+}

@@ -1,0 +1,24 @@
+//! AWS: the one room that names its SDK. It implements the boundaries of the other rooms.
+//!
+//! Clients are made in one way: one TLS stack, explicit time limits. Region, credentials and endpoints come from the
+//! SDK's own sources, so that local development is nothing but other endpoints. What went wrong is classified once
+//! ([`errors`]).
+
+mod bedrock;
+mod client;
+pub mod describe;
+mod dynamodb;
+mod errors;
+mod genuine;
+mod item;
+mod s3;
+mod sqs;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+pub use bedrock::BedrockModels;
+pub use client::{AwsServices, Resources, Sdk};
+pub use dynamodb::DynamoRecords;
+pub use s3::S3Artifacts;
+pub use sqs::SqsQueue;

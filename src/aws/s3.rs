@@ -1,0 +1,78 @@
+//! Objects in S3: catalogs, and results that are too large for a record.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use bytes::Bytes;
+
+use super::errors::fault;
+use crate::catalog::{Artifacts, ObjectName};
+use crate::fault::{Call, Cause, Fault};
+
+/// Objects of all buckets that the credentials reach.
+#[derive(Debug, Clone)]
+pub struct S3Artifacts {
+    client: Client,
+}
+
+impl S3Artifacts {
+    /// Through this client.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Artifacts for S3Artifacts {
+    async fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, Fault> {
+        Ok(get(&self.client, &name.bucket, &name.key).await?.map(Bytes::from))
+    }
+
+    async fn length(&self, name: &ObjectName) -> Result<Option<u64>, Fault> {
+        match self.client.head_object().bucket(&name.bucket).key(&name.key).send().await {
+            Ok(head) => Ok(head.content_length().and_then(|length| u64::try_from(length).ok())),
+            Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+            Err(error) => Err(fault(&error, Call::new("S3", "HeadObject", name.to_string()))),
+        }
+    }
+
+    async fn put(&self, name: &ObjectName, body: Bytes) -> Result<(), Fault> {
+        let json = name.key.rsplit_once('.').is_some_and(|(_, extension)| extension == "json");
+        put(&self.client, &name.bucket, &name.key, body, json.then_some("application/json")).await
+    }
+}
+
+/// Reads an object; `None` if it does not exist.
+pub(super) async fn get(client: &Client, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let call = || Call::new("S3", "GetObject", format!("s3://{bucket}/{key}"));
+    match client.get_object().bucket(bucket).key(key).send().await {
+        Ok(object) => {
+            let body = object.body.collect().await;
+            let body = body.map_err(|error| Fault::of(call(), Cause::Unreachable, error.to_string()))?;
+            Ok(Some(body.to_vec()))
+        }
+        Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => Ok(None),
+        Err(error) => Err(fault(&error, call())),
+    }
+}
+
+/// Writes an object.
+pub(super) async fn put(
+    client: &Client,
+    bucket: &str,
+    key: &str,
+    body: Bytes,
+    content_type: Option<&str>,
+) -> Result<(), Fault> {
+    let call = || Call::new("S3", "PutObject", format!("s3://{bucket}/{key}"));
+    let put = client.put_object().bucket(bucket).key(key).set_content_type(content_type.map(str::to_owned));
+    // The SDK counts the upload into the read timeout, and a catalog takes longer than an answer may.
+    let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
+    let patient = aws_sdk_s3::config::Builder::default().timeout_config(timeouts);
+    let answer = put.body(body.into()).customize().config_override(patient).send().await;
+    let answer = answer.map_err(|error| fault(&error, call()))?;
+    if answer.e_tag.is_none() {
+        return Err(Fault::of(call(), Cause::InvalidAnswer, "it has no ETag, which S3 always sends"));
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Queues on SQS.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+};
+
+use super::errors::{entry_fault, fault};
+use crate::fault::{Call, Cause, Fault};
+use crate::intake::{Delivery, Failures, Outgoing, Queue, sent_at};
+
+/// Visibility of a queue whose own is not known: SQS's default.
+const VISIBILITY_DEFAULT: Duration = Duration::from_secs(30);
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+}
+
+impl SqsQueue {
+    /// The queue of a URL.
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    fn call(&self, operation: &'static str) -> Call {
+        Call::new("SQS", operation, self.url.as_str())
+    }
+
+    /// The failures of a batch of `count` entries, whose ids are their positions. SQS answers for each of them.
+    fn failures(
+        &self,
+        operation: &'static str,
+        count: usize,
+        failed: &[BatchResultErrorEntry],
+        succeeded: impl Iterator<Item = String>,
+    ) -> Failures {
+        let mut silent: Vec<usize> = (0..count).collect();
+        let answered: Vec<usize> = succeeded.filter_map(|id| id.parse().ok()).collect();
+        silent.retain(|position| !answered.contains(position));
+        let mut failures: Failures = Vec::new();
+        for entry in failed {
+            if let Ok(position) = entry.id().parse() {
+                silent.retain(|&other| other != position);
+                let call = self.call(operation);
+                failures.push((position, entry_fault(call, entry.code(), entry.message(), entry.sender_fault())));
+            }
+        }
+        let no_answer = || Fault::of(self.call(operation), Cause::InvalidAnswer, "it says nothing of an entry");
+        failures.extend(silent.into_iter().map(|position| (position, no_answer())));
+        failures
+    }
+}
+
+impl Queue for SqsQueue {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The service's own rule: the name ends so, in lower case.
+    #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "not a file")]
+    fn is_fifo(&self) -> bool {
+        self.url.ends_with(".fifo")
+    }
+
+    async fn visibility_timeout(&self) -> Result<Duration, Fault> {
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let asked = asked.attribute_names(QueueAttributeName::VisibilityTimeout).send().await;
+        let answer = asked.map_err(|error| fault(&error, self.call("GetQueueAttributes")))?;
+        let seconds = answer.attributes().and_then(|all| all.get(&QueueAttributeName::VisibilityTimeout)?.parse().ok());
+        Ok(seconds.map_or(VISIBILITY_DEFAULT, Duration::from_secs))
+    }
+
+    async fn receive(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Delivery>, Fault> {
+        let receive = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let answer = receive.send().await.map_err(|error| fault(&error, self.call("ReceiveMessage")))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(delivery).collect())
+    }
+
+    async fn delete(&self, receipts: &[&str]) -> Result<Failures, Fault> {
+        const DELETE: &str = "DeleteMessageBatch";
+        let entries = receipts.iter().enumerate().map(|(id, receipt)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string()).receipt_handle(*receipt);
+            entry.build().expect("id and receipt handle are set")
+        });
+        let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+        let answer = call.send().await.map_err(|error| fault(&error, self.call(DELETE)))?;
+        let succeeded = answer.successful.into_iter().map(|entry| entry.id);
+        Ok(self.failures(DELETE, receipts.len(), &answer.failed, succeeded))
+    }
+
+    async fn change_visibility(&self, messages: &[(&str, Duration)]) -> Result<Failures, Fault> {
+        const CHANGE: &str = "ChangeMessageVisibilityBatch";
+        let entries = messages.iter().enumerate().map(|(id, (receipt, visibility))| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(id.to_string())
+                .receipt_handle(*receipt)
+                .visibility_timeout(seconds(*visibility))
+                .build()
+                .expect("id and receipt handle are set")
+        });
+        let call = self.client.change_message_visibility_batch().queue_url(&self.url);
+        let answer = call.set_entries(Some(entries.collect())).send().await;
+        let answer = answer.map_err(|error| fault(&error, self.call(CHANGE)))?;
+        let succeeded = answer.successful.into_iter().map(|entry| entry.id);
+        Ok(self.failures(CHANGE, messages.len(), &answer.failed, succeeded))
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Result<Failures, Fault> {
+        const SEND: &str = "SendMessageBatch";
+        let entries = messages.iter().enumerate().map(|(id, message)| {
+            let attributes = message.attributes.iter().map(|(name, value)| ((*name).to_owned(), string(value)));
+            SendMessageBatchRequestEntry::builder()
+                .id(id.to_string())
+                .message_body(&message.body)
+                .set_message_attributes((!message.attributes.is_empty()).then(|| attributes.collect()))
+                .set_message_group_id(message.group.clone())
+                .set_message_deduplication_id(message.deduplication_id.clone())
+                .build()
+                .expect("id and body are set")
+        });
+        let call = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+        let answer = call.send().await.map_err(|error| fault(&error, self.call(SEND)))?;
+        // A success has the id that SQS gave the message, and the checksum of what it got.
+        let accepted = answer.successful.into_iter();
+        let accepted = accepted.filter(|entry| !entry.message_id.is_empty() && !entry.md5_of_message_body.is_empty());
+        Ok(self.failures(SEND, messages.len(), &answer.failed, accepted.map(|entry| entry.id)))
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX)
+}
+
+fn string(value: &str) -> MessageAttributeValue {
+    let builder = MessageAttributeValue::builder().data_type("String").string_value(value);
+    builder.build().expect("the data type is set")
+}
+
+fn delivery(message: Message) -> Delivery {
+    let attribute = |name| message.attributes.as_ref().and_then(|attributes| attributes.get(&name)).cloned();
+    Delivery {
+        receive_count: attribute(MessageSystemAttributeName::ApproximateReceiveCount)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(1),
+        group: attribute(MessageSystemAttributeName::MessageGroupId),
+        sent_at: attribute(MessageSystemAttributeName::SentTimestamp).and_then(|milliseconds| sent_at(&milliseconds)),
+        message_id: message.message_id.unwrap_or_default(),
+        receipt_handle: message.receipt_handle.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+    }
+}

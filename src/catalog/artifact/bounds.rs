@@ -1,0 +1,220 @@
+//! What a batch may declare: no more than its rows, its bytes and the file can hold.
+//!
+//! The Arrow reader allocates what a compressed buffer says that it expands to, and ends the process if there is no
+//! such memory. So each length is checked before the reader sees it: against what the column needs for its rows, against
+//! what the codec can make of so many bytes, and all together against a budget for the file.
+
+use arrow_ipc::{BodyCompression, CompressionType, FieldNode, RecordBatch};
+use arrow_schema::{DataType, UnionMode};
+use flatbuffers::VectorIter;
+use nearline_contract::clip;
+
+use super::format::invalid;
+use crate::catalog::CatalogError;
+
+/// What any file may expand to, in bytes: a small one of equal vectors compresses by thousands.
+const FREE_BYTES: u64 = 256 << 20;
+/// What a file may expand to for each of its bytes. Embeddings hardly compress; sparse ones do by 20 or 30.
+const EXPANSION: u64 = 64;
+/// What a row takes in memory besides its vector and the bytes of its strings: three strings and their allocations.
+const ROW_BYTES: u64 = 128;
+/// A byte of an LZ4 block stands for at most 255.
+const LZ4_EXPANSION: u64 = 255;
+/// The shortest block of Zstandard has 4 bytes, the longest content of one 128 KiB.
+const ZSTD_EXPANSION: u64 = (128 << 10) / 4;
+/// Writers pad buffers up to this many bytes.
+const PADDING: u64 = 64;
+
+/// Bytes that reading a file may still take.
+pub(super) struct Budget {
+    file_bytes: u64,
+    taken: u64,
+}
+
+impl Budget {
+    pub(super) fn new(file_bytes: usize) -> Self {
+        Self { file_bytes: file_bytes as u64, taken: 0 }
+    }
+
+    /// Counts `bytes` in, or says for what they are too many.
+    pub(super) fn take(&mut self, bytes: u64, what: impl FnOnce() -> String) -> Result<(), CatalogError> {
+        let (file, limit) = (self.file_bytes, FREE_BYTES.saturating_add(self.file_bytes.saturating_mul(EXPANSION)));
+        self.taken = self.taken.saturating_add(bytes);
+        match self.taken {
+            taken if taken <= limit => Ok(()),
+            taken => Err(invalid(format!(
+                "{}: takes {taken} bytes with what comes before, a file of {file} bytes may take {limit}",
+                what()
+            ))),
+        }
+    }
+}
+
+/// The columns of one batch, from left to right: its nodes and buffers have no names.
+pub(super) struct Columns<'a, 'b> {
+    batch_name: &'b str,
+    column: String,
+    body: &'a [u8],
+    rows: u64,
+    nodes: VectorIter<'a, FieldNode>,
+    buffers: VectorIter<'a, arrow_ipc::Buffer>,
+    variadic_counts: Option<VectorIter<'a, i64>>,
+    /// What a compressed byte can stand for; `None` if nothing is compressed.
+    codec_expansion: Option<u64>,
+    has_union_validity: bool,
+    budget: &'b mut Budget,
+}
+
+impl<'a, 'b> Columns<'a, 'b> {
+    pub(super) fn new(
+        batch_name: &'b str,
+        version: arrow_ipc::MetadataVersion,
+        batch: RecordBatch<'a>,
+        body: &'a [u8],
+        budget: &'b mut Budget,
+    ) -> Result<Self, CatalogError> {
+        let missing = |what: &str| invalid(format!("{batch_name}: has no {what}"));
+        let rows = u64::try_from(batch.length());
+        let codec_expansion = batch.compression().as_ref().map(BodyCompression::codec).map(|codec| match codec {
+            CompressionType::LZ4_FRAME => LZ4_EXPANSION,
+            _ => ZSTD_EXPANSION,
+        });
+        Ok(Self {
+            batch_name,
+            column: String::new(),
+            body,
+            rows: rows.map_err(|_| invalid(format!("{batch_name}: declares {} rows", batch.length())))?,
+            nodes: batch.nodes().ok_or_else(|| missing("nodes"))?.iter(),
+            buffers: batch.buffers().ok_or_else(|| missing("buffers"))?.iter(),
+            variadic_counts: batch.variadicBufferCounts().map(|counts| counts.iter()),
+            codec_expansion,
+            has_union_validity: version < arrow_ipc::MetadataVersion::V5,
+            budget,
+        })
+    }
+
+    /// Counts what the rows of a record batch take when they have been read.
+    pub(super) fn take_rows(&mut self, dimension: usize) -> Result<(), CatalogError> {
+        let row = (dimension as u64).saturating_mul(size_of::<f32>() as u64).saturating_add(ROW_BYTES);
+        self.budget.take(self.rows.saturating_mul(row), || format!("{} with {} rows", self.batch_name, self.rows))
+    }
+
+    /// Checks the next column if it is read, else passes it over.
+    pub(super) fn column(&mut self, name: &str, kind: &DataType, is_read: bool) -> Result<(), CatalogError> {
+        self.column = clip(name);
+        if is_read { self.check(kind, self.rows) } else { self.skip(kind) }
+    }
+
+    fn check(&mut self, kind: &DataType, length: u64) -> Result<(), CatalogError> {
+        let node = self.node()?;
+        let (declared, nulls) = (node.length(), node.null_count());
+        if u64::try_from(declared) != Ok(length) || !(0..=declared).contains(&nulls) {
+            let message = format!("declares {declared} values and {nulls} nulls, its rows have {length} values");
+            return Err(self.fault(&message));
+        }
+        self.buffer(Some(length.div_ceil(8)))?;
+        let offsets = if length == 0 { 0 } else { length.saturating_add(1) };
+        match kind {
+            DataType::Utf8 => self.numbers(offsets, 4)?,
+            DataType::LargeUtf8 => self.numbers(offsets, 8)?,
+            DataType::Utf8View => self.numbers(length, 16)?,
+            DataType::FixedSizeList(item, size) => {
+                let size = u64::try_from(*size).unwrap_or_default();
+                return self.check(item.data_type(), length.saturating_mul(size));
+            }
+            DataType::Dictionary(number, _) => return self.numbers(length, number.primitive_width().unwrap_or(1)),
+            number => return self.numbers(length, number.primitive_width().unwrap_or(1)),
+        }
+        let texts = if *kind == DataType::Utf8View { self.variadic_count()? } else { 1 };
+        (0..texts).try_for_each(|_| self.buffer(None).map(drop))
+    }
+
+    /// As the reader skips what it is not asked for, without looking into buffers.
+    fn skip(&mut self, kind: &DataType) -> Result<(), CatalogError> {
+        self.node()?;
+        let buffers = match kind {
+            DataType::Null | DataType::RunEndEncoded(..) => 0,
+            DataType::Struct(_) | DataType::FixedSizeList(..) => 1,
+            DataType::Union(_, UnionMode::Sparse) => 1 + i64::from(self.has_union_validity),
+            DataType::Union(_, UnionMode::Dense) => 2 + i64::from(self.has_union_validity),
+            DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Binary
+            | DataType::LargeBinary
+            | DataType::ListView(_)
+            | DataType::LargeListView(_) => 3,
+            DataType::Utf8View | DataType::BinaryView => self.variadic_count()?.saturating_add(2),
+            _ => 2,
+        };
+        (0..buffers).try_for_each(|_| self.next_buffer().map(drop))?;
+        match kind {
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item)
+            | DataType::FixedSizeList(item, _)
+            | DataType::Map(item, _) => self.skip(item.data_type()),
+            DataType::Struct(fields) => fields.iter().try_for_each(|field| self.skip(field.data_type())),
+            DataType::Union(fields, _) => fields.iter().try_for_each(|(_, field)| self.skip(field.data_type())),
+            DataType::RunEndEncoded(ends, values) => {
+                self.skip(ends.data_type())?;
+                self.skip(values.data_type())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the next buffer, which holds `count` numbers of `width` bytes.
+    fn numbers(&mut self, count: u64, width: usize) -> Result<(), CatalogError> {
+        let needed = count.saturating_mul(width as u64);
+        match self.buffer(Some(needed))? {
+            held if held < needed => Err(self.fault(&format!("has {held} bytes, its rows need {needed}"))),
+            held if held % width as u64 != 0 => Err(self.fault(&format!("has {held} bytes of numbers of {width}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the next buffer, which needs `needed` bytes (`None` for text, of which there may be any number), and
+    /// returns how many it holds.
+    fn buffer(&mut self, needed: Option<u64>) -> Result<u64, CatalogError> {
+        let buffer = *self.next_buffer()?;
+        let start = usize::try_from(buffer.offset()).ok();
+        let end =
+            start.zip(usize::try_from(buffer.length()).ok()).and_then(|(start, length)| start.checked_add(length));
+        let Some(bytes) = start.zip(end).and_then(|(start, end)| self.body.get(start..end)) else {
+            let (offset, length) = (buffer.offset(), buffer.length());
+            return Err(self.fault(&format!("{length} bytes at {offset}, the batch has {}", self.body.len())));
+        };
+        // What is not compressed is not copied either; what is compressed begins with its length, -1 for "as it is".
+        let (Some(expansion), Some((length, compressed))) = (self.codec_expansion, bytes.split_first_chunk()) else {
+            return Ok(bytes.len() as u64);
+        };
+        let Ok(declared) = u64::try_from(i64::from_le_bytes(*length)) else { return Ok(compressed.len() as u64) };
+        // Some writers leave the room in which a buffer grew, which is less than it holds.
+        let needed = needed.map_or(u64::MAX, |needed| needed.saturating_mul(2).saturating_add(PADDING));
+        let most = needed.min((compressed.len() as u64).saturating_mul(expansion));
+        if declared > most {
+            return Err(self.fault(&format!("a buffer declares {declared} bytes, it can hold {most}")));
+        }
+        self.budget.take(declared, || format!("{}, column {}", self.batch_name, self.column))?;
+        Ok(declared)
+    }
+
+    fn node(&mut self) -> Result<&'a FieldNode, CatalogError> {
+        self.nodes.next().ok_or_else(|| self.fault("the batch has fewer columns than the schema"))
+    }
+
+    fn next_buffer(&mut self) -> Result<&'a arrow_ipc::Buffer, CatalogError> {
+        self.buffers.next().ok_or_else(|| self.fault("the batch has fewer buffers than its columns need"))
+    }
+
+    /// How many buffers of text a column of views has.
+    fn variadic_count(&mut self) -> Result<i64, CatalogError> {
+        let count = self.variadic_counts.as_mut().and_then(Iterator::next);
+        count.ok_or_else(|| self.fault("the batch does not say how many buffers of text it has"))
+    }
+
+    fn fault(&self, message: &str) -> CatalogError {
+        invalid(format!("{}, column {}: {message}", self.batch_name, self.column))
+    }
+}

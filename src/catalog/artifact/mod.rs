@@ -1,0 +1,17 @@
+//! The artifact: one Arrow IPC file with `product_id`, `category`, optional `title`, and `embedding`.
+//!
+//! Reads what pyarrow and polars write (every string layout, dictionaries, several batches, compressed buffers) and
+//! ignores other columns. Nothing is cast: a column of another type is an error that names it. What a file declares
+//! is bounded before it is allocated, so that a damaged one is an error and not the end of the process.
+
+mod bounds;
+mod container;
+mod format;
+mod load;
+mod read;
+mod write;
+
+pub use format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, version};
+pub use load::{Loaded, load_path, open, sha256};
+pub use read::{read, read_bytes};
+pub use write::write;

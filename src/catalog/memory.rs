@@ -1,0 +1,58 @@
+//! Artifacts in memory, for tests and simulations.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::artifacts::Artifacts;
+use super::location::ObjectName;
+use crate::fault::{Call, Fault};
+use crate::fault_plan::FaultPlan;
+
+/// Keeps objects; clones share them. Its operations are those of S3: `GetObject`, `HeadObject`, `PutObject`.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryArtifacts {
+    plan: FaultPlan,
+    objects: Arc<Mutex<BTreeMap<ObjectName, Bytes>>>,
+}
+
+impl MemoryArtifacts {
+    /// Artifacts that misbehave by `plan`.
+    pub fn new(plan: FaultPlan) -> Self {
+        Self { plan, ..Self::default() }
+    }
+
+    /// Sets or removes an object, as somebody else would.
+    pub fn set(&self, name: &ObjectName, body: Option<Bytes>) {
+        match body {
+            Some(body) => self.objects().insert(name.clone(), body),
+            None => self.objects().remove(name),
+        };
+    }
+
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Bytes>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Artifacts for MemoryArtifacts {
+    async fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, Fault> {
+        let call = Call::new("Memory", "GetObject", name.to_string());
+        self.plan.call(call, || Ok(self.objects().get(name).cloned())).await
+    }
+
+    async fn length(&self, name: &ObjectName) -> Result<Option<u64>, Fault> {
+        let call = Call::new("Memory", "HeadObject", name.to_string());
+        self.plan.call(call, || Ok(self.objects().get(name).map(|body| body.len() as u64))).await
+    }
+
+    async fn put(&self, name: &ObjectName, body: Bytes) -> Result<(), Fault> {
+        let call = Call::new("Memory", "PutObject", name.to_string());
+        let put = || {
+            self.set(name, Some(body));
+            Ok(())
+        };
+        self.plan.call(call, put).await
+    }
+}

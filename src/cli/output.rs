@@ -1,0 +1,49 @@
+//! What commands print, and why they fail.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::catalog::CatalogError;
+use crate::config::ConfigError;
+use crate::embed::ModelError;
+use crate::fault::Fault;
+use crate::intake::IntakeError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("search threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    #[error("{what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CliError {
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// Writes lines of data.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    writeln!(std::io::stdout().lock(), "{text}").map_err(CliError::io("standard output"))
+}
+
+/// Data as one line of JSON.
+pub(super) fn json(data: &impl Serialize) -> Result<String, CliError> {
+    serde_json::to_string(data).map_err(|error| CliError::Other(error.to_string()))
+}

@@ -1,0 +1,118 @@
+//! What `nearline search` searches for: a text, a NumPy matrix, or jobs.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use ndarray::Array2;
+use ndarray_npy::ReadNpyExt;
+use nearline_contract::limits::TOP_K_DEFAULT;
+use nearline_contract::{ErrorCode, GroupBy, JobError, Refusal, SearchJob, Target, receive};
+
+use super::output::CliError;
+use crate::catalog::Catalog;
+
+/// What holds for jobs that do not say it themselves.
+pub(super) struct Defaults {
+    pub(super) top_k: Option<u16>,
+    pub(super) group_by: Option<GroupBy>,
+}
+
+/// A query of the input: its id, and the job or what is wrong with it.
+pub(super) struct Input {
+    pub(super) request_id: Option<String>,
+    pub(super) job: Result<SearchJob, JobError>,
+}
+
+/// One text.
+pub(super) fn text(defaults: &Defaults, text: &str) -> Vec<Input> {
+    let mut job = job(defaults, "text".into(), Target::Query(text.to_owned()));
+    job.return_title = true;
+    vec![Input { request_id: Some("text".into()), job: Ok(job) }]
+}
+
+/// The queries of a file: `.npy` (float32, queries x dimension), or jobs as JSON Lines.
+pub(super) fn file(defaults: &Defaults, path: &Path, catalog: &Catalog) -> Result<Vec<Input>, CliError> {
+    if path.extension().is_some_and(|extension| extension == "npy") {
+        npy(defaults, path, catalog)
+    } else {
+        json_lines(defaults, path)
+    }
+}
+
+fn job(defaults: &Defaults, request_id: String, target: Target) -> SearchJob {
+    SearchJob {
+        request_id,
+        target,
+        top_k: defaults.top_k.unwrap_or(TOP_K_DEFAULT),
+        categories: None,
+        group_by: defaults.group_by.unwrap_or_default(),
+        min_score: None,
+        exclude: Vec::new(),
+        return_title: false,
+        metadata: BTreeMap::new(),
+        not_after: None,
+    }
+}
+
+fn npy(defaults: &Defaults, path: &Path, catalog: &Catalog) -> Result<Vec<Input>, CliError> {
+    let what = path.display().to_string();
+    let file = File::open(path).map_err(CliError::io(&what))?;
+    let matrix = Array2::<f32>::read_npy(BufReader::new(file)).map_err(|error| {
+        CliError::Other(format!("{what}: a float32 matrix of queries x dimension is needed: {error}"))
+    })?;
+    if matrix.ncols() != catalog.dimension() {
+        let (found, wanted) = (matrix.ncols(), catalog.dimension());
+        return Err(CliError::Other(format!("{what}: its vectors have {found} numbers, the catalog's {wanted}")));
+    }
+    let input = |(row, vector): (usize, ndarray::ArrayView1<'_, f32>)| {
+        let valid = vector.iter().all(|number| number.is_finite()) && vector.iter().any(|&number| number != 0.0);
+        let request_id = row.to_string();
+        let invalid = || JobError::new(ErrorCode::InvalidVector, "vector must be finite and not all zero");
+        let job = valid.then(|| job(defaults, request_id.clone(), Target::Vector(vector.to_vec()))).ok_or_else(invalid);
+        Input { request_id: Some(request_id), job }
+    };
+    Ok(matrix.rows().into_iter().enumerate().map(input).collect())
+}
+
+fn json_lines(defaults: &Defaults, path: &Path) -> Result<Vec<Input>, CliError> {
+    let what = path.display().to_string();
+    let file = File::open(path).map_err(CliError::io(&what))?;
+    let mut inputs = Vec::new();
+    for text in BufReader::new(file).lines() {
+        let text = text.map_err(CliError::io(&what))?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        inputs.push(match receive(&text) {
+            Err(error) => Input { request_id: None, job: Err(error) },
+            Ok(received) => Input {
+                request_id: Some(received.request_id),
+                job: match received.job {
+                    Ok(job) => Ok(with_defaults(defaults, job, &text)),
+                    Err(Refusal::Invalid(error)) => Err(error),
+                    Err(Refusal::NewerVersion(version)) => {
+                        let message = format!("version {version} is newer than this release");
+                        Err(JobError::new(ErrorCode::OutOfRange, message))
+                    }
+                },
+            },
+        });
+    }
+    Ok(inputs)
+}
+
+/// The flags stand in for what a job does not say itself.
+fn with_defaults(defaults: &Defaults, mut job: SearchJob, text: &str) -> SearchJob {
+    let says = |name: &str| {
+        serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.get(name).is_some_and(|v| !v.is_null()))
+    };
+    if let Some(top_k) = defaults.top_k.filter(|_| !says("top_k")) {
+        job.top_k = top_k;
+    }
+    if let Some(group_by) = defaults.group_by.filter(|_| !says("group_by")) {
+        job.group_by = group_by;
+    }
+    job
+}

@@ -1,0 +1,13 @@
+//! Settings: from the environment to the settings of the rooms.
+//!
+//! [`SETTINGS`] is the one table of names, defaults and ranges; `--help` and docs/settings.md are printed from it.
+//! Region, credentials and endpoints are the AWS SDK's own and stand nowhere here. No room reads settings from here:
+//! they are handed to it.
+
+mod reader;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, WorkerSettings};
+pub use table::{SETTINGS, Setting, help, markdown};

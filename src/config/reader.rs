@@ -1,0 +1,276 @@
+//! From the environment to values, each command reading only those that it uses, all faults at once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use nearline_search::{Available, Kernel};
+
+use super::table::{
+    CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MAX_CONCURRENCY,
+    EMBEDDING_MODEL, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL, RESULTS_BUCKET,
+    RESULTS_TABLE, RESULTS_TTL_SECONDS, SEARCH_THREADS, Setting,
+};
+use crate::aws::Resources;
+use crate::catalog::{CatalogGuard, CatalogLocation};
+use crate::embed::Limits;
+use crate::telemetry::check_filter;
+use crate::{intake, results};
+
+/// Everything that is wrong with the settings a command asked for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct ConfigError(pub Vec<String>);
+
+/// What `bootstrap` and `nearline worker` use.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Queues, table and bucket.
+    pub resources: Resources,
+    /// How the worker works.
+    pub intake: intake::Settings,
+    /// Threads that scan; `None` = one for each processor.
+    pub search_threads: Option<usize>,
+}
+
+/// What reading records needs.
+#[derive(Debug, Clone)]
+pub struct ResultSettings {
+    /// Table of the records.
+    pub table: String,
+    /// How records are kept.
+    pub results: results::Settings,
+    /// Bucket for large results.
+    pub bucket: Option<String>,
+}
+
+/// What `catalog build` uses.
+#[derive(Debug, Clone)]
+pub struct BuildSettings {
+    /// Embedding model.
+    pub model_id: String,
+    /// Length of the vectors.
+    pub dimension: usize,
+    /// How fast the model may be called.
+    pub embedding: Limits,
+}
+
+/// What commands use that only embed queries.
+#[derive(Debug, Clone)]
+pub struct QuerySettings {
+    /// What the catalog must be; its model is the one that is called.
+    pub guard: CatalogGuard,
+    /// How fast the model may be called.
+    pub embedding: Limits,
+}
+
+/// The environment, and what was found wrong in it.
+pub struct Reader {
+    variables: HashMap<String, String>,
+    faults: Vec<String>,
+}
+
+impl Reader {
+    /// The environment of this process.
+    pub fn from_process() -> Self {
+        // A variable that is not UTF-8 can be none of ours.
+        Self::new(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    }
+
+    /// Given variables. Empty values count as unset.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let variables = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        Self { variables, faults: Vec::new() }
+    }
+
+    /// Settings of `bootstrap` and `nearline worker`.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn worker(mut self) -> Result<WorkerSettings, ConfigError> {
+        let ResultSettings { table, results, bucket } = self.results();
+        let resources = Resources {
+            queue_url: self.required(&QUEUE_URL),
+            dead_letter_queue_url: self.text(&DEAD_LETTER_QUEUE_URL),
+            table,
+            bucket,
+        };
+        if let Some(url) = &resources.dead_letter_queue_url
+            && same_queue(url, &resources.queue_url)
+        {
+            let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
+            self.faults
+                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+        }
+        let intake = intake::Settings {
+            catalog: self.parsed(&CATALOG).unwrap_or_else(|| CatalogLocation::File(PathBuf::new())),
+            catalog_refresh: Some(self.whole(&CATALOG_REFRESH_SECONDS, 0, 86_400))
+                .filter(|&seconds| seconds > 0)
+                .map(Duration::from_secs),
+            guard: self.guard(),
+            results,
+            embedding: self.limits(),
+            max_attempts: self.whole(&MAX_ATTEMPTS, 1, 1_000) as u32,
+            kernel: self.kernel(),
+        };
+        let search_threads = self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize);
+        let settings = WorkerSettings { resources, intake, search_threads };
+        self.finish(settings)
+    }
+
+    /// Settings of `nearline enqueue`: the queue.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn enqueue(mut self) -> Result<String, ConfigError> {
+        let queue_url = self.required(&QUEUE_URL);
+        self.finish(queue_url)
+    }
+
+    /// Settings of `nearline result`.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn result(mut self) -> Result<ResultSettings, ConfigError> {
+        let settings = self.results();
+        self.finish(settings)
+    }
+
+    /// Settings of `nearline catalog build`.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn build(mut self) -> Result<BuildSettings, ConfigError> {
+        let settings = BuildSettings {
+            model_id: self.text(&EMBEDDING_MODEL).unwrap_or_default(),
+            dimension: self.whole(&EMBEDDING_DIMENSION, 1, 65_536) as usize,
+            embedding: self.limits(),
+        };
+        self.finish(settings)
+    }
+
+    /// Settings of commands that only embed queries.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn query(mut self) -> Result<QuerySettings, ConfigError> {
+        let settings = QuerySettings { guard: self.guard(), embedding: self.limits() };
+        self.finish(settings)
+    }
+
+    /// What Lambda sets for its functions.
+    ///
+    /// # Errors
+    /// This is not Lambda.
+    pub fn lambda(&self) -> Result<intake::runtime::Settings, ConfigError> {
+        const API: &str = "AWS_LAMBDA_RUNTIME_API";
+        let missing =
+            || ConfigError(vec![format!("{API} is not set: bootstrap runs on Lambda; elsewhere: nearline worker")]);
+        let runtime_api = self.variables.get(API).cloned().ok_or_else(missing)?;
+        // Only on Managed Instances; elsewhere one invocation at a time.
+        let slots = self.variables.get("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok());
+        Ok(intake::runtime::Settings { runtime_api, slots: slots.unwrap_or(1).max(1) })
+    }
+
+    /// The log filter.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn log(&self) -> Result<&str, ConfigError> {
+        let filter = self.raw(&LOG).unwrap_or_default();
+        let fault = || ConfigError(vec![format!("{} must be {}, was `{filter}`", LOG.name, LOG.range)]);
+        if check_filter(filter) { Ok(filter) } else { Err(fault()) }
+    }
+
+    fn results(&mut self) -> ResultSettings {
+        ResultSettings {
+            table: self.required(&RESULTS_TABLE),
+            results: results::Settings { ttl: Duration::from_secs(self.whole(&RESULTS_TTL_SECONDS, 60, 157_680_000)) },
+            bucket: self.text(&RESULTS_BUCKET),
+        }
+    }
+
+    fn guard(&mut self) -> CatalogGuard {
+        CatalogGuard {
+            model_id: self.variables.get(EMBEDDING_MODEL.name).cloned(),
+            dimension: self
+                .variables
+                .contains_key(EMBEDDING_DIMENSION.name)
+                .then(|| self.whole(&EMBEDDING_DIMENSION, 1, 65_536) as usize),
+        }
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            max_concurrency: self.whole(&EMBEDDING_MAX_CONCURRENCY, 1, 1_000) as usize,
+            requests_per_minute: self
+                .optional_whole(&EMBEDDING_REQUESTS_PER_MINUTE, 1, 1_000_000)
+                .map(|requests| requests as u32),
+        }
+    }
+
+    fn kernel(&mut self) -> Available {
+        let Some(name) = self.text(&KERNEL) else { return Kernel::fastest() };
+        name.parse().ok().and_then(Kernel::detect).unwrap_or_else(|| {
+            let available: Vec<&str> = Kernel::available().map(Available::name).collect();
+            let available = available.join(", ");
+            self.faults.push(format!("{} must be one of {available} on this processor, was `{name}`", KERNEL.name));
+            Kernel::fastest()
+        })
+    }
+
+    fn raw(&self, setting: &Setting) -> Option<&str> {
+        self.variables.get(setting.name).map(String::as_str).or(setting.default)
+    }
+
+    fn text(&self, setting: &Setting) -> Option<String> {
+        self.raw(setting).map(str::to_owned)
+    }
+
+    fn required(&mut self, setting: &Setting) -> String {
+        self.text(setting).unwrap_or_else(|| {
+            self.faults.push(format!("{} is not set ({})", setting.name, setting.meaning));
+            String::new()
+        })
+    }
+
+    fn parsed<T: FromStr<Err = String>>(&mut self, setting: &Setting) -> Option<T> {
+        let text = self.required(setting);
+        if text.is_empty() {
+            return None;
+        }
+        text.parse().map_err(|fault| self.faults.push(format!("{} {fault}", setting.name))).ok()
+    }
+
+    fn whole(&mut self, setting: &Setting, least: u64, most: u64) -> u64 {
+        self.optional_whole(setting, least, most).unwrap_or(least)
+    }
+
+    fn optional_whole(&mut self, setting: &Setting, least: u64, most: u64) -> Option<u64> {
+        let text = self.raw(setting)?;
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => Some(number),
+            _ => {
+                let fault = format!("{} must be a whole number from {least} to {most}, was `{text}`", setting.name);
+                self.faults.push(fault);
+                None
+            }
+        }
+    }
+
+    fn finish<T>(self, settings: T) -> Result<T, ConfigError> {
+        if self.faults.is_empty() { Ok(settings) } else { Err(ConfigError(self.faults)) }
+    }
+}
+
+/// Whether two URLs are of one queue: account and name, whichever host they are asked at.
+fn same_queue(one: &str, other: &str) -> bool {
+    let path = |url: &str| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
+        rest.split_once('/').map_or(rest, |(_, path)| path).to_owned()
+    };
+    path(one) == path(other)
+}

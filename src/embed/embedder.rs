@@ -1,0 +1,80 @@
+//! What everybody asks for vectors: batches what waits, within the limits, and asks for a text once.
+//!
+//! There is one embedder in a process for each model, dimension and purpose. It outlives the catalogs that need it, so
+//! that a swap neither forgets what was embedded nor doubles the calls in flight.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cache::Cache;
+use super::call::{Caller, EmbedError, Request};
+use super::embedding::{Embedding, Purpose};
+use super::limits::Limits;
+use super::model::Model;
+use super::models::Models;
+use crate::coalesce::Coalescer;
+use crate::fault::{Cause, Fault};
+use crate::trace;
+use crate::under_way::UnderWay;
+
+/// Embeds texts with one model, for one purpose, at one dimension.
+#[derive(Debug)]
+pub struct Embedder {
+    calls: Coalescer<Request, Result<Embedding, EmbedError>>,
+    cache: Cache,
+}
+
+impl Embedder {
+    /// Starts the tasks that call the model: as many as calls may be in flight. They end when the embedder is dropped.
+    /// Must be called on a Tokio runtime.
+    pub fn start(models: impl Models, limits: Limits, model: Model, purpose: Purpose) -> Self {
+        let texts_max = model.family.texts_max();
+        let caller = Arc::new(Caller::new(models, model, purpose, limits.requests_per_minute));
+        let calls = Coalescer::start(limits.max_concurrency, texts_max, move |requests| {
+            let caller = Arc::clone(&caller);
+            async move { caller.embed(requests).await }
+        });
+        Self { calls, cache: Cache::new() }
+    }
+
+    /// The vector of `text`; one call serves everyone who asks for the same text at the same time.
+    ///
+    /// # Errors
+    /// [`EmbedError`]; a fault of a call, or of an answer that is none.
+    pub async fn embed(&self, text: &str, under_way: &UnderWay) -> Result<Arc<Embedding>, EmbedError> {
+        let ask = async {
+            let request = Request { text: text.to_owned(), under_way: under_way.clone(), trace: trace::current() };
+            let answer = self.calls.call(request).await;
+            answer.unwrap_or_else(|dropped| Err(Fault::new(Cause::Internal, format!("embedding: {dropped}")).into()))
+        };
+        self.cache.get_or_embed(text, ask).await
+    }
+}
+
+/// The embedders of a process.
+#[derive(Debug)]
+pub struct Embedders<M> {
+    models: Arc<M>,
+    limits: Limits,
+    started: Mutex<Vec<(Model, Arc<Embedder>)>>,
+}
+
+impl<M: Models> Embedders<M> {
+    /// Embedders that call `models`, each within `limits`.
+    pub fn new(models: M, limits: Limits) -> Self {
+        Self { models: Arc::new(models), limits, started: Mutex::default() }
+    }
+
+    /// The embedder of queries for a model, started unless it is there. Those that nobody uses any more end. Must be
+    /// called on a Tokio runtime.
+    pub fn of_queries(&self, model: &Model) -> Arc<Embedder> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.retain(|(known, embedder)| known == model || Arc::strong_count(embedder) > 1);
+        if let Some((_, embedder)) = started.iter().find(|(known, _)| known == model) {
+            return Arc::clone(embedder);
+        }
+        let embedder = Embedder::start(Arc::clone(&self.models), self.limits, model.clone(), Purpose::Query);
+        let embedder = Arc::new(embedder);
+        started.push((model.clone(), Arc::clone(&embedder)));
+        embedder
+    }
+}

@@ -1,0 +1,118 @@
+//! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nearline_search::Available;
+use tokio_util::sync::CancellationToken;
+
+use super::policy::Policy;
+use super::queue::Queue;
+use super::settle::Settler;
+use crate::catalog::refresh::{self, Looks};
+use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing};
+use crate::clock::Clock;
+use crate::compute::Compute;
+use crate::embed::{Limits, Models};
+use crate::fault::Fault;
+use crate::results::{self, Records, Results};
+use crate::worker::{Engines, Worker};
+
+/// All that a worker uses of the world.
+#[derive(Debug)]
+pub struct Services<Q, R, M, A> {
+    /// The queue of the jobs.
+    pub queue: Q,
+    /// The queue for what cannot be answered.
+    pub dead_letters: Option<Q>,
+    /// Where records are kept.
+    pub records: R,
+    /// Who embeds.
+    pub models: M,
+    /// Where catalogs are kept.
+    pub artifacts: A,
+    /// The processors.
+    pub compute: Compute,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Catalog that is searched.
+    pub catalog: CatalogLocation,
+    /// How often to look for a new one; `None` = never.
+    pub catalog_refresh: Option<Duration>,
+    /// What the catalog must be.
+    pub guard: CatalogGuard,
+    /// How records are kept.
+    pub results: results::Settings,
+    /// How fast a model may be called.
+    pub embedding: Limits,
+    /// Attempts after which a message is dead-lettered.
+    pub max_attempts: u32,
+    /// What scans.
+    pub kernel: Available,
+}
+
+/// Why an intake did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A service.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Lambda's Runtime API.
+    #[error("{0}")]
+    Runtime(String),
+}
+
+/// A worker, what settles its messages, and the queue that they come from.
+pub(super) type Started<Q, R> = (Arc<Worker<R>>, Settler<Q, R>, Arc<Q>);
+
+/// Loads the catalog and makes the worker that serves it, watching for newer ones until `stop`.
+///
+/// # Errors
+/// [`IntakeError`]; the process must not take messages then.
+pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
+    services: Services<Q, R, M, A>,
+    settings: Settings,
+    stop: &CancellationToken,
+) -> Result<Started<Q, R>, IntakeError> {
+    let Services { queue, dead_letters, records, models, artifacts, compute, clock } = services;
+    let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel } = settings;
+    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone() });
+    let began = clock.now();
+    let catalog = store.load(&location).await?;
+    tracing::info!(
+        event = "catalog_loaded",
+        version = catalog.version(),
+        rows = catalog.rows(),
+        dimension = catalog.dimension(),
+        model = catalog.model_id(),
+        memory_bytes = catalog.memory_bytes(),
+        kernel = catalog.index().kernel(),
+        threads = compute.thread_count(),
+        "the catalog is loaded"
+    );
+    let serving = catalog.version().to_owned();
+    let engines = Engines::new(models, embedding, compute, guard, clock.clone());
+    let engine = engines.start(catalog)?;
+    let results = Results::new(records, results, clock.clone());
+    let looks = catalog_refresh.map(|period| Arc::new(Looks::new(period, began)));
+    let worker = Arc::new(Worker::new(engine, results.clone(), looks.clone(), clock.clone()));
+    if let Some(looks) = looks {
+        let (served, stop) = (Arc::clone(&worker), stop.clone());
+        let replace = move |catalog: Catalog| {
+            served.replace_engine(engines.start(catalog)?);
+            Ok(())
+        };
+        tokio::spawn(async move { refresh::watch(store, location, serving, &looks, clock, stop, replace).await });
+    }
+    let queue = Arc::new(queue);
+    let settler = Settler::new(Arc::clone(&queue), dead_letters, results, Policy { max_attempts });
+    Ok((worker, settler, queue))
+}

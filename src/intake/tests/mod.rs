@@ -1,0 +1,292 @@
+//! The whole worker, from a queue to records, with the services in memory on a paused clock.
+
+mod seeded;
+mod visibility;
+
+use std::time::Duration;
+
+use nearline_contract::{ErrorCode, ResultRecord, Status};
+use nearline_search::Kernel;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::queue::{Outgoing, Queue};
+use super::start::{Services, Settings};
+use super::{MemoryQueue, poller};
+use crate::catalog::{
+    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
+};
+use crate::clock::Clock;
+use crate::compute::Compute;
+use crate::embed::{Limits, MemoryModels};
+use crate::fault::Cause;
+use crate::fault_plan::{FaultPlan, Moment};
+use crate::results::{self, MemoryRecords};
+
+const MODEL: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
+const DIMENSION: usize = 256;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// One world of services. Its processes come and go.
+struct World {
+    queue: MemoryQueue,
+    dead_letters: MemoryQueue,
+    records: MemoryRecords,
+    models: MemoryModels,
+    artifacts: MemoryArtifacts,
+    plan: FaultPlan,
+    clock: Clock,
+    settings: Settings,
+}
+
+fn prefix() -> S3Prefix {
+    "s3://bucket/shop".parse().unwrap()
+}
+
+fn rows(products: usize) -> Rows {
+    let ids = || (0..products).map(|number| format!("p{number}"));
+    Rows {
+        product_ids: ids().collect(),
+        categories: ids().map(|_| "all".to_owned()).collect(),
+        titles: vec![None; products],
+        vectors: ids().flat_map(|id| MemoryModels::vector(&id, DIMENSION)).collect(),
+        dimension: DIMENSION,
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with_plan(FaultPlan::default()).await
+    }
+
+    async fn with_plan(plan: FaultPlan) -> Self {
+        let clock = Clock::simulated(OffsetDateTime::from_unix_timestamp(1_795_435_200).unwrap());
+        let visibility = Duration::from_secs(30);
+        let queue = |name: &str| MemoryQueue::new(name, visibility, plan.clone(), clock.clone());
+        let world = Self {
+            queue: queue("jobs"),
+            dead_letters: queue("dead"),
+            records: MemoryRecords::new(plan.clone()),
+            models: MemoryModels::new(plan.clone()),
+            artifacts: MemoryArtifacts::new(plan.clone()),
+            settings: Settings {
+                catalog: CatalogLocation::S3(prefix()),
+                catalog_refresh: Some(Duration::from_mins(1)),
+                guard: CatalogGuard::default(),
+                results: results::Settings { ttl: 10_000 * HOUR },
+                embedding: Limits { max_concurrency: 4, requests_per_minute: None },
+                max_attempts: 3,
+                kernel: Kernel::fastest(),
+            },
+            plan,
+            clock,
+        };
+        world.publish(20).await;
+        world
+    }
+
+    /// Publishes a catalog of so many products; its version.
+    async fn publish(&self, products: usize) -> String {
+        let bytes = artifact::write(Vec::new(), &rows(products), MODEL).unwrap();
+        let store = CatalogStore::new(self.artifacts.clone(), Indexing::default());
+        loop {
+            let artifact = artifact::Loaded::new(bytes.clone().into()).unwrap();
+            if let Ok(pointer) = store.publish(artifact, &prefix()).await {
+                return pointer.version;
+            }
+        }
+    }
+
+    fn services<Q: Queue>(
+        &self,
+        queue: Q,
+        dead_letters: Q,
+    ) -> Services<Q, MemoryRecords, MemoryModels, MemoryArtifacts> {
+        Services {
+            queue,
+            dead_letters: Some(dead_letters),
+            records: self.records.clone(),
+            models: self.models.clone(),
+            artifacts: self.artifacts.clone(),
+            compute: Compute::Inline,
+            clock: self.clock.clone(),
+        }
+    }
+
+    fn send(&self, body: &str) {
+        self.queue.push(Outgoing { body: body.to_owned(), ..Outgoing::default() });
+    }
+
+    fn send_query(&self, id: &str, query: &str) {
+        self.send(&format!(r#"{{"request_id":"{id}","query":"{query}"}}"#));
+    }
+
+    /// Runs a process until the queue is empty, or for so long.
+    async fn run(&self, longest: Duration) {
+        let stop = CancellationToken::new();
+        let services = self.services(self.queue.clone(), self.dead_letters.clone());
+        let process = poller::run(services, self.settings.clone(), 2, stop.clone());
+        let watch = async {
+            let drained = async {
+                while !self.queue.all().is_empty() {
+                    sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let _ = timeout(longest, drained).await;
+            stop.cancel();
+        };
+        let (ended, ()) = tokio::join!(process, watch);
+        ended.unwrap();
+    }
+
+    fn record(&self, id: &str) -> ResultRecord {
+        self.records.all().remove(id).unwrap_or_else(|| panic!("no record for {id}"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_job_ends_as_a_record_or_a_dead_letter() {
+    let world = World::new().await;
+    for number in 0..50 {
+        world.send_query(&format!("r{number}"), &format!("mug {number}"));
+    }
+    world.send_query("r0", "another job");
+    world.send("nonsense");
+    world.run(HOUR).await;
+    assert_eq!((world.records.all().len(), world.queue.all().len()), (50, 0));
+    assert!(world.records.all().values().all(|record| record.status == Status::Succeeded));
+    let reasons: Vec<String> =
+        world.dead_letters.all().into_iter().map(|letter| letter.attributes[0].1.clone()).collect();
+    assert_eq!(reasons, ["request_id_conflict", "invalid_json"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_text_is_answered_and_holds_nobody_up() {
+    let world = World::new().await;
+    world.models.refuse("POISON");
+    world.send_query("bad", "POISON");
+    for number in 0..40 {
+        world.send_query(&format!("r{number}"), &format!("mug {number}"));
+    }
+    world.send_query("bad-2", "more POISON");
+    let started = Instant::now();
+    world.run(HOUR).await;
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    for id in ["bad", "bad-2"] {
+        let error = world.record(id).error.unwrap();
+        assert_eq!((error.code, error.retryable), (ErrorCode::TextRefused, false));
+    }
+    assert_eq!(world.records.all().len(), 42);
+    assert!(world.dead_letters.all().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_the_table_refuses_is_given_up_alone() {
+    let mut world = World::new().await;
+    world.settings.max_attempts = 2;
+    world.send_query("r", "mug");
+    world.plan.fail_next("PutItem", Moment::Before, Cause::Refused);
+    world.plan.fail_next("PutItem", Moment::Before, Cause::Refused);
+    let started = Instant::now();
+    world.run(HOUR).await;
+    assert_eq!(world.dead_letters.all()[0].attributes[0].1, "attempts_exhausted");
+    assert!(started.elapsed() < Duration::from_mins(1), "receiving went on: {:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_record_was_written_is_not_given_up_although_every_answer_was_lost() {
+    let mut world = World::new().await;
+    world.settings.max_attempts = 1;
+    world.send_query("r", "mug");
+    world.plan.fail_next("PutItem", Moment::After, Cause::TimedOut);
+    world.run(HOUR).await;
+    assert_eq!((world.records.all().len(), world.dead_letters.all().len()), (1, 0));
+
+    // Nor when it cannot be told whether there is one: the look-up before the work and that before giving up fail.
+    world.settings.max_attempts = 2;
+    world.send_query("s", "mug");
+    world.plan.fail_next("PutItem", Moment::After, Cause::TimedOut);
+    let look_ups_fail = async {
+        while world.records.all().len() < 2 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        for _ in 0..3 {
+            world.plan.fail_next("BatchGetItem", Moment::Before, Cause::Unreachable);
+        }
+    };
+    tokio::join!(world.run(HOUR), look_ups_fail);
+    assert_eq!((world.queue.all().len(), world.dead_letters.all().len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_process_gives_nothing_up_that_waited_for_an_operator() {
+    let world = World::new().await;
+    for _ in 0..2_000 {
+        world.plan.fail_next("InvokeModel", Moment::Before, Cause::AccessDenied);
+    }
+    for number in 0..5 {
+        world.send_query(&format!("r{number}"), &format!("mug {number}"));
+    }
+    world.run(4 * HOUR).await;
+    assert_eq!(world.queue.all().len(), 5, "permanent faults never give a job up");
+    // It was fixed; another process starts, and its first calls are throttled: three attempts of each text.
+    world.plan.clear();
+    for _ in 0..15 {
+        world.plan.fail_next("InvokeModel", Moment::Before, Cause::Throttled);
+    }
+    world.run(4 * HOUR).await;
+    assert_eq!((world.records.all().len(), world.dead_letters.all().len()), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_waited_for_its_turn_is_never_given_up() {
+    let mut world = World::new().await;
+    world.settings.max_attempts = 2;
+    // Twenty texts in batches of ten: in the five minutes of a batch hardly any has its turn.
+    world.settings.embedding = Limits { max_concurrency: 1, requests_per_minute: Some(1) };
+    for number in 0..20 {
+        world.send_query(&format!("r{number}"), &format!("mug {number}"));
+    }
+    world.run(48 * HOUR).await;
+    assert_eq!((world.records.all().len(), world.dead_letters.all().len()), (20, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retryable_rejection_sent_again_waits_for_a_look_at_what_was_published() {
+    let world = World::new().await;
+    let job = r#"{"request_id":"r","product_id":"p30"}"#;
+    world.send(job);
+    let stop = CancellationToken::new();
+    let services = world.services(world.queue.clone(), world.dead_letters.clone());
+    let process = poller::run(services, world.settings.clone(), 1, stop.clone());
+    let producer = async {
+        while world.records.all().is_empty() || !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(world.record("r").error.unwrap().code, ErrorCode::UnknownProduct);
+        let newer = world.publish(40).await;
+        world.send(job); // within a second: no look has come since
+        while !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let record = world.record("r");
+        assert_eq!((record.status, record.catalog_version), (Status::Succeeded, newer));
+
+        // With nothing new published it is a replay, soon.
+        let again = r#"{"request_id":"s","product_id":"p99"}"#;
+        world.send(again);
+        while world.records.all().len() < 2 || !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let sent = Instant::now();
+        world.send(again);
+        while !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert!(sent.elapsed() < Duration::from_secs(30), "{:?}", sent.elapsed());
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(process, producer);
+    ended.unwrap();
+}

@@ -1,0 +1,144 @@
+//! The events of a worker: a stable id in the field `event`, fields for programs, a sentence for people.
+//!
+//! What metrics, alarms or searches count on is logged here and nowhere else.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::fault::{Fault, Kind};
+
+/// A batch is done.
+pub const BATCH: &str = "batch";
+/// A new catalog serves.
+pub const CATALOG_REPLACED: &str = "catalog_replaced";
+/// A new catalog is broken, or not what the guard wants.
+pub const CATALOG_REFUSED: &str = "catalog_refused";
+/// The pointer to the current catalog cannot be read.
+pub const CATALOG_UNKNOWN: &str = "catalog_unknown";
+
+/// What became of the messages of a batch. All but `messages` add up to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Messages in it.
+    pub messages: usize,
+    /// New records with results.
+    pub succeeded: usize,
+    /// New records with an error.
+    pub rejected: usize,
+    /// Jobs that were answered before.
+    pub replayed: usize,
+    /// Messages that were moved to the dead-letter queue.
+    pub dead_lettered: usize,
+    /// Messages left on the queue, for another attempt.
+    pub retried: usize,
+    /// Messages left on the queue until an operator has acted.
+    pub blocked: usize,
+}
+
+impl Batch {
+    /// Logs the event.
+    pub fn emit(&self, invocation: &str, duration: Duration) {
+        let Self { messages, succeeded, rejected, replayed, dead_lettered, retried, blocked } = *self;
+        let duration_ms = duration.as_secs_f64() * 1e3;
+        tracing::info!(
+            event = BATCH,
+            invocation,
+            messages,
+            succeeded,
+            rejected,
+            replayed,
+            dead_lettered,
+            retried,
+            blocked,
+            duration_ms,
+            "a batch is done"
+        );
+    }
+}
+
+/// A message, as the lines about it name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// SQS's id of the message.
+    pub message_id: &'a str,
+    /// Its job, if it names one.
+    pub request_id: Option<&'a str>,
+    /// How often it was received.
+    pub receive_count: u32,
+}
+
+fn cause_of(fault: &Fault) -> (&'static str, Option<&'static str>, Option<&'static str>) {
+    let call = fault.call.as_ref();
+    (fault.cause.as_str(), call.map(|call| call.service), call.map(|call| call.operation))
+}
+
+/// Jobs stay on the queue; one line for each fault, however many messages of a batch met it.
+pub fn jobs_failed(fault: &Fault, messages: usize, one: Subject<'_>) {
+    let Subject { message_id, request_id, receive_count } = one;
+    let (cause, service, operation) = cause_of(fault);
+    // The level of a line is a constant of the place where it is logged.
+    macro_rules! log {
+        ($level:ident, $event:literal, $sentence:literal) => {
+            tracing::$level!(
+                event = $event,
+                messages,
+                message_id,
+                request_id,
+                receive_count,
+                cause,
+                service,
+                operation,
+                error = %fault,
+                $sentence
+            )
+        };
+    }
+    match fault.kind {
+        Kind::Retry | Kind::JobRefused => log!(warn, "jobs_retried", "jobs are tried again"),
+        Kind::Permanent => {
+            log!(error, "jobs_blocked", "permanent fault: jobs are held until an operator fixes it");
+        }
+    }
+}
+
+/// A message was moved to the dead-letter queue.
+pub fn dead_lettered(one: Subject<'_>, code: &str, reason: &str) {
+    let Subject { message_id, request_id, .. } = one;
+    tracing::warn!(event = "dead_lettered", message_id, request_id, code, reason, "a message was dead-lettered");
+}
+
+/// A message could not be moved to the dead-letter queue.
+pub fn not_dead_lettered(one: Subject<'_>, fault: &Fault) {
+    let message_id = one.message_id;
+    let (cause, service, operation) = cause_of(fault);
+    tracing::error!(
+        event = "not_dead_lettered",
+        message_id,
+        cause,
+        service,
+        operation,
+        error = %fault,
+        "a message could not be dead-lettered and is tried again"
+    );
+}
+
+/// A new catalog serves.
+pub fn catalog_replaced(from: &str, to: &str) {
+    tracing::info!(event = CATALOG_REPLACED, from, to, "the catalog was replaced");
+}
+
+/// A new catalog is not used.
+pub fn catalog_refused(error: &impl Display, newer: &str, serving: &str) {
+    tracing::error!(
+        event = CATALOG_REFUSED,
+        %error,
+        newer,
+        serving,
+        "the new catalog is not used, the old one serves on"
+    );
+}
+
+/// It is not known whether there is a new catalog.
+pub fn catalog_unknown(error: &impl Display, serving: &str) {
+    tracing::error!(event = CATALOG_UNKNOWN, %error, serving, "cannot tell whether there is a new catalog");
+}

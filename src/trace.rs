@@ -1,0 +1,38 @@
+//! The trace that a piece of work belongs to: X-Ray's header of the invocation that asked for it.
+//!
+//! Lambda tells it with each invocation, of which one process serves many at once, so it goes along with the task.
+
+use tokio::task_local;
+
+task_local! {
+    static CURRENT: Option<String>;
+}
+
+/// Runs work as a part of a trace.
+pub async fn within<F: Future>(trace: Option<String>, work: F) -> F::Output {
+    CURRENT.scope(trace, work).await
+}
+
+/// The trace of the work that asks.
+pub fn current() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn concurrent_work_has_each_its_own_trace() {
+        let ask = |trace: &str| {
+            let expected = Some(trace.to_owned());
+            within(expected.clone(), async move {
+                tokio::task::yield_now().await;
+                (current(), expected)
+            })
+        };
+        let ((one, first), (two, second)) = tokio::join!(ask("Root=1"), ask("Root=2"));
+        assert_eq!((one, two), (first, second));
+        assert_eq!(current(), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! The order of things for a batch: parse, look up, answer, write.
+//!
+//! Every message is handled on its own, except that messages of one `request_id` are handled in their order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures_util::future::join_all;
+use nearline_contract::limits::RECORD_FORMAT_VERSION;
+use nearline_contract::{JobError, ReceivedJob, Refusal, ResultRecord, Status, receive};
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
+
+use super::engine::{Answer, Engine, NoAnswer};
+use super::outcome::{JobKey, Message, Outcome, Processed, conflict};
+use crate::catalog::refresh::Looks;
+use crate::clock::{Clock, iso8601};
+use crate::fault::{Cause, Fault};
+use crate::results::{Prior, Records, Results, WriteError, Written};
+use crate::under_way::UnderWay;
+
+/// Handles batches, any number at once.
+#[derive(Debug)]
+pub struct Worker<R> {
+    engine: RwLock<Arc<Engine>>,
+    results: Results<R>,
+    /// `None`: the catalog is never looked for again.
+    looks: Option<Arc<Looks>>,
+    clock: Clock,
+}
+
+/// A job of a batch: where it stands there, and when it was sent.
+type Job<'a> = (usize, &'a ReceivedJob, Option<OffsetDateTime>);
+
+impl<R: Records> Worker<R> {
+    /// A worker that searches with `engine` and writes to `results`.
+    pub fn new(engine: Engine, results: Results<R>, looks: Option<Arc<Looks>>, clock: Clock) -> Self {
+        Self { engine: RwLock::new(Arc::new(engine)), results, looks, clock }
+    }
+
+    /// Searches with another engine from now on; jobs that are running finish with the old one.
+    pub fn replace_engine(&self, engine: Engine) {
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
+    }
+
+    /// The engine that new jobs are given.
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the records are.
+    pub fn results(&self) -> &Results<R> {
+        &self.results
+    }
+
+    /// Handles a batch; what comes back is in its order. What is not finished at `deadline` has failed.
+    pub async fn process(&self, messages: &[Message<'_>], deadline: Instant) -> Vec<Processed> {
+        let received: Vec<Result<ReceivedJob, JobError>> =
+            messages.iter().map(|message| receive(message.body)).collect();
+        let mut by_id: BTreeMap<&str, Vec<Job<'_>>> = BTreeMap::new();
+        for (position, (job, message)) in received.iter().zip(messages).enumerate() {
+            if let Ok(job) = job {
+                by_id.entry(&job.request_id).or_default().push((position, job, message.sent_at));
+            }
+        }
+        let ids: Vec<&str> = by_id.keys().copied().collect();
+        let under_way = UnderWay::default();
+        let mut priors =
+            timeout_at(deadline, self.results.look_up(&ids, &under_way)).await.map_err(|_| under_way.late());
+        let engine = self.engine();
+        let handled = by_id.into_iter().map(|(id, jobs)| {
+            let prior = match &mut priors {
+                Ok(priors) => priors.remove(id).transpose(),
+                Err(fault) => Err(fault.clone()),
+            };
+            let engine = &engine;
+            async move {
+                let under_way = UnderWay::default();
+                let outcomes = match prior {
+                    Ok(prior) => {
+                        let in_order = self.process_id(engine, &jobs, prior, &under_way);
+                        timeout_at(deadline, in_order).await.map_err(|_| under_way.late())
+                    }
+                    Err(fault) => Err(fault),
+                };
+                let outcomes = outcomes.unwrap_or_else(|fault| vec![Outcome::Failed(fault); jobs.len()]);
+                jobs.into_iter().map(|(position, ..)| position).zip(outcomes).collect::<Vec<_>>()
+            }
+        });
+        let mut by_position: BTreeMap<usize, Outcome> = join_all(handled).await.into_iter().flatten().collect();
+        received
+            .into_iter()
+            .enumerate()
+            .map(|(position, job)| match job {
+                Err(error) => Processed { job: None, outcome: Outcome::DeadLetter(error) },
+                Ok(job) => Processed {
+                    job: Some(JobKey { request_id: job.request_id, sha256: job.sha256 }),
+                    outcome: by_position.remove(&position).expect("every received job is in by_id once"),
+                },
+            })
+            .collect()
+    }
+
+    /// The messages of one `request_id`, in order: the first decides what the id stands for.
+    async fn process_id(
+        &self,
+        engine: &Engine,
+        jobs: &[Job<'_>],
+        mut prior: Option<Prior>,
+        under_way: &UnderWay,
+    ) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut failed: Option<Fault> = None;
+        for (_, job, sent_at) in jobs {
+            let outcome = match &failed {
+                // A later job must not overtake an earlier one that is tried again.
+                Some(fault) => Outcome::Failed(fault.clone()),
+                None => self.process_one(engine, job, *sent_at, prior.as_ref(), under_way).await,
+            };
+            match &outcome {
+                Outcome::Failed(fault) => failed = Some(fault.clone()),
+                Outcome::Succeeded | Outcome::Rejected(_) => {
+                    prior = Some(Prior {
+                        job_sha256: job.sha256.clone(),
+                        catalog_version: engine.catalog().version().to_owned(),
+                        retryable: false,
+                        expires_at: i64::MAX,
+                    });
+                }
+                Outcome::Replayed | Outcome::DeadLetter(_) => {}
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    async fn process_one(
+        &self,
+        engine: &Engine,
+        received: &ReceivedJob,
+        sent_at: Option<OffsetDateTime>,
+        prior: Option<&Prior>,
+        under_way: &UnderWay,
+    ) -> Outcome {
+        if let Some(prior) = prior {
+            if prior.job_sha256 != received.sha256 {
+                return Outcome::DeadLetter(conflict(&received.request_id));
+            }
+            if !prior.retryable {
+                return Outcome::Replayed;
+            }
+            if prior.catalog_version == engine.catalog().version() {
+                return self.replay_of_retryable(sent_at);
+            }
+        }
+        let answer = match &received.job {
+            Ok(job) => engine.answer(job, under_way).await,
+            Err(Refusal::Invalid(error)) => Err(NoAnswer::Rejected(error.clone())),
+            Err(Refusal::NewerVersion(version)) => {
+                let text = format!("job version {version} is newer than this worker, which leaves it to a newer one");
+                Err(NoAnswer::Fault(Fault::new(Cause::NewerVersion, text)))
+            }
+        };
+        match answer {
+            Ok(answer) => match self.write(engine, received, Ok(answer), under_way).await {
+                Err(WriteError::TooLarge(error)) => self.reject(engine, received, error, under_way).await,
+                written => outcome(written, &received.request_id, Outcome::Succeeded),
+            },
+            Err(NoAnswer::Rejected(error)) => self.reject(engine, received, error, under_way).await,
+            Err(NoAnswer::Fault(fault)) => Outcome::Failed(fault),
+        }
+    }
+
+    /// A job that this catalog has rejected and another one may answer was sent again, perhaps because another one was
+    /// published: it is a replay only if this process has looked for that since.
+    fn replay_of_retryable(&self, sent_at: Option<OffsetDateTime>) -> Outcome {
+        match (&self.looks, sent_at) {
+            (Some(looks), Some(sent_at)) if !looks.have_seen(sent_at, self.clock.now()) => {
+                let text = "the job was rejected by this catalog, and waits for a look at what is published now";
+                Outcome::Failed(Fault::new(Cause::CatalogUnseen, text))
+            }
+            _ => Outcome::Replayed,
+        }
+    }
+
+    async fn reject(&self, engine: &Engine, received: &ReceivedJob, error: JobError, under_way: &UnderWay) -> Outcome {
+        let code = error.code;
+        let written = self.write(engine, received, Err(error), under_way).await;
+        outcome(written, &received.request_id, Outcome::Rejected(code))
+    }
+
+    async fn write(
+        &self,
+        engine: &Engine,
+        received: &ReceivedJob,
+        answer: Result<Answer, JobError>,
+        under_way: &UnderWay,
+    ) -> Result<Written, WriteError> {
+        let now = self.clock.now();
+        let query_truncated = answer.as_ref().is_ok_and(|answer| answer.query_truncated);
+        // The permit for the matches is given back when the record is written.
+        let (status, results, error, _permit) = match answer {
+            Ok(Answer { results, permit, .. }) => (Status::Succeeded, Some(results), None, Some(permit)),
+            Err(error) => (Status::Rejected, None, Some(error.into()), None),
+        };
+        let record = ResultRecord {
+            request_id: received.request_id.clone(),
+            format_version: RECORD_FORMAT_VERSION,
+            status,
+            results,
+            results_uri: None,
+            error,
+            catalog_version: engine.catalog().version().to_owned(),
+            model_id: engine.catalog().model_id().map(str::to_owned),
+            job_sha256: received.sha256.clone(),
+            created_at: iso8601(now),
+            expires_at: self.results.expires_at(now),
+            metadata: received.metadata.clone(),
+            query_truncated,
+        };
+        self.results.write(record, under_way).await
+    }
+}
+
+fn outcome(written: Result<Written, WriteError>, request_id: &str, new: Outcome) -> Outcome {
+    match written {
+        Ok(Written::New) => new,
+        Ok(Written::Replay) => Outcome::Replayed,
+        Ok(Written::Conflict) => Outcome::DeadLetter(conflict(request_id)),
+        Err(WriteError::Fault(fault)) => Outcome::Failed(fault),
+        // A rejection has no results that could be too large.
+        Err(WriteError::TooLarge(error)) => Outcome::Failed(Fault::new(Cause::Misconfigured, error.to_string())),
+    }
+}
