@@ -193,7 +193,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get("metadata") else { return Ok(BTreeMap::new()) };
         let not_strings = |was: String| out_of_range(format!("metadata must be an object of strings, {was}"));
         let Value::Object(entries) = value else { return Err(not_strings(format!("was {}", kind(value)))) };
-        let mut metadata = BTreeMap::new();
+        let (mut texts, mut bytes) = (Vec::new(), 0);
         for (key, value) in entries {
             let Value::String(text) = value else {
                 return Err(not_strings(format!("`{}` was {}", clip(key), kind(value))));
@@ -202,14 +202,15 @@ impl<'a> Fields<'a> {
                 // DynamoDB refuses an empty name in a map, and with it the whole record.
                 return Err(out_of_range("metadata must not have an empty key"));
             }
-            metadata.insert(key.clone(), text.clone());
+            bytes += key.len() + text.len();
+            texts.push((key, text));
         }
-        let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        // Copied only now: a megabyte of them is refused twice, once for the record and once for the job.
         if bytes > METADATA_MAX_BYTES {
             let allowed = format!("at most {METADATA_MAX_BYTES} bytes of keys and values");
             return Err(out_of_range(format!("metadata must be {allowed}, was {bytes}")));
         }
-        Ok(metadata)
+        Ok(texts.into_iter().map(|(key, text)| (key.clone(), text.clone())).collect())
     }
 
     pub(crate) fn not_after(&self) -> Result<Option<OffsetDateTime>, JobError> {

@@ -28,6 +28,8 @@ const ANSWERS_FOR: Duration = Duration::from_mins(1);
 const HARMLESS: &str = "nearline";
 /// Refusals after which a text is given up.
 const REFUSALS: u32 = 2;
+/// Longest account of an answer that is none, in characters: it may quote the answer.
+const ACCOUNT_MAX_CHARS: usize = 200;
 
 /// Why a text has no vector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +171,7 @@ impl<M: Models> Caller<M> {
 
     /// Tried again: a model that fails on one text must not stop the others; attempts are counted.
     fn no_vector(&self, what: &str) -> Fault {
-        let model = self.model.id();
+        let (model, what) = (self.model.id(), cut(what, ACCOUNT_MAX_CHARS).0);
         Fault::new(Cause::InvalidAnswer, format!("model {model} did not answer with vectors: {what}"))
     }
 

@@ -8,7 +8,8 @@ use arrow_array::types::Int16Type;
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray, StringViewArray};
 use arrow_ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions};
 use arrow_ipc::{
-    Block, CompressionType, FieldBuilder, Footer, FooterBuilder, Message, NullBuilder, SchemaBuilder, Type,
+    Block, CompressionType, FieldBuilder, Footer, FooterBuilder, Message, MessageBuilder, MessageHeader,
+    MetadataVersion, NullBuilder, SchemaBuilder, Struct_Builder, Type,
 };
 use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::{DataType, Field};
@@ -96,6 +97,58 @@ pub(crate) fn shared_name(columns: usize, name_bytes: usize) -> Vec<u8> {
     builder.finish(footer, None);
     let footer = builder.finished_data();
     [b"ARROW1\0\0", footer, &(footer.len() as u32).to_le_bytes(), b"ARROW1"].concat()
+}
+
+/// A file whose record batches are schemas: fields in fields, of which each is both children of the next one.
+pub(crate) fn shared_fields(batches: usize, levels: usize) -> Vec<u8> {
+    let mut builder = FlatBufferBuilder::new();
+    let name = builder.create_string("n");
+    let null = NullBuilder::new(&mut builder).finish();
+    let mut field = FieldBuilder::new(&mut builder);
+    field.add_name(name);
+    field.add_type_type(Type::Null);
+    field.add_type_(null.as_union_value());
+    let mut inner = field.finish();
+    for _ in 0..levels {
+        let children = builder.create_vector(&[inner, inner]);
+        let nested = Struct_Builder::new(&mut builder).finish();
+        let mut field = FieldBuilder::new(&mut builder);
+        field.add_name(name);
+        field.add_type_type(Type::Struct_);
+        field.add_type_(nested.as_union_value());
+        field.add_children(children);
+        inner = field.finish();
+    }
+    let fields = builder.create_vector(&[inner]);
+    let mut schema = SchemaBuilder::new(&mut builder);
+    schema.add_fields(fields);
+    let schema = schema.finish();
+    let mut message = MessageBuilder::new(&mut builder);
+    message.add_version(MetadataVersion::V5);
+    message.add_header_type(MessageHeader::Schema);
+    message.add_header(schema.as_union_value());
+    let message = message.finish();
+    builder.finish(message, None);
+    let length = builder.finished_data().len().next_multiple_of(8);
+    let mut message = [&[0xff; 4], &(length as u32).to_le_bytes()[..], builder.finished_data()].concat();
+    message.resize(8 + length, 0);
+
+    let mut builder = FlatBufferBuilder::new();
+    let bytes = i32::try_from(message.len()).unwrap();
+    let blocks = (0_i64..).take(batches).map(|number| Block::new(8 + number * i64::from(bytes), bytes, 0));
+    let blocks = builder.create_vector(&blocks.collect::<Vec<_>>());
+    let no_fields = builder.create_vector::<flatbuffers::ForwardsUOffset<arrow_ipc::Field<'_>>>(&[]);
+    let mut schema = SchemaBuilder::new(&mut builder);
+    schema.add_fields(no_fields);
+    let schema = schema.finish();
+    let mut footer = FooterBuilder::new(&mut builder);
+    footer.add_recordBatches(blocks);
+    footer.add_schema(schema);
+    let footer = footer.finish();
+    builder.finish(footer, None);
+    let footer = builder.finished_data();
+    let batches = message.repeat(batches);
+    [b"ARROW1\0\0", &batches[..], footer, &(footer.len() as u32).to_le_bytes(), b"ARROW1"].concat()
 }
 
 pub(crate) fn footer(file: &[u8]) -> Footer<'_> {

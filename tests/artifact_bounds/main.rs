@@ -15,11 +15,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, StructArray};
 use arrow_ipc::{Block, CompressionType, DictionaryBatch, RecordBatch};
 use arrow_schema::{DataType, Field};
-use nearline::catalog::artifact::{self, Artifact};
+use nearline::catalog::artifact::{self, Artifact, Loaded};
 use proptest::prelude::*;
 
 use files::{CODECS, DIMENSION, ROWS, buffers, dictionary, embeddings, footer, message, numbered, numbers, place};
-use files::{shared_name, table_place, usual, utf8, views, write};
+use files::{shared_fields, shared_name, table_place, usual, utf8, views, write};
 
 const MIB: u64 = 1 << 20;
 /// More than any machine has.
@@ -198,6 +198,33 @@ fn a_name_that_many_columns_share_is_not_copied_for_each() {
     assert!(file.len() < 500_000, "{}", file.len());
     assert!(refusal(&file).contains("its footer is damaged"));
     assert!(refusal(&shared_name(5_000, 10)).contains("column product_id is missing"));
+}
+
+#[test]
+fn fields_that_share_their_children_are_not_visited_for_each() {
+    let file = shared_fields(1_000, 17);
+    assert!(file.len() < 2_000_000, "{}", file.len());
+    let started = std::time::Instant::now();
+    let message = refusal(&file);
+    assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
+    assert!(message.contains("record batch 0: its metadata is damaged"), "{message}");
+}
+
+#[test]
+fn a_model_is_not_given_to_a_file_whose_other_columns_are_damaged() {
+    for codec in CODECS.into_iter().flatten() {
+        for layout in LAYOUTS {
+            let mut file = usual(layout, Some(codec));
+            let named = Loaded::new(file.clone().into()).unwrap().with_model("model").unwrap();
+            assert_eq!(named.artifact.model_id.as_deref(), Some("model"));
+            // The last buffer is of the notes, which are not read: the text, or the keys of it.
+            let place = buffers(&file, record_batch(&file)).into_iter().rfind(|place| !place.is_empty()).unwrap().start;
+            put(&mut file, place, HUGE);
+            let loaded = Loaded::new(file.into()).unwrap();
+            let message = loaded.with_model("model").unwrap_err().to_string();
+            assert!(message.contains(&format!("record batch 1: a buffer declares {HUGE} bytes")), "{message}");
+        }
+    }
 }
 
 #[test]

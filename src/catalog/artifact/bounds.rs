@@ -99,6 +99,14 @@ impl<'a, 'b> Columns<'a, 'b> {
         self.budget.take(self.rows.saturating_mul(row), || format!("{} with {} rows", self.batch_name, self.rows))
     }
 
+    /// Checks what each buffer declares, whatever column it is of, for a reader of all columns.
+    pub(super) fn all(mut self) -> Result<(), CatalogError> {
+        while self.buffers.len() > 0 {
+            self.buffer(None)?;
+        }
+        Ok(())
+    }
+
     /// Checks the next column if it is read, else passes it over.
     pub(super) fn column(&mut self, name: &str, kind: &DataType, is_read: bool) -> Result<(), CatalogError> {
         self.column = clip(name);
@@ -196,7 +204,7 @@ impl<'a, 'b> Columns<'a, 'b> {
         if declared > most {
             return Err(self.fault(&format!("a buffer declares {declared} bytes, it can hold {most}")));
         }
-        self.budget.take(declared, || format!("{}, column {}", self.batch_name, self.column))?;
+        self.budget.take(declared, || place(self.batch_name, &self.column))?;
         Ok(declared)
     }
 
@@ -215,6 +223,10 @@ impl<'a, 'b> Columns<'a, 'b> {
     }
 
     fn fault(&self, message: &str) -> CatalogError {
-        invalid(format!("{}, column {}: {message}", self.batch_name, self.column))
+        invalid(format!("{}: {message}", place(self.batch_name, &self.column)))
     }
+}
+
+fn place(batch_name: &str, column: &str) -> String {
+    if column.is_empty() { batch_name.to_owned() } else { format!("{batch_name}, column {column}") }
 }

@@ -6,15 +6,15 @@
 use std::ops::Range;
 
 use arrow_ipc::reader::read_footer_length;
-use arrow_ipc::{Block, Message, root_as_footer_with_opts, root_as_message};
+use arrow_ipc::{Block, Message, root_as_footer_with_opts, root_as_message_with_opts};
 use flatbuffers::VerifierOptions;
 
 use super::format::{invalid, unreadable};
 use crate::catalog::CatalogError;
 
-/// Bytes that verifying a footer may visit for each of its own. A few fields are visited more than once; a name that
-/// many fields share is copied by each.
-const FOOTER_VISITS: usize = 8;
+/// Bytes that verifying metadata may visit for each of its own. A few fields are visited more than once; a name that
+/// many fields share is copied by each, and children that fields share double with each level.
+const VISITS: usize = 8;
 
 /// The parts of a file.
 pub(super) struct Container<'a> {
@@ -44,9 +44,7 @@ impl<'a> Container<'a> {
         let start = before.len().checked_sub(length).ok_or_else(|| {
             invalid(format!("its footer declares {length} bytes, before it the file has {}", before.len()))
         })?;
-        let max_apparent_size = length.saturating_mul(FOOTER_VISITS);
-        let options = VerifierOptions { max_apparent_size, ..VerifierOptions::default() };
-        let footer = root_as_footer_with_opts(&options, &before[start..])
+        let footer = root_as_footer_with_opts(&verifier(length), &before[start..])
             .map_err(|error| invalid(format!("its footer is damaged: {error}")))?;
         let schema = footer.schema().ok_or_else(|| invalid("its footer has no schema"))?;
         if !schema.endianness().equals_to_target_endianness() {
@@ -60,6 +58,11 @@ impl<'a> Container<'a> {
         let dictionaries: Result<_, CatalogError> = parts("dictionary batch", footer.dictionaries());
         Ok(Self { schema, dictionaries: dictionaries?, batches: parts("record batch", footer.recordBatches())? })
     }
+}
+
+/// How metadata of `length` bytes is verified.
+fn verifier(length: usize) -> VerifierOptions {
+    VerifierOptions { max_apparent_size: length.saturating_mul(VISITS), ..VerifierOptions::default() }
 }
 
 fn part<'a>(file: &'a [u8], block: &Block, name: String, left: &mut usize) -> Result<Part<'a>, CatalogError> {
@@ -76,7 +79,7 @@ fn part<'a>(file: &'a [u8], block: &Block, name: String, left: &mut usize) -> Re
     let ([0xff, 0xff, 0xff, 0xff, _, _, _, _, message @ ..] | [_, _, _, _, message @ ..]) = metadata else {
         return Err(invalid(format!("{name}: its metadata has {} bytes", metadata.len())));
     };
-    let message =
-        root_as_message(message).map_err(|error| invalid(format!("{name}: its metadata is damaged: {error}")))?;
+    let message = root_as_message_with_opts(&verifier(message.len()), message)
+        .map_err(|error| invalid(format!("{name}: its metadata is damaged: {error}")))?;
     Ok(Part { name, message, body: middle..end })
 }

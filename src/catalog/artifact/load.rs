@@ -14,7 +14,7 @@ use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
 
 use super::format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, invalid, unreadable};
-use super::read::read_bytes;
+use super::read::{check_all_columns, read_bytes};
 use crate::catalog::CatalogError;
 
 /// An artifact and the bytes that it was read from.
@@ -34,20 +34,30 @@ impl Loaded {
     /// # Errors
     /// As [`read_bytes`].
     pub fn new(bytes: Bytes) -> Result<Self, CatalogError> {
+        let sha256 = hex(&Sha256::digest(&bytes));
+        Self::hashed(bytes, sha256)
+    }
+
+    /// As [`new`](Self::new), of bytes whose SHA-256 is known.
+    ///
+    /// # Errors
+    /// As [`read_bytes`].
+    pub fn hashed(bytes: Bytes, sha256: String) -> Result<Self, CatalogError> {
         let artifact = read_bytes(&bytes)?;
-        Ok(Self { sha256: hex(&Sha256::digest(&bytes)), bytes, artifact })
+        Ok(Self { bytes, sha256, artifact })
     }
 
     /// The artifact with `model_id` in its metadata, and all its columns.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] if it names another model already, or has a column that cannot be copied.
+    /// [`CatalogError::Invalid`] if it names another model already, or has a column that is damaged or cannot be copied.
     pub fn with_model(self, model_id: &str) -> Result<Self, CatalogError> {
         match &self.artifact.model_id {
             Some(named) if named == model_id => return Ok(self),
             Some(named) => return Err(invalid(format!("its {MODEL_ID} is `{named}` already, not `{model_id}`"))),
             None => {}
         }
+        check_all_columns(&self.bytes)?;
         let mut reader = FileReader::try_new(Cursor::new(self.bytes), None).map_err(unreadable)?;
         let schema = reader.schema();
         let mut metadata = schema.metadata().clone();

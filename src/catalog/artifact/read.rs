@@ -66,13 +66,27 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
     }
     let mut rows = Rows { dimension, ..Rows::default() };
     let reserved = rows.vectors.try_reserve_exact(count * dimension);
-    reserved.map_err(|error| invalid(format!("{count} rows of {dimension} numbers: {error}")))?;
+    reserved.map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
     for (body, batch, version) in batches {
         let schema = SchemaRef::clone(&schema);
         let batch = read_record_batch(&body, batch, schema, &dictionaries, Some(&columns), &version);
         append(&mut rows, &batch.map_err(unreadable)?, &mut budget)?;
     }
     Ok(Artifact { model_id: schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned(), rows })
+}
+
+/// Checks that reading the columns that are not of the format takes no more memory than the file can be worth.
+pub(super) fn check_all_columns(bytes: &Bytes) -> Result<(), CatalogError> {
+    let file = Container::open(bytes)?;
+    let mut budget = Budget::new(bytes.len());
+    for part in file.dictionaries.iter().chain(&file.batches) {
+        let dictionary = part.message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data());
+        let batch = part.message.header_as_record_batch().or(dictionary);
+        let batch = batch.ok_or_else(|| invalid(format!("{}: is none", part.name)))?;
+        let (version, body) = (part.message.version(), &bytes[part.body.clone()]);
+        Columns::new(&part.name, version, batch, body, &mut budget)?.all()?;
+    }
+    Ok(())
 }
 
 /// The values of each dictionary that a column of `columns` uses.

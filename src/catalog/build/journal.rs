@@ -55,8 +55,12 @@ impl Journal {
         let mut vectors = HashMap::new();
         for entry in whole.chunks_exact(entry_bytes) {
             let (key, numbers) = entry.split_at(32);
-            let numbers = numbers.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-            vectors.insert(key.try_into().expect("split at 32 bytes"), numbers);
+            let numbers = numbers.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+            let numbers = numbers.collect::<Vec<_>>();
+            // What a damaged disk made of an entry would break every build: it is paid for once more.
+            if numbers.iter().all(|number| number.is_finite()) && numbers.iter().any(|&number| number != 0.0) {
+                vectors.insert(key.try_into().expect("split at 32 bytes"), numbers);
+            }
         }
         Ok(Self { path, file, salt, vectors })
     }
@@ -157,6 +161,23 @@ mod tests {
         let message = Journal::open(&output, "model", 2).err().unwrap().to_string();
         assert!(message.contains("is not a journal of this model and dimension"), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), damaged);
+    }
+
+    #[test]
+    fn an_entry_that_is_no_vector_counts_as_none() {
+        let (_folder, output) = folder();
+        for spoilt in [[f32::NAN, 1.0], [1.0, f32::INFINITY], [0.0, -0.0]] {
+            let mut journal = Journal::open(&output, "model", 2).unwrap();
+            journal.put("mug", &spoilt).unwrap();
+            drop(journal);
+            let mut journal = Journal::open(&output, "model", 2).unwrap();
+            assert_eq!(journal.get("mug"), None, "{spoilt:?}");
+            journal.put("mug", &[1.5, -2.0]).unwrap();
+            drop(journal);
+            let journal = Journal::open(&output, "model", 2).unwrap();
+            assert_eq!(journal.get("mug"), Some(vec![1.5, -2.0]));
+            journal.remove().unwrap();
+        }
     }
 
     #[test]

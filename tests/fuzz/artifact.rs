@@ -1,0 +1,38 @@
+//! A catalog file from anybody: read, indexed, and given a model as `catalog publish --model` does.
+
+use bytes::Bytes;
+use nearline::catalog::artifact::{self, Loaded};
+use nearline::catalog::{Catalog, CatalogError};
+use nearline_search::Kernel;
+
+use crate::trial::measured;
+
+const MIB: u64 = 1 << 20;
+/// Numbers in the vectors of a file that is indexed as well: what is read is what is tried here.
+const INDEXED_NUMBERS_MAX: usize = 10_000;
+
+pub(crate) fn try_bytes(bytes: &[u8]) {
+    let file = Bytes::copy_from_slice(bytes);
+    let (read, memory) = measured(|| artifact::read_bytes(&file));
+    assert!(memory.bytes_max < 257 * MIB + 64 * file.len() as u64, "{memory:?} for {} bytes", file.len());
+    let rows = match read {
+        Ok(artifact) => artifact.rows,
+        Err(CatalogError::Invalid(message)) => {
+            assert!(message.len() < 2_000, "{message}");
+            return;
+        }
+        Err(other) => panic!("{other}"),
+    };
+    let count = rows.product_ids.len();
+    assert_eq!((rows.categories.len(), rows.titles.len(), rows.vectors.len()), (count, count, count * rows.dimension));
+    if rows.vectors.len() <= INDEXED_NUMBERS_MAX {
+        match Catalog::new(rows, "v".into(), None, Kernel::fastest()) {
+            Ok(catalog) => assert_eq!(catalog.rows(), count),
+            Err(error) => assert!(matches!(error, CatalogError::Invalid(_)), "{error}"),
+        }
+    }
+    let named = measured(|| Loaded::new(file).and_then(|loaded| loaded.with_model("fuzz")));
+    if let (Ok(named), _) = named {
+        assert_eq!(artifact::read_bytes(&named.bytes).unwrap().model_id.as_deref(), Some("fuzz"));
+    }
+}

@@ -1,0 +1,52 @@
+//! The journal of a build that was stopped, after whatever happened to the disk since.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use nearline::catalog::artifact;
+use nearline::catalog::build::{Product, build};
+use nearline::embed::{Embedder, Limits, MemoryModels, Model, Purpose};
+use nearline_contract::hash::hex;
+use sha2::{Digest, Sha256};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::trial::measured;
+
+const MODEL: &str = "amazon.titan-embed-text-v2:0";
+const DIMENSION: usize = 256;
+
+thread_local! {
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| Builder::new_current_thread().enable_time().start_paused(true).build().unwrap());
+}
+
+pub(crate) fn try_bytes(bytes: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("catalog.arrow");
+    let salt = hex(&Sha256::digest(format!("{MODEL}\0{DIMENSION}\0")));
+    let journal = folder.path().join(format!("catalog.arrow.partial-{}", &salt[..8]));
+    std::fs::write(&journal, bytes).unwrap();
+    let (built, memory) = measured(|| RUNTIME.with(|runtime| runtime.block_on(build_one(&output))));
+    assert!(memory.bytes_total < 16 * bytes.len() as u64 + (4 << 20), "{memory:?} for {} bytes", bytes.len());
+    match built {
+        Ok(()) => {
+            let rows = artifact::load_path(&output).unwrap().artifact.rows;
+            assert_eq!((rows.product_ids.as_slice(), rows.vectors.len()), (&["p".to_owned()][..], DIMENSION));
+            assert!(!journal.exists(), "what is in an artifact needs no journal");
+        }
+        // What is no journal is left for whoever knows better.
+        Err(message) => {
+            assert!(message.contains("is not a journal of this model and dimension"), "{message}");
+            assert_eq!(std::fs::read(&journal).unwrap(), bytes);
+        }
+    }
+}
+
+async fn build_one(output: &Path) -> Result<(), String> {
+    let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+    let model = Model::new(MODEL, DIMENSION).unwrap();
+    let embedder = Embedder::start(MemoryModels::default(), limits, model.clone(), Purpose::Document);
+    let product =
+        Product { product_id: "p".into(), category: "c".into(), text: "mug".into(), title: None, embedding: None };
+    build(vec![product], &model, &embedder, output, |_| {}).await.map_err(|error| error.to_string())
+}
