@@ -1,6 +1,6 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-arm64 test-terraform test-package check examples docs build bench compare \
+.PHONY: help demo up test test-arm64 test-terraform test-package fuzz soak check deny examples docs build bench compare \
 	package seed deploy invoke load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
@@ -9,6 +9,8 @@ VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
 PACKAGE_VENV := $(VENVS)/package-venv
+DENY_VERSION := 0.20.2
+DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
 help:      ## list the verbs
 	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -37,16 +39,50 @@ test-terraform: $(CHECKOV_VENV)/complete $(PACKAGE_VENV)/complete  ## pass the t
 	python3 terraform/tests/refusals.py
 	$(CHECKOV_VENV)/bin/checkov --directory terraform --framework terraform --quiet --compact --skip-download
 	python3 -m unittest terraform/tests/operate_test.py
-	cd package && $(abspath $(PACKAGE_VENV))/bin/python -m unittest package_test.py
+	cd package && $(abspath $(PACKAGE_VENV))/bin/python -m unittest package_test.py sbom_test.py
 
 test-package: package  ## run the executable of the zip on the stand-ins: one job in, one record out (under qemu if it is foreign)
 	package/try.sh $(ARCH)
+
+# Coverage for libFuzzer, by flags that the stable compiler has; it needs a C++ compiler. Cargo links the package's binaries
+# as well, without libFuzzer: their symbols stay open, and nobody runs them.
+FUZZ_FLAGS := --cfg libfuzzer -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-sanitizer-coverage-stack-depth \
+	-Clink-arg=-Wl,--unresolved-symbols=ignore-all
+FUZZ := $(abspath $(VENVS))/fuzz
+TARGET ?= receive
+
+fuzz:  ## try a reader of foreign bytes with libFuzzer: TARGET=receive (tests/fuzz/main.rs lists them), FUZZ_SECONDS=300
+	mkdir -p $(FUZZ)/corpus/$(TARGET)
+	FUZZ_TARGET=$(TARGET) RUSTFLAGS='$(FUZZ_FLAGS)' CARGO_PROFILE_DEV_OPT_LEVEL=1 cargo test --locked --package nearline \
+		--test fuzz --target $$(rustc --print host-tuple) --target-dir $(FUZZ) -- $(FUZZ)/corpus/$(TARGET) \
+		tests/fuzz/corpus/$(TARGET) tests/data -max_total_time=$(or $(FUZZ_SECONDS),300) -max_len=65536 -timeout=10 \
+		-rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/$(TARGET)- -print_final_stats=1
+
+soak: build  ## half an hour of traffic through a proxy that makes calls go wrong: memory and latency over time (MINUTES=30, RPS=20, FAULTS=0.03)
+	python3 tests/soak/soak.py --bin target/release --minutes $(or $(MINUTES),30) --rps $(or $(RPS),20) \
+		--rate $(or $(FAULTS),0.03) --picture $(abspath $(VENVS))/soak.svg
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo run --quiet --locked --example generate -- --check
+
+deny: $(DENY)/bin/cargo-deny  ## licences, sources and bans of all dependencies; known vulnerabilities if their database can be fetched
+	$(DENY)/bin/cargo-deny --workspace --log-level error check licenses bans sources
+	@if $(DENY)/bin/cargo-deny --workspace fetch db; then \
+		$(DENY)/bin/cargo-deny --workspace check advisories; \
+	else \
+		echo "deny: NOT CHECKED for known vulnerabilities and yanked crates: their database could not be fetched" >&2; \
+		test "$(ADVISORIES)" != required; \
+	fi
+
+# Minutes the first time, hence no part of what has to pass.
+$(DENY)/bin/cargo-deny:
+	cargo install --locked --root $(DENY) --target-dir $(DENY)/build cargo-deny@$(DENY_VERSION)
+	rm -rf $(DENY)/build
 
 examples:  ## write examples/catalog.csv and jobs.jsonl anew
 	cargo run --quiet --locked --example generate
@@ -60,7 +96,7 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
 
-package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
+package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda and its SBOM; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
 	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
 
 seed:  ## embed CATALOG=examples/catalog.csv through Bedrock and publish it; the first time, make the bucket for it

@@ -1,6 +1,6 @@
 """Builds the zip that Lambda runs: one executable, `bootstrap`, the same bytes from the same sources.
 
-  package.py --arch arm64|x86_64 [--output dist/nearline-ARCH.zip]
+  package.py --arch arm64|x86_64 [--output dist/nearline-ARCH.zip]   and its SBOM beside it, nearline-ARCH.cdx.json
   package.py --check ZIP         only looks at a zip that is there
 
 The executable is checked before it is packed: architecture, no symbols, and no glibc newer than Amazon Linux 2023 has.
@@ -21,6 +21,8 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+
+import sbom
 
 ROOT = Path(__file__).resolve().parent.parent
 # By Lambda's name of an architecture: Rust's target, and the machine that an ELF file names.
@@ -158,6 +160,11 @@ def main() -> None:
         found = check(executable, arch)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pack(executable))
+        target, _ = ARCHITECTURES[arch]
+        document = sbom.sbom(executable, target, rustc_for(target))
+        listing = path.with_suffix(".cdx.json")
+        listing.write_text(sbom.text(document), encoding="utf-8")
+        print(f"{os.path.relpath(listing)}: {len(document['components'])} crates")
     packed = path.read_bytes()
     print(f"{os.path.relpath(path)}: {len(packed) / 1e6:.1f} MB, bootstrap for {arch} {len(executable) / 1e6:.1f} MB, "
           f"glibc {'.'.join(map(str, found['glibc']))} or newer, stripped")  # fmt: skip
@@ -167,5 +174,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (Fault, OSError, zipfile.BadZipFile) as error:
+    except (Fault, OSError, ValueError, subprocess.CalledProcessError, zipfile.BadZipFile) as error:
         sys.exit(f"package: {error}")
