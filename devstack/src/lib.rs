@@ -5,17 +5,20 @@
 //! - [`ministack`]: SQS, DynamoDB and S3, by the pinned MiniStack in a virtual environment of its own
 //! - [`bedrock`]: the embedding models' wire formats, with settable latency and faults
 //! - [`lambda`]: Lambda Managed Instances and the SQS event source mapping for a real `bootstrap`
+//! - [`proxy`]: between a worker and all of these, making calls fail by a seeded plan
 //! - [`lexical`]: the embedding itself, hashed words and character trigrams
 //!
 //! All servers listen on 127.0.0.1 alone, and all processes end with the one that started them, even if it is killed.
 
 pub mod bedrock;
+mod broken_body;
 pub mod error;
 pub mod lambda;
 pub mod lexical;
 mod listener;
 pub mod ministack;
 mod process;
+pub mod proxy;
 mod server;
 pub mod stack;
 

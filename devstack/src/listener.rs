@@ -126,6 +126,8 @@ pub(crate) struct Stream {
 
 impl Stream {
     fn new(inner: TcpStream, token: CancellationToken) -> Self {
+        // A body's pieces must not wait for an acknowledgement of those before. It only fails on a closed socket.
+        let _ = inner.set_nodelay(true);
         Self { inner, reset: Box::pin(token.clone().cancelled_owned()), token }
     }
 

@@ -26,6 +26,7 @@ enum Command {
     Up(commands::up::Arguments),
     Lambda(commands::lambda::Arguments),
     Bedrock(commands::bedrock::Arguments),
+    Proxy(commands::proxy::Arguments),
     Demo(commands::demo::Arguments),
 }
 
@@ -38,6 +39,7 @@ async fn main() -> ExitCode {
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Lambda(arguments) => commands::lambda::run(arguments).await,
         Command::Bedrock(arguments) => commands::bedrock::run(arguments).await,
+        Command::Proxy(arguments) => commands::proxy::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,
     };
     match done {

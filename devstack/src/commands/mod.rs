@@ -2,7 +2,9 @@
 
 pub(crate) mod bedrock;
 pub(crate) mod demo;
+mod environment_file;
 pub(crate) mod lambda;
+pub(crate) mod proxy;
 pub(crate) mod up;
 
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! `devstack up`: the whole stack, described by an environment file while it runs.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +7,8 @@ use devstack::DevstackError;
 use devstack::bedrock::BedrockOptions;
 use devstack::stack::{Stack, StackOptions};
 
-use super::{Stop, write_atomically};
+use super::Stop;
+use super::environment_file::{remove, write};
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         // What has already started ends by being dropped.
         () = stop.asked() => return Ok(()),
     };
-    write_atomically(&file, environment_file(&stack.env())?.as_bytes())?;
+    write(&file, &stack.env())?;
     eprintln!("devstack: SQS, DynamoDB and S3 at {}", stack.ministack().endpoint());
     eprintln!("devstack: Bedrock embeddings at {}", stack.bedrock().endpoint());
     // Absolute: a shell looks for a bare name on the PATH.
@@ -75,47 +75,4 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
     let removed = remove(&file);
     stack.stop().await;
     ended.and(removed)
-}
-
-/// `NAME=value` lines that a shell and a plain line parser read alike, which holds for values without special
-/// characters only.
-fn environment_file(variables: &[(String, String)]) -> Result<String, DevstackError> {
-    let mut content = String::new();
-    for (name, value) in variables {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-        if !value.chars().all(plain) {
-            return Err(DevstackError::Option(format!(
-                "{name} has a value that a shell would not read as it is: {value}"
-            )));
-        }
-        let _ = writeln!(content, "{name}={value}");
-    }
-    Ok(content)
-}
-
-/// Also before starting: nobody may take what an earlier, killed run left behind for ours.
-fn remove(file: &std::path::Path) -> Result<(), DevstackError> {
-    match std::fs::remove_file(file) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(DevstackError::File { action: "remove", path: file.into(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_has_a_line_for_each_setting() {
-        let variables = [("A".into(), "http://127.0.0.1:1/x_y".into()), ("B".into(), "s3://b/p".into())];
-        assert_eq!(environment_file(&variables).unwrap(), "A=http://127.0.0.1:1/x_y\nB=s3://b/p\n");
-    }
-
-    #[test]
-    fn a_value_that_a_shell_would_change_is_refused() {
-        assert!(environment_file(&[("A".into(), "a b".into())]).is_err());
-        assert!(environment_file(&[("A".into(), "$HOME".into())]).is_err());
-    }
 }

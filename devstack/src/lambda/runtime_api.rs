@@ -3,17 +3,15 @@
 //!
 //! Any number of `/next` may wait at once: on Managed Instances each is a slot for one more concurrent invocation.
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, RequestPartsExt as _, Router};
-use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -21,6 +19,7 @@ use super::dispatcher::{Dispatcher, random_id};
 use super::function::{Function, FunctionError, PAYLOAD_LIMIT_BYTES};
 use super::runtime_faults::{RuntimeFault, RuntimeFaults};
 use crate::DevstackError;
+use crate::broken_body::cut;
 use crate::listener::Connection;
 use crate::server::Server;
 
@@ -118,21 +117,10 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         ("lambda-runtime-trace-id", trace_id()),
     ];
     if shared.faults.meet(|fault| fault == RuntimeFault::NextCut).is_some() {
-        return (headers, cut(&claimed.payload)).into_response();
+        let length = [("content-length", claimed.payload.len().max(1).to_string())];
+        return (headers, length, cut(&claimed.payload, claimed.payload.len() / 2)).into_response();
     }
     (headers, claimed.payload).into_response()
-}
-
-/// A body that ends in a broken connection half-way.
-fn cut(payload: &Bytes) -> Response {
-    let sent = payload.slice(..payload.len() / 2);
-    let broken = async {
-        // What was sent goes out only while the rest is waited for.
-        tokio::task::yield_now().await;
-        Err(io::Error::from(io::ErrorKind::ConnectionAborted))
-    };
-    let body = Body::from_stream(stream::iter([Ok(sent)]).chain(stream::once(broken)));
-    ([("content-length", payload.len().max(1).to_string())], body).into_response()
 }
 
 /// An answer or an error that the function has posted.

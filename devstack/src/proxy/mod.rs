@@ -1,0 +1,19 @@
+//! A reverse proxy between a worker and the stand-ins that makes calls fail, by a seeded plan.
+//!
+//! The faults are those of networks and of AWS itself: delays, resets before and after the effect, errors and
+//! throttles in each service's own form, answers cut short, a stranger's page, messages that come twice, batches done
+//! in part. Everything else passes unchanged, so what a client makes of a fault is all that differs. It edits signed
+//! requests and passes signatures on as they are: it is for stand-ins, which check none, and not for AWS.
+
+mod answer;
+mod call;
+mod counts;
+mod edit;
+mod fault;
+mod plan;
+mod server;
+
+pub use call::Service;
+pub use counts::{OperationCounts, ProxyReport};
+pub use fault::FaultKind;
+pub use server::{ProxyOptions, ProxyServer};
