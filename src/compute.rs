@@ -24,6 +24,17 @@ pub enum Priority {
     Background,
 }
 
+/// Why long work has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum LongError {
+    /// It panicked, which a malformed file can make a reader do.
+    #[error("{0}")]
+    Panicked(String),
+    /// The machine has no threads left for it now.
+    #[error("no threads could be started: {0}")]
+    NoThreads(#[from] ThreadPoolBuildError),
+}
+
 /// Runs work of the processor.
 #[derive(Debug, Clone)]
 pub enum Compute {
@@ -83,12 +94,12 @@ impl Compute {
     /// of low priority, that end with it.
     ///
     /// # Errors
-    /// It panicked, which a malformed file can make a reader do; or its threads could not be started.
+    /// [`LongError`].
     pub async fn run_long<T: Send + 'static>(
         &self,
         priority: Priority,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<T, LongError> {
         let pool = match (self, priority) {
             (Self::Inline, _) => return Ok(work()),
             (Self::Threads(pool), Priority::Foreground) => Arc::clone(pool),
@@ -97,10 +108,10 @@ impl Compute {
                     .num_threads(pool.current_num_threads())
                     .thread_name(|number| format!("index-{number}"))
                     .start_handler(|_| lower_priority());
-                Arc::new(background.build().map_err(|error| error.to_string())?)
+                Arc::new(background.build()?)
             }
         };
-        spawn_blocking(move || pool.install(work)).await.map_err(|panic| panic.to_string())
+        spawn_blocking(move || pool.install(work)).await.map_err(|panic| LongError::Panicked(panic.to_string()))
     }
 }
 
@@ -167,7 +178,7 @@ mod tests {
             found
         };
         let (indexed, found) = tokio::join!(indexing, scan);
-        assert_eq!((indexed, found), (Ok(Ok(())), Ok(7)));
+        assert_eq!((indexed.unwrap(), found), (Ok(()), Ok(7)));
     }
 
     #[cfg(target_os = "linux")]

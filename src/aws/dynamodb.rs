@@ -11,7 +11,7 @@ use super::errors::fault;
 use super::item::{self, Item};
 use super::s3;
 use crate::fault::{Call, Cause, Fault};
-use crate::results::{LookUp, Prior, Records, Written};
+use crate::results::{GivenUp, LookUp, Prior, Records, Written};
 
 /// [`Prior::gives_way_to`] as a condition.
 const CONDITION: &str = "attribute_not_exists(request_id) OR expires_at < :now \
@@ -105,6 +105,28 @@ impl Records for DynamoRecords {
         item::to_record(&item).map(Some).map_err(broken)
     }
 
+    async fn note_given_up(&self, message_id: &str, note: &GivenUp) -> Result<(), Fault> {
+        let item = item::from_note(&note_id(message_id), note);
+        let put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|error| fault(&error, self.call("PutItem")).of_job())
+    }
+
+    async fn given_up(&self, message_id: &str) -> Result<Option<GivenUp>, Fault> {
+        // As every look-up of a worker, so that it needs no other permission.
+        let call = || self.call("BatchGetItem");
+        let key = KeysAndAttributes::builder().keys(key(&note_id(message_id))).consistent_read(true).build();
+        let key = key.map_err(|error| Fault::of(call(), Cause::Misconfigured, error.to_string()))?;
+        let answer = self.dynamodb.batch_get_item().request_items(&self.table, key).send().await;
+        let answer = answer.map_err(|error| fault(&error, call()))?;
+        if answer.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
+            return Err(Fault::of(call(), Cause::Throttled, "the key was left unprocessed"));
+        }
+        let Some(found) = answer.responses else {
+            return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
+        };
+        Ok(found.into_values().flatten().next().map(|item| item::to_note(&item)))
+    }
+
     fn has_room_for_results(&self) -> bool {
         self.bucket.is_some()
     }
@@ -125,6 +147,11 @@ impl Records for DynamoRecords {
         let missing = || Fault::of(call.clone(), Cause::NotFound, "the object does not exist");
         s3::get(&self.s3, bucket, key).await?.ok_or_else(missing)
     }
+}
+
+/// No `request_id` has a space.
+fn note_id(message_id: &str) -> String {
+    format!("given up: {message_id}")
 }
 
 fn key(id: &str) -> Item {

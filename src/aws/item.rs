@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use nearline_contract::limits::RECORD_FORMAT_VERSION;
-use nearline_contract::{Group, Match, RecordError, ResultRecord, Status};
+use nearline_contract::{ErrorCode, Group, JobError, Match, RecordError, ResultRecord, Status, clip};
+
+use crate::results::GivenUp;
 
 /// An item, or a map inside it.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -28,12 +30,7 @@ pub(super) fn from_record(record: &ResultRecord) -> Item {
         put("results_uri", text(uri));
     }
     if let Some(error) = &record.error {
-        let error = [
-            ("code".to_owned(), text(error.code.as_str())),
-            ("message".to_owned(), text(&error.message)),
-            ("retryable".to_owned(), AttributeValue::Bool(error.retryable)),
-        ];
-        put("error", AttributeValue::M(error.into()));
+        put("error", error_map(error));
     }
     if let Some(model_id) = &record.model_id {
         put("model_id", text(model_id));
@@ -49,6 +46,40 @@ pub(super) fn from_record(record: &ResultRecord) -> Item {
         put(RESULTS, AttributeValue::L(results.iter().map(group).collect()));
     }
     item
+}
+
+fn error_map(error: &RecordError) -> AttributeValue {
+    let error = [
+        ("code".to_owned(), text(error.code.as_str())),
+        ("message".to_owned(), text(&error.message)),
+        ("retryable".to_owned(), AttributeValue::Bool(error.retryable)),
+    ];
+    AttributeValue::M(error.into())
+}
+
+/// The item of a note that a message was given up.
+pub(super) fn from_note(id: &str, note: &GivenUp) -> Item {
+    let GivenUp { error, quiet_until, expires_at } = note;
+    let attributes = [
+        ("request_id", text(id)),
+        ("error", error_map(&error.clone().into())),
+        ("quiet_until", number(quiet_until)),
+        ("expires_at", number(expires_at)),
+    ];
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The note of an item. One that somebody has edited still is a note.
+pub(super) fn to_note(item: &Item) -> GivenUp {
+    let error = item.get("error").and_then(|error| error.as_m().ok());
+    let part = |name| error.and_then(|error| optional_text(error, name));
+    let code = part("code").and_then(|code| code.parse().ok()).unwrap_or(ErrorCode::AttemptsExhausted);
+    let message = part("message").unwrap_or_else(|| "the message was given up".to_owned());
+    GivenUp {
+        error: JobError::new(code, message),
+        quiet_until: number_of(item, "quiet_until").unwrap_or(0),
+        expires_at: number_of(item, "expires_at").unwrap_or(i64::MAX),
+    }
 }
 
 fn group(group: &Group) -> AttributeValue {
@@ -92,7 +123,7 @@ pub(super) fn to_record(item: &Item) -> Result<ResultRecord, String> {
         status: match text_of(item, "status")?.as_str() {
             "SUCCEEDED" => Status::Succeeded,
             "REJECTED" => Status::Rejected,
-            other => return Err(format!("status is `{other}`")),
+            other => return Err(format!("status is `{}`", clip(other))),
         },
         results: list_of(item, RESULTS)?.map(|groups| groups.iter().map(to_group).collect()).transpose()?,
         results_uri: optional_text(item, "results_uri"),
@@ -133,7 +164,7 @@ fn to_match(value: &AttributeValue) -> Result<Match, String> {
     let map = value.as_m().map_err(|_| "a match is not a map".to_owned())?;
     Ok(Match {
         product_id: text_of(map, "product_id")?,
-        score: number_of(map, "score")?,
+        score: number_of(map, "score").and_then(finite)?,
         category: optional_text(map, "category"),
         title: optional_text(map, "title"),
     })
@@ -152,6 +183,11 @@ pub(super) fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Result
     number.ok_or_else(|| format!("{name} is not a number"))
 }
 
+/// DynamoDB has only finite numbers; `NaN` and what is beyond an f32 would become a null in JSON.
+fn finite(score: f32) -> Result<f32, String> {
+    if score.is_finite() { Ok(score) } else { Err("score is not a finite number".to_owned()) }
+}
+
 pub(super) fn flag(item: &Item, name: &str) -> bool {
     item.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or_default()
 }
@@ -162,8 +198,6 @@ fn list_of<'a>(item: &'a Item, name: &str) -> Result<Option<&'a Vec<AttributeVal
 
 #[cfg(test)]
 mod tests {
-    use nearline_contract::{ErrorCode, JobError};
-
     use super::*;
     use crate::results::record_bytes;
 
@@ -203,6 +237,16 @@ mod tests {
         let rejected =
             ResultRecord { status: Status::Rejected, results: None, error: Some(error), model_id: None, ..record() };
         assert_eq!(to_record(&from_record(&rejected)).unwrap(), rejected);
+    }
+
+    #[test]
+    fn a_note_survives_the_way_to_an_item_and_back_and_is_no_record() {
+        let error = JobError::new(ErrorCode::AttemptsExhausted, "gave up after 3 attempts");
+        let note = GivenUp { error, quiet_until: 1_800_000_000, expires_at: 1_801_000_000 };
+        let item = from_note("given up: 1234", &note);
+        assert_eq!(to_note(&item), note);
+        assert!(to_record(&item).is_err());
+        assert_eq!(to_note(&Item::new()).error.code, ErrorCode::AttemptsExhausted);
     }
 
     #[test]
@@ -254,5 +298,10 @@ mod tests {
         assert_eq!(to_record(&item).unwrap_err(), "job_sha256 is not a string");
         item.insert("format_version".into(), AttributeValue::N("2".into()));
         assert!(to_record(&item).unwrap_err().contains("format_version is 2"));
+        for score in ["NaN", "inf", "1e39"] {
+            let mut found = Item::from([("product_id".to_owned(), text("p"))]);
+            found.insert("score".into(), AttributeValue::N(score.into()));
+            assert_eq!(to_match(&AttributeValue::M(found)).unwrap_err(), "score is not a finite number");
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use nearline::aws::Sdk;
 use nearline::compute::Compute;
 use nearline::config::Reader;
-use nearline::{intake::lambda, telemetry};
+use nearline::intake::{lambda, runtime::RuntimeApi};
+use nearline::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -24,5 +25,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Reader::from_process().log()?;
     let (settings, runtime) = (Reader::from_process().worker()?, Reader::from_process().lambda()?);
     let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
-    Ok(lambda::run(services, settings.intake, &runtime, lambda::termination().await).await?)
+    let (api, stop) = (RuntimeApi::new(&runtime)?, lambda::termination().await);
+    Ok(lambda::run(services, settings.intake, api, runtime.slots, stop).await?)
 }

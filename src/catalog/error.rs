@@ -20,6 +20,9 @@ pub enum CatalogError {
     /// The content breaks the artifact's contract; the message names row and column.
     #[error("the catalog is not valid: {0}")]
     Invalid(String),
+    /// This machine has no memory or threads for it now.
+    #[error("the catalog could not be loaded here: {0}")]
+    NoRoom(String),
     /// An object is not what its pointer or name promises.
     #[error("{what} is not what it should be: {why}")]
     Corrupt {
@@ -60,7 +63,7 @@ impl CatalogError {
     /// Whether the same catalog may load at another time: a service failed, or an object does not show yet.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Service(_) | Self::Missing(_) | Self::File { .. } => true,
+            Self::Service(_) | Self::Missing(_) | Self::File { .. } | Self::NoRoom(_) => true,
             Self::Invalid(_) | Self::Corrupt { .. } | Self::NotPublished(_) | Self::Guard { .. } | Self::Model(_) => {
                 false
             }

@@ -23,6 +23,12 @@ impl MemoryArtifacts {
         Self { plan, ..Self::default() }
     }
 
+    /// The same artifacts, as a process sees them that fails by `plan`.
+    #[must_use]
+    pub fn seen_by(&self, plan: FaultPlan) -> Self {
+        Self { plan, ..self.clone() }
+    }
+
     /// Sets or removes an object, as somebody else would.
     pub fn set(&self, name: &ObjectName, body: Option<Bytes>) {
         match body {
@@ -39,18 +45,21 @@ impl MemoryArtifacts {
 impl Artifacts for MemoryArtifacts {
     async fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, Fault> {
         let call = Call::new("Memory", "GetObject", name.to_string());
-        self.plan.call(call, || Ok(self.objects().get(name).cloned())).await
+        let (artifacts, name) = (self.clone(), name.clone());
+        self.plan.call(call, move || Ok(artifacts.objects().get(&name).cloned())).await
     }
 
     async fn length(&self, name: &ObjectName) -> Result<Option<u64>, Fault> {
         let call = Call::new("Memory", "HeadObject", name.to_string());
-        self.plan.call(call, || Ok(self.objects().get(name).map(|body| body.len() as u64))).await
+        let (artifacts, name) = (self.clone(), name.clone());
+        self.plan.call(call, move || Ok(artifacts.objects().get(&name).map(|body| body.len() as u64))).await
     }
 
     async fn put(&self, name: &ObjectName, body: Bytes) -> Result<(), Fault> {
         let call = Call::new("Memory", "PutObject", name.to_string());
-        let put = || {
-            self.set(name, Some(body));
+        let (artifacts, name) = (self.clone(), name.clone());
+        let put = move || {
+            artifacts.set(&name, Some(body));
             Ok(())
         };
         self.plan.call(call, put).await

@@ -55,13 +55,13 @@ impl Looks {
 /// Looks until `stop`; calls `replace` with each new catalog, which it may refuse. Content that was refused or is broken
 /// is not read again until other content is published.
 pub async fn watch<A: Artifacts>(
-    store: CatalogStore<A>,
-    location: CatalogLocation,
+    store: &CatalogStore<A>,
+    location: &CatalogLocation,
     mut serving: String,
     looks: &Looks,
-    clock: Clock,
-    stop: CancellationToken,
-    replace: impl Fn(Catalog) -> Result<(), CatalogError>,
+    clock: &Clock,
+    stop: &CancellationToken,
+    replace: &impl Fn(Catalog) -> Result<(), CatalogError>,
 ) {
     let mut refused: Option<(String, u32)> = None;
     let mut last = Instant::now();
@@ -78,7 +78,7 @@ pub async fn watch<A: Artifacts>(
         }
         last = Instant::now();
         let began = clock.now();
-        let current = match store.current(&location).await {
+        let current = match store.current(location).await {
             Ok(current) => current,
             Err(error) if error.may_pass() => {
                 event::catalog_unknown(&error, &serving);

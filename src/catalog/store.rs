@@ -13,7 +13,7 @@ use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
-use crate::compute::{Compute, Priority};
+use crate::compute::{Compute, LongError, Priority};
 
 /// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
@@ -138,7 +138,7 @@ impl<A: Artifacts> CatalogStore<A> {
                 let why = format!("its SHA-256 is {found}, expected {}", pointer.sha256);
                 return Err(CatalogError::Corrupt { what: name.to_string(), why });
             }
-            Ok(catalog(Loaded::new(bytes)?, kernel)?.0)
+            Ok(catalog(Loaded::hashed(bytes, found)?, kernel)?.0)
         };
         run_long(&self.indexing.compute, priority, load).await
     }
@@ -227,6 +227,7 @@ async fn run_long<T: Send + 'static>(
 ) -> Result<T, CatalogError> {
     match compute.run_long(priority, work).await {
         Ok(result) => result,
-        Err(panic) => Err(CatalogError::Invalid(format!("reading it failed: {panic}"))),
+        Err(panic @ LongError::Panicked(_)) => Err(CatalogError::Invalid(format!("reading it failed: {panic}"))),
+        Err(error @ LongError::NoThreads(_)) => Err(CatalogError::NoRoom(error.to_string())),
     }
 }

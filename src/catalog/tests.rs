@@ -48,8 +48,8 @@ async fn watch(artifacts: &MemoryArtifacts, serving: &str, meanwhile: impl Futur
         taken_up.lock().unwrap().push(catalog.version().to_owned());
         Ok(())
     };
-    let location = CatalogLocation::S3(prefix());
-    let watching = refresh::watch(store(artifacts), location, serving.to_owned(), &looks, clock, stop.clone(), replace);
+    let (store, location) = (store(artifacts), CatalogLocation::S3(prefix()));
+    let watching = refresh::watch(&store, &location, serving.to_owned(), &looks, &clock, &stop, &replace);
     let ends = async {
         meanwhile.await;
         stop.cancel();

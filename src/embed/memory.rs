@@ -23,6 +23,12 @@ impl MemoryModels {
         Self { plan, ..Self::default() }
     }
 
+    /// The same models, as a process sees them that fails by `plan`.
+    #[must_use]
+    pub fn seen_by(&self, plan: FaultPlan) -> Self {
+        Self { plan, ..self.clone() }
+    }
+
     /// Refuses bodies with a text that contains `part` from now on; with an empty one every body.
     pub fn refuse(&self, part: &str) {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).push(part.to_owned());
@@ -76,6 +82,7 @@ impl Models for MemoryModels {
     async fn invoke(&self, model_id: &str, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let call = Call::new("Memory", "InvokeModel", model_id);
-        self.plan.call(call.clone(), || self.answer(&call, &body)).await
+        let models = self.clone();
+        self.plan.call(call.clone(), move || models.answer(&call, &body)).await.map_err(Fault::of_job)
     }
 }

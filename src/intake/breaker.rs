@@ -54,12 +54,14 @@ impl Breaker {
         if permanent && !self.open.swap(true, Ordering::AcqRel) {
             tracing::error!(event = "receiving_paused", "receiving is paused until a probe message succeeds");
         }
-        // A probe that neither met the fault nor wrote a record has shown nothing.
+        // A probe that neither met the fault nor wrote a record has shown nothing, and the next one comes soon.
         if let Permit::Probe(mut failures) = permit {
             if permanent {
                 *failures += 1;
-            } else if answered {
-                *failures = 1;
+                return;
+            }
+            *failures = 1;
+            if answered {
                 self.open.store(false, Ordering::Release);
                 tracing::info!(event = "receiving_resumed", "a probe message succeeded: receiving goes on");
             }

@@ -12,10 +12,12 @@ use nearline_contract::ResultRecord;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::attempt;
+use super::invocations::{FunctionError, Invocation, Invocations};
 use super::payload::Payload;
 use super::queue::{Delivery, Queue};
-use super::runtime::{self, FunctionError, Invocation};
-use super::settle::{Settler, Verdict};
+use super::settle::{Hold, Settler, Verdict};
+use super::slots;
 use super::start::{IntakeError, Services, Settings, start};
 use crate::catalog::Artifacts;
 use crate::clock::Clock;
@@ -46,25 +48,27 @@ pub async fn termination() -> CancellationToken {
     stop
 }
 
-/// Serves invocations until `stop`, then gives back what is in flight.
+/// Serves invocations, so many at once, until `stop`; then gives back what is in flight.
 ///
 /// # Errors
 /// [`IntakeError`] of the start.
 pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     services: Services<Q, R, M, A>,
     settings: Settings,
-    runtime: &runtime::Settings,
+    invocations: impl Invocations,
+    slots: usize,
     stop: CancellationToken,
 ) -> Result<(), IntakeError> {
     let clock = services.clock.clone();
     let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
     let (worker, settler, _) = started?;
     let function = Arc::new(Function { worker, settler, clock, stop: stop.clone() });
-    let serving = runtime::serve(runtime, &stop, move |invocation| {
+    let handle = move |invocation| {
         let function = Arc::clone(&function);
         async move { function.handle(invocation).await }
-    });
-    serving.await.map_err(IntakeError::Runtime)
+    };
+    slots::serve(invocations, slots, &stop, handle).await;
+    Ok(())
 }
 
 struct Function<Q, R> {
@@ -89,10 +93,10 @@ impl<Q: Queue, R: Records> Function<Q, R> {
 
     async fn handle_batch(&self, deliveries: Vec<Delivery>, invocation: &str, end: Instant) -> SqsBatchResponse {
         let started = Instant::now();
-        let messages: Vec<_> = deliveries.iter().map(Delivery::message).collect();
-        let process = self.worker.process(&messages, end - SETTLE_TIME.min((end - started) / 4));
+        let process = attempt::process(&self.worker, &deliveries, end - SETTLE_TIME.min((end - started) / 4));
         let (verdicts, batch) = if let Some(processed) = self.stop.run_until_cancelled(process).await {
-            self.settler.settle(&deliveries, processed, end).await
+            // A queue's visibility timeout is as long as its function's, or the mapping could not have been made.
+            self.settler.settle(&deliveries, processed, Hold { until: end, end }).await
         } else {
             // Their records are idempotent: whoever has them next goes on.
             self.settler.release(&deliveries).await;
@@ -119,7 +123,9 @@ impl<Q: Queue, R: Records> Function<Q, R> {
         let processed = self.worker.process(&[Message { body: job, sent_at: None }], end).await.pop();
         let processed = processed.ok_or_else(|| unavailable("the job had no outcome".into()))?;
         match processed.outcome {
-            Outcome::DeadLetter(error) => return Err(failed(error.code.as_str(), error.message)),
+            Outcome::DeadLetter(error) | Outcome::GivenUp { error, .. } => {
+                return Err(failed(error.code.as_str(), error.message));
+            }
             Outcome::Failed(fault) => return Err(unavailable(fault.to_string())),
             Outcome::Succeeded | Outcome::Rejected(_) | Outcome::Replayed => {}
         }

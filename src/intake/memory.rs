@@ -48,6 +48,12 @@ impl MemoryQueue {
         Self { name: name.to_owned(), plan, clock, visibility, state, arrivals }
     }
 
+    /// The same queue, as a process sees it that fails by `plan`.
+    #[must_use]
+    pub fn seen_by(&self, plan: FaultPlan) -> Self {
+        Self { plan, ..self.clone() }
+    }
+
     /// What is in the queue, in flight or not, in the order in which it was sent.
     pub fn all(&self) -> Vec<Outgoing> {
         self.state().messages.values().map(|kept| kept.message.clone()).collect()
@@ -68,6 +74,10 @@ impl MemoryQueue {
         self.arrivals.notify_waiters();
     }
 
+    pub(super) fn default_visibility(&self) -> Duration {
+        self.visibility
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +95,7 @@ impl MemoryQueue {
         let mut blocked: Vec<&Option<String>> = Vec::new();
         let mut next: Option<Instant> = None;
         for (&number, kept) in messages.iter() {
-            let in_flight = kept.visible_at > now && !self.plan.strikes(0.1);
+            let in_flight = kept.visible_at > now && (self.is_fifo() || !self.plan.strikes(0.02));
             if in_flight {
                 next = Some(next.map_or(kept.visible_at, |at| at.min(kept.visible_at)));
             }
@@ -116,27 +126,34 @@ impl MemoryQueue {
         (taken, next)
     }
 
-    /// Applies a change to the message of each receipt handle.
+    /// Applies a change to the message of each receipt handle; the last argument tells whether it is the newest one.
     fn change(
         &self,
         operation: &'static str,
-        receipts: &[&str],
-        mut change: impl FnMut(usize, &mut BTreeMap<u64, Kept>, u64),
+        receipts: &[String],
+        mut change: impl FnMut(usize, &mut BTreeMap<u64, Kept>, u64, bool),
     ) -> Failures {
         assert!(receipts.len() <= BATCH_MAX, "the contract of `Queue`");
         let mut state = self.state();
         let mut failures = Vec::new();
         for (position, receipt) in receipts.iter().enumerate() {
             if self.plan.strikes(0.3) {
-                failures.push((position, Fault::of(self.call(operation), Cause::Unavailable, "by the plan of faults")));
+                failures.push((position, self.entry_failed(operation)));
                 continue;
             }
-            let number = receipt.split_once('#').and_then(|(number, _)| number.parse().ok()).unwrap_or(0);
-            if state.messages.contains_key(&number) {
-                change(position, &mut state.messages, number);
+            let mut numbers = receipt.split('#').map_while(|number| number.parse().ok());
+            let (number, delivery) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+            if let Some(newest) = state.messages.get(&number).map(|kept| kept.receipt == delivery) {
+                change(position, &mut state.messages, number, newest);
             }
         }
+        drop(state);
+        self.arrivals.notify_waiters(); // what is visible now, and the next of a FIFO group
         failures
+    }
+
+    fn entry_failed(&self, operation: &'static str) -> Fault {
+        Fault::of(self.call(operation), Cause::Unavailable, "by the plan of faults")
     }
 }
 
@@ -151,14 +168,16 @@ impl Queue for MemoryQueue {
     }
 
     async fn visibility_timeout(&self) -> Result<Duration, Fault> {
-        self.plan.call(self.call("GetQueueAttributes"), || Ok(self.visibility)).await
+        let visibility = self.visibility;
+        self.plan.call(self.call("GetQueueAttributes"), move || Ok(visibility)).await
     }
 
     async fn receive(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Delivery>, Fault> {
         let end = Instant::now() + wait;
         loop {
             let arrival = self.arrivals.notified();
-            let take = || Ok(self.take(most.min(BATCH_MAX), visibility));
+            let queue = self.clone();
+            let take = move || Ok(queue.take(most.min(BATCH_MAX), visibility));
             let (taken, next) = self.plan.call(self.call("ReceiveMessage"), take).await?;
             if !taken.is_empty() || Instant::now() >= end {
                 return Ok(taken);
@@ -169,44 +188,54 @@ impl Queue for MemoryQueue {
 
     async fn delete(&self, receipts: &[&str]) -> Result<Failures, Fault> {
         const DELETE: &str = "DeleteMessageBatch";
-        let delete = || Ok(self.change(DELETE, receipts, |_, messages, number| drop(messages.remove(&number))));
-        let deleted = self.plan.call(self.call(DELETE), delete).await;
-        self.arrivals.notify_waiters(); // the next of a FIFO group
-        deleted
+        let (queue, receipts) = (self.clone(), owned(receipts));
+        let delete = move || {
+            Ok(queue.change(DELETE, &receipts, |_, messages, number, newest| {
+                // A replica that misses a deletion delivers the message once more; an old receipt may delete nothing.
+                let missed = !queue.is_fifo() && queue.plan.strikes(if newest { 0.05 } else { 0.5 });
+                if missed && let Some(kept) = messages.get_mut(&number) {
+                    kept.visible_at = Instant::now() + Duration::from_secs(queue.plan.below(60) as u64);
+                } else {
+                    messages.remove(&number);
+                }
+            }))
+        };
+        self.plan.call(self.call(DELETE), delete).await
     }
 
     async fn change_visibility(&self, changes: &[(&str, Duration)]) -> Result<Failures, Fault> {
         const CHANGE: &str = "ChangeMessageVisibilityBatch";
-        let receipts: Vec<&str> = changes.iter().map(|(receipt, _)| *receipt).collect();
-        let now = Instant::now();
-        let change = || {
-            Ok(self.change(CHANGE, &receipts, |position, messages, number| {
-                if let Some(kept) = messages.get_mut(&number)
-                    && receipts[position] == format!("{number}#{}", kept.receipt)
-                {
-                    kept.visible_at = now + changes[position].1;
+        let (queue, after): (_, Vec<Duration>) = (self.clone(), changes.iter().map(|(_, after)| *after).collect());
+        let receipts: Vec<String> = changes.iter().map(|(receipt, _)| (*receipt).to_owned()).collect();
+        let change = move || {
+            let now = Instant::now();
+            Ok(queue.change(CHANGE, &receipts, |position, messages, number, newest| {
+                if let Some(kept) = messages.get_mut(&number).filter(|_| newest) {
+                    kept.visible_at = now + after[position];
                 }
             }))
         };
-        let changed = self.plan.call(self.call(CHANGE), change).await;
-        self.arrivals.notify_waiters();
-        changed
+        self.plan.call(self.call(CHANGE), change).await
     }
 
     async fn send(&self, messages: &[Outgoing]) -> Result<Failures, Fault> {
         const SEND: &str = "SendMessageBatch";
-        let send = || {
+        let (queue, messages) = (self.clone(), messages.to_vec());
+        let send = move || {
             let mut failures = Vec::new();
-            for (position, message) in messages.iter().enumerate() {
-                if self.plan.strikes(0.3) {
-                    let fault = Fault::of(self.call(SEND), Cause::Unavailable, "by the plan of faults");
-                    failures.push((position, fault));
+            for (position, message) in messages.into_iter().enumerate() {
+                if queue.plan.strikes(0.3) {
+                    failures.push((position, queue.entry_failed(SEND)));
                 } else {
-                    self.push(message.clone());
+                    queue.push(message);
                 }
             }
             Ok(failures)
         };
         self.plan.call(self.call(SEND), send).await
     }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
 }

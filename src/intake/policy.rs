@@ -18,6 +18,10 @@ const LOOK_WAIT: Duration = Duration::from_secs(5);
 /// So long after its start, or after a permanent fault, a process does not hold earlier deliveries against a message:
 /// it cannot know which of them were attempts. By its end all that waited for the fault has come back.
 pub const GRACE: Duration = LONGEST_BACKOFF.saturating_mul(2);
+/// Longest time for an attempt in whichever intake: that of a Lambda function.
+pub const ATTEMPT_MAX: Duration = Duration::from_mins(15);
+/// Longest time from the loss of a write's answer to its effect.
+pub const WRITE_LATE_MAX: Duration = Duration::from_secs(5);
 /// Messages whose deliveries are remembered at least.
 const REMEMBERED: usize = 50_000;
 
@@ -30,7 +34,7 @@ pub enum Decision {
     Postpone(Duration),
     /// No record can answer it: move it to the dead-letter queue with this reason.
     DeadLetter(JobError),
-    /// As [`Decision::DeadLetter`], unless its record turns out to exist.
+    /// It is never tried again: move it to the dead-letter queue with this reason, unless its record turns out to exist.
     GiveUp(JobError),
 }
 
@@ -43,6 +47,13 @@ pub struct History {
     pub attempts_here: u32,
     /// Deliveries to this process that were no attempt: they only waited, or an operator had to act.
     pub waits_here: u32,
+}
+
+impl History {
+    /// Whether every delivery was to this process, and has come to its end here.
+    pub fn is_whole(self) -> bool {
+        self.attempts_here + self.waits_here == self.receive_count
+    }
 }
 
 /// Decides; the same facts give the same decision.
@@ -59,6 +70,7 @@ impl Policy {
         match outcome {
             Outcome::Succeeded | Outcome::Rejected(_) | Outcome::Replayed => Decision::Ack,
             Outcome::DeadLetter(error) => Decision::DeadLetter(error.clone()),
+            Outcome::GivenUp { error, .. } => Decision::GiveUp(error.clone()),
             Outcome::Failed(fault) if fault.is_attempt() && attempts(history, calm) >= self.max_attempts => {
                 let message = format!("gave up after {} attempts, the last one: {fault}", attempts(history, calm));
                 Decision::GiveUp(JobError::new(ErrorCode::AttemptsExhausted, message))
@@ -77,9 +89,15 @@ pub fn postponement(fault: &Fault, receive_count: u32, jitter: f64) -> Duration 
     }
 }
 
-/// Attempts that count against a message.
+/// Attempts that count against a message. What its deliveries to other processes were is not known: as many of them
+/// attempts as of those to this one.
 fn attempts(history: History, calm: Duration) -> u32 {
-    if calm <= GRACE { history.attempts_here } else { history.receive_count.saturating_sub(history.waits_here) }
+    let History { receive_count, attempts_here, waits_here } = history;
+    if calm <= GRACE || attempts_here == 0 {
+        return attempts_here;
+    }
+    let share = u64::from(receive_count) * u64::from(attempts_here) / u64::from(attempts_here + waits_here);
+    attempts_here.max(u32::try_from(share).unwrap_or(u32::MAX))
 }
 
 /// What this process saw of messages that stay, by message id; of so many that the oldest may be forgotten.
@@ -130,6 +148,10 @@ mod tests {
         for outcome in [Outcome::Succeeded, Outcome::Rejected(ErrorCode::Expired), Outcome::Replayed] {
             assert_eq!(POLICY.decide(&outcome, history, LONG, 0.5), Decision::Ack);
         }
+        let error = JobError::new(ErrorCode::AttemptsExhausted, "x");
+        let given_up = Outcome::GivenUp { error: error.clone(), quiet: Duration::ZERO };
+        let given_up = POLICY.decide(&given_up, History::default(), Duration::ZERO, 0.5);
+        assert_eq!(given_up, Decision::GiveUp(error), "for good, whatever else is known");
         let error = JobError::new(ErrorCode::InvalidJson, "x");
         let dead = POLICY.decide(&Outcome::DeadLetter(error.clone()), history, LONG, 0.5);
         assert_eq!(dead, Decision::DeadLetter(error));
@@ -145,6 +167,23 @@ mod tests {
         assert!(gives_up(&failed(Cause::Throttled), waited_for_long, GRACE + Duration::from_secs(1)));
         let tried_here = History { receive_count: 50, attempts_here: 3, waits_here: 0 };
         assert!(gives_up(&failed(Cause::Throttled), tried_here, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_history_is_whole_when_nobody_else_had_the_message() {
+        let whole = History { receive_count: 3, attempts_here: 2, waits_here: 1 };
+        assert!(whole.is_whole() && !History { receive_count: 4, ..whole }.is_whole());
+    }
+
+    #[test]
+    fn what_was_elsewhere_counts_as_what_was_here() {
+        // In eight processes: 20 deliveries, of which this one saw two that waited and one that failed.
+        let shared = History { receive_count: 20, attempts_here: 1, waits_here: 2 };
+        let policy = Policy { max_attempts: 20 };
+        let decide = |history| policy.decide(&failed(Cause::Throttled), history, LONG, 0.5);
+        assert!(matches!(decide(shared), Decision::Postpone(_)));
+        assert!(matches!(decide(History { receive_count: 60, ..shared }), Decision::GiveUp(_)));
+        assert!(matches!(decide(History { waits_here: 0, ..shared }), Decision::GiveUp(_)));
     }
 
     #[test]

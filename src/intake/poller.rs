@@ -10,9 +10,10 @@ use futures_util::future::{join, join_all};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::attempt;
 use super::breaker::{Breaker, Permit};
 use super::queue::{BATCH_MAX, Delivery, Queue};
-use super::settle::{Settler, Verdict};
+use super::settle::{Hold, Settler, Verdict};
 use super::start::{IntakeError, Services, Settings, start};
 use crate::backoff::Backoff;
 use crate::catalog::Artifacts;
@@ -93,30 +94,39 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
 
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Processed> {
         let started = Instant::now();
-        let messages: Vec<_> = deliveries.iter().map(Delivery::message).collect();
         let finished = CancellationToken::new();
         let process = async {
-            let processed = self.worker.process(&messages, started + BATCH_TIMEOUT).await;
+            let processed = attempt::process(&self.worker, deliveries, started + BATCH_TIMEOUT).await;
             finished.cancel();
             processed
         };
         // Settling waits for a change of visibility that is under way, which would undo a back-off.
-        let (processed, ()) = join(process, self.keep_visible(deliveries, &finished)).await;
-        let settling = self.settler.settle(deliveries, processed.clone(), Instant::now() + SETTLE_TIMEOUT);
-        let (verdicts, batch) = settling.await;
+        let (processed, until) = join(process, self.keep_in_flight(deliveries, &finished)).await;
+        let hold = Hold { until, end: Instant::now() + SETTLE_TIMEOUT };
+        let (verdicts, batch) = self.settler.settle(deliveries, processed.clone(), hold).await;
         let done = deliveries.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Ack);
         self.settler.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
         batch.emit("", started.elapsed());
         processed
     }
 
-    async fn keep_visible(&self, deliveries: &[Delivery], finished: &CancellationToken) {
+    /// Keeps messages in flight until `finished`; until when they are for certain.
+    async fn keep_in_flight(&self, deliveries: &[Delivery], finished: &CancellationToken) -> Instant {
+        let mut until = Instant::now() + self.visibility;
+        let mut lapsed = false;
         let period = self.visibility / 3;
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let messages: Vec<_> = deliveries.iter().map(|delivery| (delivery, self.visibility)).collect();
         while finished.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.settler.change_visibility(&messages).await;
+            let asked = Instant::now();
+            let worked = self.settler.change_visibility(&messages).await;
+            // Once they may have been received elsewhere, a call that works changes nothing about that.
+            lapsed |= Instant::now() > until;
+            if worked && !lapsed {
+                until = asked + self.visibility;
+            }
         }
+        until
     }
 }

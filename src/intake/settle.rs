@@ -9,10 +9,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use nearline_contract::JobError;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::policy::{Decision, Ledger, Policy, postponement};
-use super::queue::{BATCH_MAX, Delivery, Failures, MESSAGE_MAX_BYTES, Outgoing, Queue};
+use super::letter::{letter, reason};
+use super::policy::{ATTEMPT_MAX, Decision, History, Ledger, Policy, WRITE_LATE_MAX, postponement};
+use super::queue::{BATCH_MAX, Delivery, Failures, Queue};
 use crate::fault::{Cause, Fault};
 use crate::results::{Records, Results};
 use crate::telemetry::event::{self, Batch, Subject};
@@ -20,11 +21,8 @@ use crate::worker::{JobKey, Outcome, Processed, conflict};
 
 /// Most calls to the queues in flight: a batch may have 10,000 messages.
 const CALLS_IN_FLIGHT_MAX: usize = 64;
-/// Most bytes of a reason in a dead letter.
-const REASON_MAX_BYTES: usize = 1_024;
-/// Room for the rest of a dead letter's attributes: names, types, code.
-const ATTRIBUTES_BYTES: usize = 256;
-
+/// Kept for the calls that end a message.
+const CALLS_TIME: Duration = Duration::from_secs(1);
 /// What to do with a message on the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -32,6 +30,15 @@ pub(super) enum Verdict {
     Ack,
     /// It stays, and was told when to come back.
     Keep,
+}
+
+/// How a batch is held while it is settled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hold {
+    /// Until when its messages are in flight for certain: nobody else can receive them before.
+    pub(super) until: Instant,
+    /// When settling has to be over.
+    pub(super) end: Instant,
 }
 
 /// How a message was settled.
@@ -69,20 +76,20 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
         }
     }
 
-    /// Carries the outcomes of a batch out; the verdicts are in its order. What has none by `deadline` stays.
+    /// Carries the outcomes of a batch out; the verdicts are in its order. What has none when the hold ends stays.
     pub(super) async fn settle(
         &self,
         deliveries: &[Delivery],
         processed: Vec<Processed>,
-        deadline: Instant,
+        hold: Hold,
     ) -> (Vec<Verdict>, Batch) {
         log_faults(deliveries, &processed);
         let settling = async {
             let settled = if self.queue.is_fifo() {
-                self.settle_in_order(deliveries, &processed).await
+                self.settle_in_order(deliveries, &processed, hold).await
             } else {
                 let each = deliveries.iter().zip(&processed);
-                join_all(each.map(|(delivery, processed)| self.settle_one(delivery, processed))).await
+                join_all(each.map(|(delivery, processed)| self.settle_one(delivery, processed, hold))).await
             };
             let kept = deliveries.iter().zip(&settled).filter_map(|(delivery, settled)| match settled {
                 Settled::Kept { after, .. } => Some((delivery, *after)),
@@ -91,7 +98,7 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
             self.change_visibility(&kept.collect::<Vec<_>>()).await;
             settled
         };
-        let settled = timeout_at(deadline, settling).await.unwrap_or_else(|_| {
+        let settled = timeout_at(hold.end, settling).await.unwrap_or_else(|_| {
             let messages = deliveries.len();
             tracing::error!(
                 event = "not_settled",
@@ -108,34 +115,33 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
     }
 
     /// In a FIFO queue nothing of a group may go once an earlier message of it stays.
-    async fn settle_in_order(&self, deliveries: &[Delivery], processed: &[Processed]) -> Vec<Settled> {
-        let mut held: HashMap<&str, Settled> = HashMap::new();
+    async fn settle_in_order(&self, deliveries: &[Delivery], processed: &[Processed], hold: Hold) -> Vec<Settled> {
+        let mut kept: HashMap<&str, Settled> = HashMap::new();
         let mut all = Vec::with_capacity(deliveries.len());
         for (delivery, processed) in deliveries.iter().zip(processed) {
             let group = delivery.group.as_deref().unwrap_or_default();
-            let settled = match held.get(group) {
-                Some(&behind) => behind,
-                None => self.settle_one(delivery, processed).await,
+            let settled = match kept.get(group) {
+                Some(&behind) => {
+                    self.note(delivery, &Outcome::Failed(Fault::new(Cause::NotStarted, "an earlier message stays")));
+                    behind
+                }
+                None => self.settle_one(delivery, processed, hold).await,
             };
             if matches!(settled, Settled::Kept { .. }) {
-                held.insert(group, settled);
+                kept.insert(group, settled);
             }
             all.push(settled);
         }
         all
     }
 
-    async fn settle_one(&self, delivery: &Delivery, processed: &Processed) -> Settled {
+    async fn settle_one(&self, delivery: &Delivery, processed: &Processed, hold: Hold) -> Settled {
         let Processed { job, outcome } = processed;
         if let Outcome::Failed(fault) = outcome {
             self.note_permanent(fault);
         }
         let calm = self.calm_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        let history = self.ledger.lock().unwrap_or_else(PoisonError::into_inner).note(
-            &delivery.message_id,
-            delivery.receive_count,
-            outcome,
-        );
+        let history = self.note(delivery, outcome);
         match self.policy.decide(outcome, history, calm, fastrand::f64()) {
             Decision::Ack => Settled::Acked,
             Decision::Postpone(after) => {
@@ -143,19 +149,62 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
                 Settled::Kept { after, blocked }
             }
             Decision::DeadLetter(error) => self.dead_letter(delivery, job.as_ref(), &error).await,
-            Decision::GiveUp(error) => self.give_up(delivery, job.as_ref(), &error).await,
+            Decision::GiveUp(error) => {
+                let given_up = match outcome {
+                    Outcome::GivenUp { quiet, .. } => self.end(delivery, job.as_ref(), &error, *quiet, hold).await,
+                    _ => self.give_up(delivery, job.as_ref(), &error, history, hold).await,
+                };
+                given_up.unwrap_or_else(|fault| self.keep(delivery, &fault))
+            }
         }
     }
 
-    /// Dead-letters a job unless it has its record: the answer to a write may have been lost.
-    async fn give_up(&self, delivery: &Delivery, job: Option<&JobKey>, error: &JobError) -> Settled {
-        let Some(key) = job else { return self.dead_letter(delivery, job, error).await };
-        match self.results.look_up_consistently(&key.request_id).await {
-            Ok(None) => self.dead_letter(delivery, job, error).await,
-            Ok(Some(prior)) if prior.job_sha256 == key.sha256 => Settled::Acked,
-            Ok(Some(_)) => self.dead_letter(delivery, job, &conflict(&key.request_id)).await,
-            Err(fault) => self.keep(delivery, &fault),
+    fn note(&self, delivery: &Delivery, outcome: &Outcome) -> History {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.note(&delivery.message_id, delivery.receive_count, outcome)
+    }
+
+    /// Notes that a message is never tried again: neither after a process died between its dead letter and its deletion,
+    /// nor by whoever has a copy. Then ends it, at once if nobody else can be at work on it.
+    async fn give_up(
+        &self,
+        delivery: &Delivery,
+        job: Option<&JobKey>,
+        error: &JobError,
+        history: History,
+        hold: Hold,
+    ) -> Result<Settled, Fault> {
+        if job.is_some() && self.dead_letters.is_some() {
+            self.results.give_up(&delivery.message_id, error, ATTEMPT_MAX).await?;
+            event::given_up(subject(delivery, job), &error.message);
         }
+        let alone = history.is_whole() && Instant::now() < hold.until;
+        self.end(delivery, job, error, if alone { WRITE_LATE_MAX } else { ATTEMPT_MAX }, hold).await
+    }
+
+    /// Dead-letters a message that was given up, once no attempt of it can be at work any more; unless it has its
+    /// record, as the answer to a write may have been lost.
+    async fn end(
+        &self,
+        delivery: &Delivery,
+        job: Option<&JobKey>,
+        error: &JobError,
+        quiet: Duration,
+        hold: Hold,
+    ) -> Result<Settled, Fault> {
+        let (Some(key), true) = (job, self.dead_letters.is_some()) else {
+            return Ok(self.dead_letter(delivery, job, error).await);
+        };
+        // Its batch waits with it, which must be in flight still when it is deleted.
+        if Instant::now() + quiet + CALLS_TIME > hold.end.min(hold.until) {
+            return Ok(Settled::Kept { after: quiet, blocked: false });
+        }
+        sleep(quiet).await;
+        Ok(match self.results.look_up_consistently(&key.request_id).await? {
+            None => self.dead_letter(delivery, job, error).await,
+            Some(prior) if prior.job_sha256 == key.sha256 => Settled::Acked,
+            Some(_) => self.dead_letter(delivery, job, &conflict(&key.request_id)).await,
+        })
     }
 
     async fn dead_letter(&self, delivery: &Delivery, job: Option<&JobKey>, error: &JobError) -> Settled {
@@ -170,26 +219,12 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
             );
             return self.keep(delivery, &Fault::new(Cause::Internal, "no dead-letter queue is set"));
         };
-        let reason = &error.message[..error.message.floor_char_boundary(REASON_MAX_BYTES)];
-        let mut attributes = Vec::new();
-        if delivery.body.len() + REASON_MAX_BYTES + ATTRIBUTES_BYTES <= MESSAGE_MAX_BYTES {
-            attributes.push(("nearline_error_code", error.code.as_str().to_owned()));
-            attributes.push(("nearline_error", printable(reason)));
-        } else {
-            tracing::warn!(event = "no_room_for_reason", one.message_id, "a dead letter has no room for its reason");
-        }
-        let id = &delivery.message_id;
-        let letter = Outgoing {
-            body: delivery.body.clone(),
-            attributes,
-            group: delivery.group.clone().or_else(|| queue.is_fifo().then(|| id.clone())),
-            deduplication_id: queue.is_fifo().then(|| id.clone()),
-        };
+        let letter = letter(delivery, error, queue.is_fifo());
         let _permit = self.permit().await;
         let sent = queue.send(&[letter]).await;
         match sent.and_then(|failures| failures.into_iter().next().map_or(Ok(()), |(_, fault)| Err(fault))) {
             Ok(()) => {
-                event::dead_lettered(one, error.code.as_str(), reason);
+                event::dead_lettered(one, error.code.as_str(), reason(error));
                 Settled::DeadLettered
             }
             Err(fault) => {
@@ -212,15 +247,16 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
         }
     }
 
-    /// Sets for how long messages stay invisible from now. Where that fails they come back when their visibility ends.
-    pub(super) async fn change_visibility(&self, messages: &[(&Delivery, Duration)]) {
+    /// Sets for how long messages stay invisible from now; whether that worked for all. Where it fails they come back when
+    /// their visibility ends.
+    pub(super) async fn change_visibility(&self, messages: &[(&Delivery, Duration)]) -> bool {
         let calls = messages.chunks(BATCH_MAX).map(|chunk| async move {
             let changes: Vec<_> =
                 chunk.iter().map(|(delivery, after)| (delivery.receipt_handle.as_str(), *after)).collect();
             let _permit = self.permit().await;
-            log_failures("messages come back when their visibility ends", self.queue.change_visibility(&changes).await);
+            all_worked("messages come back when their visibility ends", self.queue.change_visibility(&changes).await)
         });
-        join_all(calls).await;
+        join_all(calls).await.into_iter().all(|worked| worked)
     }
 
     /// Gives messages back at once, unanswered.
@@ -233,7 +269,7 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
         let calls = done.chunks(BATCH_MAX).map(|chunk| async move {
             let receipts: Vec<&str> = chunk.iter().map(|delivery| delivery.receipt_handle.as_str()).collect();
             let _permit = self.permit().await;
-            log_failures("messages were not deleted", self.queue.delete(&receipts).await);
+            all_worked("messages were not deleted", self.queue.delete(&receipts).await);
         });
         join_all(calls).await;
     }
@@ -243,12 +279,14 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
     }
 }
 
-fn log_failures(what: &str, answer: Result<Failures, Fault>) {
+/// Whether no entry of a call failed; logs what did.
+fn all_worked(what: &str, answer: Result<Failures, Fault>) -> bool {
     let failures = answer.unwrap_or_else(|fault| vec![(0, fault)]);
     if let Some((_, fault)) = failures.first() {
         let (failed, cause) = (failures.len(), fault.cause.as_str());
         tracing::warn!(event = "not_acknowledged", failed, cause, error = %fault, "{what}");
     }
+    failures.is_empty()
 }
 
 /// One line for each fault, however many messages of a batch have it.
@@ -283,14 +321,8 @@ fn tally(processed: &[Processed], settled: &[Settled]) -> Batch {
             (Settled::DeadLettered, _) => &mut batch.dead_lettered,
             (Settled::Acked, Outcome::Succeeded) => &mut batch.succeeded,
             (Settled::Acked, Outcome::Rejected(_)) => &mut batch.rejected,
-            (Settled::Acked, Outcome::Replayed | Outcome::DeadLetter(_) | Outcome::Failed(_)) => &mut batch.replayed,
+            (Settled::Acked, _) => &mut batch.replayed,
         } += 1;
     }
     batch
-}
-
-/// SQS refuses most control characters, which a quoted piece of a broken message may hold.
-fn printable(text: &str) -> String {
-    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if allowed(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }

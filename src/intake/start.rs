@@ -1,8 +1,10 @@
 //! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use nearline_search::Available;
 use tokio_util::sync::CancellationToken;
 
@@ -65,9 +67,6 @@ pub enum IntakeError {
     /// A service.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// Lambda's Runtime API.
-    #[error("{0}")]
-    Runtime(String),
 }
 
 /// A worker, what settles its messages, and the queue that they come from.
@@ -98,19 +97,28 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
         threads = compute.thread_count(),
         "the catalog is loaded"
     );
-    let serving = catalog.version().to_owned();
     let engines = Engines::new(models, embedding, compute, guard, clock.clone());
     let engine = engines.start(catalog)?;
     let results = Results::new(records, results, clock.clone());
     let looks = catalog_refresh.map(|period| Arc::new(Looks::new(period, began)));
     let worker = Arc::new(Worker::new(engine, results.clone(), looks.clone(), clock.clone()));
     if let Some(looks) = looks {
-        let (served, stop) = (Arc::clone(&worker), stop.clone());
+        let (served, replaced, stop) = (Arc::clone(&worker), Arc::clone(&worker), stop.clone());
         let replace = move |catalog: Catalog| {
-            served.replace_engine(engines.start(catalog)?);
+            replaced.replace_engine(engines.start(catalog)?);
             Ok(())
         };
-        tokio::spawn(async move { refresh::watch(store, location, serving, &looks, clock, stop, replace).await });
+        tokio::spawn(async move {
+            loop {
+                let serving = served.engine().catalog().version().to_owned();
+                let watch = refresh::watch(&store, &location, serving, &looks, &clock, &stop, &replace);
+                if AssertUnwindSafe(watch).catch_unwind().await.is_ok() {
+                    return;
+                }
+                // Without it this process would serve the old catalog for ever.
+                tracing::error!(event = "catalog_watch_panicked", "a bug: looking for newer catalogs begins again");
+            }
+        });
     }
     let queue = Arc::new(queue);
     let settler = Settler::new(Arc::clone(&queue), dead_letters, results, Policy { max_attempts });

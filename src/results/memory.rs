@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nearline_contract::ResultRecord;
 
-use super::records::{LOOK_UP_MAX, LookUp, Prior, Records, Written};
+use super::records::{GivenUp, LOOK_UP_MAX, LookUp, Prior, Records, Written};
 use crate::fault::{Call, Cause, Fault};
 use crate::fault_plan::FaultPlan;
 
@@ -22,9 +22,12 @@ struct State {
     records: BTreeMap<String, ResultRecord>,
     /// What eventually consistent reads may still see instead of the newest record.
     stale: BTreeMap<String, Option<ResultRecord>>,
+    given_up: BTreeMap<String, GivenUp>,
     results: BTreeMap<String, Vec<u8>>,
     /// For how many ids the next look-ups answer; the last one holds from then on.
     answers: Vec<usize>,
+    /// Every write that took effect: when, in seconds since the epoch by the writer's clock, and what.
+    writes: Vec<(i64, ResultRecord)>,
 }
 
 impl MemoryRecords {
@@ -38,6 +41,17 @@ impl MemoryRecords {
     pub fn answering_in_turn(self, ids: Vec<usize>) -> Self {
         self.state().answers = ids;
         self
+    }
+
+    /// The same records, as a process sees them that fails by `plan`.
+    #[must_use]
+    pub fn seen_by(&self, plan: FaultPlan) -> Self {
+        Self { plan, ..self.clone() }
+    }
+
+    /// Every write that took effect, in order: the writer's time, in seconds since the epoch, and the record.
+    pub fn writes(&self) -> Vec<(i64, ResultRecord)> {
+        self.state().writes.clone()
     }
 
     /// All records, by id.
@@ -54,7 +68,7 @@ impl MemoryRecords {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look_up_now(&self, ids: &[&str], consistent: bool) -> LookUp {
+    fn look_up_now(&self, ids: &[String], consistent: bool) -> LookUp {
         let mut state = self.state();
         let answered = match state.answers[..] {
             [last] => last,
@@ -68,8 +82,8 @@ impl MemoryRecords {
             _ => state.records.get(id),
         };
         LookUp {
-            found: asked.iter().filter_map(|&id| Some((id.to_owned(), Prior::of(record(id)?)))).collect(),
-            unprocessed: left.iter().map(|&id| id.to_owned()).collect(),
+            found: asked.iter().filter_map(|id| Some((id.clone(), Prior::of(record(id)?)))).collect(),
+            unprocessed: left.to_vec(),
         }
     }
 
@@ -81,6 +95,7 @@ impl MemoryRecords {
         }
         state.stale.insert(record.request_id.clone(), old);
         state.records.insert(record.request_id.clone(), record.clone());
+        state.writes.push((now, record.clone()));
         Written::New
     }
 }
@@ -89,17 +104,35 @@ impl Records for MemoryRecords {
     async fn look_up(&self, ids: &[&str], consistent: bool) -> Result<LookUp, Fault> {
         assert!(ids.len() <= LOOK_UP_MAX, "the contract of `Records::look_up`");
         let call = Call::new("Memory", "BatchGetItem", "records");
-        self.plan.call(call, || Ok(self.look_up_now(ids, consistent))).await
+        let (records, ids): (_, Vec<String>) = (self.clone(), ids.iter().map(|&id| id.to_owned()).collect());
+        self.plan.call(call, move || Ok(records.look_up_now(&ids, consistent))).await
     }
 
     async fn put(&self, record: &ResultRecord, now: i64) -> Result<Written, Fault> {
-        let put = || Ok(self.put_now(record, now));
+        let (records, record) = (self.clone(), record.clone());
+        let put = move || Ok(records.put_now(&record, now));
         self.plan.call(Call::new("Memory", "PutItem", "records"), put).await.map_err(Fault::of_job)
     }
 
     async fn get(&self, id: &str) -> Result<Option<ResultRecord>, Fault> {
         let call = Call::new("Memory", "GetItem", "records");
-        self.plan.call(call, || Ok(self.state().records.get(id).cloned())).await
+        let (records, id) = (self.clone(), id.to_owned());
+        self.plan.call(call, move || Ok(records.state().records.get(&id).cloned())).await
+    }
+
+    async fn note_given_up(&self, message_id: &str, note: &GivenUp) -> Result<(), Fault> {
+        let (records, message_id, note) = (self.clone(), message_id.to_owned(), note.clone());
+        let put = move || {
+            records.state().given_up.insert(message_id, note);
+            Ok(())
+        };
+        self.plan.call(Call::new("Memory", "PutItem", "records"), put).await.map_err(Fault::of_job)
+    }
+
+    async fn given_up(&self, message_id: &str) -> Result<Option<GivenUp>, Fault> {
+        let call = Call::new("Memory", "BatchGetItem", "records");
+        let (records, message_id) = (self.clone(), message_id.to_owned());
+        self.plan.call(call, move || Ok(records.state().given_up.get(&message_id).cloned())).await
     }
 
     fn has_room_for_results(&self) -> bool {
@@ -108,16 +141,18 @@ impl Records for MemoryRecords {
 
     async fn put_results(&self, name: &str, body: Vec<u8>) -> Result<String, Fault> {
         let uri = format!("s3://memory/results/{name}");
-        let effect = || {
-            self.state().results.insert(uri.clone(), body);
-            Ok(uri.clone())
+        let (records, kept) = (self.clone(), uri.clone());
+        let effect = move || {
+            records.state().results.insert(kept.clone(), body);
+            Ok(kept)
         };
-        self.plan.call(Call::new("Memory", "PutObject", uri.as_str()), effect).await
+        self.plan.call(Call::new("Memory", "PutObject", uri), effect).await.map_err(Fault::of_job)
     }
 
     async fn get_results(&self, uri: &str) -> Result<Vec<u8>, Fault> {
         let call = Call::new("Memory", "GetObject", uri);
         let missing = Fault::of(call.clone(), Cause::NotFound, "the object does not exist");
-        self.plan.call(call, || self.state().results.get(uri).cloned().ok_or(missing)).await
+        let (records, uri) = (self.clone(), uri.to_owned());
+        self.plan.call(call, move || records.state().results.get(&uri).cloned().ok_or(missing)).await
     }
 }

@@ -12,6 +12,6 @@ mod store;
 mod tests;
 
 pub use memory::MemoryRecords;
-pub use records::{LOOK_UP_MAX, LookUp, Prior, Records, Written};
+pub use records::{GivenUp, LOOK_UP_MAX, LookUp, Prior, Records, Written};
 pub use size::{INLINE_MAX_BYTES, record_bytes};
 pub use store::{Results, Settings, WriteError};

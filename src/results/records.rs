@@ -1,6 +1,6 @@
 //! The boundary to where records and large results are kept.
 
-use nearline_contract::ResultRecord;
+use nearline_contract::{JobError, ResultRecord};
 
 use crate::fault::Fault;
 
@@ -61,6 +61,17 @@ pub struct LookUp {
     pub unprocessed: Vec<String>,
 }
 
+/// A message that was given up. It is never tried again, whoever receives it: its dead letter may be on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// What the dead letter says.
+    pub error: JobError,
+    /// Until when an earlier attempt may still write the record, in seconds since the epoch.
+    pub quiet_until: i64,
+    /// When the note stops counting, in seconds since the epoch: after the message.
+    pub expires_at: i64,
+}
+
 /// Keeps records by `request_id`, and results that are too large for them.
 ///
 /// - A write is atomic and conditional ([`Prior::gives_way_to`]): of any number of writers one wins, and the others
@@ -68,6 +79,8 @@ pub struct LookUp {
 ///   [`Written::Replay`].
 /// - Reads are eventually consistent unless they are asked to be consistent: what a write has made may not show yet.
 /// - An expired record may be there for days.
+/// - Notes of messages that were given up are kept apart from records: no `request_id` is one of theirs. The newest one
+///   of a message counts, and reads of them are consistent.
 /// - Uploaded results are named by their content, so uploading them twice changes nothing.
 /// - Kinds of faults: `JobRefused` if the service does not take this one record or upload; `Permanent` if it takes none;
 ///   `Retry` for all else.
@@ -89,6 +102,18 @@ pub trait Records: Send + Sync + 'static {
     /// # Errors
     /// See [`Records`]; `Permanent` for an item that is no record.
     fn get(&self, id: &str) -> impl Future<Output = Result<Option<ResultRecord>, Fault>> + Send;
+
+    /// Notes that a message was given up.
+    ///
+    /// # Errors
+    /// See [`Records`].
+    fn note_given_up(&self, message_id: &str, note: &GivenUp) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Whether a message was given up.
+    ///
+    /// # Errors
+    /// See [`Records`].
+    fn given_up(&self, message_id: &str) -> impl Future<Output = Result<Option<GivenUp>, Fault>> + Send;
 
     /// Whether large results can be uploaded.
     fn has_room_for_results(&self) -> bool;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::records::{LOOK_UP_MAX, Prior, Records, Written};
+use super::records::{GivenUp, LOOK_UP_MAX, Prior, Records, Written};
 use super::size::{INLINE_MAX_BYTES, record_bytes};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
@@ -24,6 +24,9 @@ const CALLS_IN_FLIGHT_MAX: usize = 128;
 const ROUNDS_WITHOUT_PROGRESS_MAX: u32 = 5;
 /// Pauses after such rounds.
 const LOOK_UP_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+
+/// Longer than a queue keeps a message, which is two weeks.
+const MESSAGE_LIFE: Duration = Duration::from_hours(15 * 24);
 
 /// How records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +149,31 @@ impl<R: Records> Results<R> {
         }
         let now = self.clock.now().unix_timestamp();
         Ok(under_way.during(self.records.put(&record, now)).await?)
+    }
+
+    /// Gives a message up, for good: after `quiet` no earlier attempt of it writes any more.
+    ///
+    /// # Errors
+    /// [`Fault`]; it may be given up or not.
+    pub async fn give_up(&self, message_id: &str, error: &JobError, quiet: Duration) -> Result<(), Fault> {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let now = self.clock.now().unix_timestamp();
+        let (quiet_until, expires_at) = (now + seconds(quiet) + 1, now + seconds(MESSAGE_LIFE));
+        let _permit = self.permit().await;
+        self.records.note_given_up(message_id, &GivenUp { error: error.clone(), quiet_until, expires_at }).await
+    }
+
+    /// Why a message was given up, and how long it has to wait for its dead letter.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing is known then.
+    pub async fn given_up(&self, message_id: &str) -> Result<Option<(JobError, Duration)>, Fault> {
+        let _permit = self.permit().await;
+        let note = self.records.given_up(message_id).await?;
+        let now = self.clock.now().unix_timestamp();
+        Ok(note.map(|GivenUp { error, quiet_until, .. }| {
+            (error, Duration::from_secs(u64::try_from(quiet_until - now).unwrap_or(0)))
+        }))
     }
 
     /// Reads a record, its results from where they were uploaded. Also an expired one, as long as it is there.

@@ -101,6 +101,12 @@ pub fn jobs_failed(fault: &Fault, messages: usize, one: Subject<'_>) {
     }
 }
 
+/// A message is never tried again; its dead letter comes once no earlier attempt can be at work.
+pub fn given_up(one: Subject<'_>, reason: &str) {
+    let Subject { message_id, request_id, receive_count } = one;
+    tracing::warn!(event = "given_up", message_id, request_id, receive_count, reason, "a job is given up");
+}
+
 /// A message was moved to the dead-letter queue.
 pub fn dead_lettered(one: Subject<'_>, code: &str, reason: &str) {
     let Subject { message_id, request_id, .. } = one;

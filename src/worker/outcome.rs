@@ -1,5 +1,7 @@
 //! What goes into the worker, and what comes out.
 
+use std::time::Duration;
+
 use nearline_contract::{ErrorCode, JobError};
 use time::OffsetDateTime;
 
@@ -45,6 +47,13 @@ pub enum Outcome {
     DeadLetter(JobError),
     /// It stays on the queue.
     Failed(Fault),
+    /// It was given up before, and was not tried again.
+    GivenUp {
+        /// Why.
+        error: JobError,
+        /// How long an earlier attempt may still write its record.
+        quiet: Duration,
+    },
 }
 
 /// Why a job is not answered whose id another job owns.

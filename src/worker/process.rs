@@ -118,16 +118,20 @@ impl<R: Records> Worker<R> {
                 None => self.process_one(engine, job, *sent_at, prior.as_ref(), under_way).await,
             };
             match &outcome {
-                Outcome::Failed(fault) => failed = Some(fault.clone()),
+                Outcome::Failed(fault) if fault.is_permanent() => failed = Some(fault.clone()),
+                Outcome::Failed(_) => {
+                    failed = Some(Fault::new(Cause::NotStarted, "the job waits for an earlier one of its id"));
+                }
                 Outcome::Succeeded | Outcome::Rejected(_) => {
+                    let retryable = matches!(outcome, Outcome::Rejected(code) if code.retryable());
                     prior = Some(Prior {
                         job_sha256: job.sha256.clone(),
                         catalog_version: engine.catalog().version().to_owned(),
-                        retryable: false,
+                        retryable,
                         expires_at: i64::MAX,
                     });
                 }
-                Outcome::Replayed | Outcome::DeadLetter(_) => {}
+                Outcome::Replayed | Outcome::DeadLetter(_) | Outcome::GivenUp { .. } => {}
             }
             outcomes.push(outcome);
         }

@@ -1,6 +1,6 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
-mod seeded;
+mod catalog;
 mod visibility;
 
 use std::time::Duration;
@@ -57,10 +57,7 @@ fn rows(products: usize) -> Rows {
 
 impl World {
     async fn new() -> Self {
-        Self::with_plan(FaultPlan::default()).await
-    }
-
-    async fn with_plan(plan: FaultPlan) -> Self {
+        let plan = FaultPlan::default();
         let clock = Clock::simulated(OffsetDateTime::from_unix_timestamp(1_795_435_200).unwrap());
         let visibility = Duration::from_secs(30);
         let queue = |name: &str| MemoryQueue::new(name, visibility, plan.clone(), clock.clone());
@@ -124,8 +121,15 @@ impl World {
 
     /// Runs a process until the queue is empty, or for so long.
     async fn run(&self, longest: Duration) {
+        self.run_with(self.services(self.queue.clone(), self.dead_letters.clone()), longest).await;
+    }
+
+    async fn run_with(
+        &self,
+        services: Services<MemoryQueue, MemoryRecords, MemoryModels, MemoryArtifacts>,
+        longest: Duration,
+    ) {
         let stop = CancellationToken::new();
-        let services = self.services(self.queue.clone(), self.dead_letters.clone());
         let process = poller::run(services, self.settings.clone(), 2, stop.clone());
         let watch = async {
             let drained = async {
@@ -220,6 +224,53 @@ async fn a_job_whose_record_was_written_is_not_given_up_although_every_answer_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_was_dead_lettered_is_not_answered_when_its_message_comes_back() {
+    let mut world = World::new().await;
+    world.settings.max_attempts = 1;
+    world.send_query("r", "mug");
+    for _ in 0..3 {
+        world.plan.fail_next("InvokeModel", Moment::Before, Cause::Throttled);
+    }
+    // As if the process had died between the two calls: what comes next would succeed.
+    world.plan.fail_next("DeleteMessageBatch", Moment::Before, Cause::Unreachable);
+    world.run(HOUR).await;
+    let codes: Vec<String> =
+        world.dead_letters.all().into_iter().map(|letter| letter.attributes[0].1.clone()).collect();
+    assert_eq!((world.records.all().len(), world.queue.all().len()), (0, 0));
+    assert_eq!(codes, ["attempts_exhausted", "attempts_exhausted"], "twice rather than in both");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_others_may_be_at_work_on_is_given_up_only_when_they_must_be_done() {
+    let mut world = World::new().await;
+    world.settings.max_attempts = 1;
+    world.send_query("r", "mug");
+    let elsewhere = world.queue.receive(1, Duration::ZERO, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(elsewhere.len(), 1);
+    for _ in 0..3 {
+        world.plan.fail_next("InvokeModel", Moment::Before, Cause::Throttled);
+    }
+    let started = Instant::now();
+    world.run(HOUR).await;
+    assert_eq!(world.dead_letters.all().len(), 1);
+    assert!(started.elapsed() > Duration::from_mins(15), "{:?}", started.elapsed());
+    assert!(world.records.all().is_empty() && world.models.calls() == 3, "it was not tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_dead_letter_queue_a_job_is_never_given_up() {
+    let mut world = World::new().await;
+    world.settings.max_attempts = 1;
+    world.send_query("r", "mug");
+    for _ in 0..6 {
+        world.plan.fail_next("InvokeModel", Moment::Before, Cause::Throttled);
+    }
+    let services = world.services(world.queue.clone(), world.dead_letters.clone());
+    world.run_with(Services { dead_letters: None, ..services }, HOUR).await;
+    assert_eq!((world.records.all().len(), world.queue.all().len()), (1, 0), "answered at the third delivery");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_process_gives_nothing_up_that_waited_for_an_operator() {
     let world = World::new().await;
     for _ in 0..2_000 {
@@ -250,43 +301,4 @@ async fn what_only_waited_for_its_turn_is_never_given_up() {
     }
     world.run(48 * HOUR).await;
     assert_eq!((world.records.all().len(), world.dead_letters.all().len()), (20, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_retryable_rejection_sent_again_waits_for_a_look_at_what_was_published() {
-    let world = World::new().await;
-    let job = r#"{"request_id":"r","product_id":"p30"}"#;
-    world.send(job);
-    let stop = CancellationToken::new();
-    let services = world.services(world.queue.clone(), world.dead_letters.clone());
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone());
-    let producer = async {
-        while world.records.all().is_empty() || !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(world.record("r").error.unwrap().code, ErrorCode::UnknownProduct);
-        let newer = world.publish(40).await;
-        world.send(job); // within a second: no look has come since
-        while !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
-        let record = world.record("r");
-        assert_eq!((record.status, record.catalog_version), (Status::Succeeded, newer));
-
-        // With nothing new published it is a replay, soon.
-        let again = r#"{"request_id":"s","product_id":"p99"}"#;
-        world.send(again);
-        while world.records.all().len() < 2 || !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
-        let sent = Instant::now();
-        world.send(again);
-        while !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
-        assert!(sent.elapsed() < Duration::from_secs(30), "{:?}", sent.elapsed());
-        stop.cancel();
-    };
-    let (ended, ()) = tokio::join!(process, producer);
-    ended.unwrap();
 }
