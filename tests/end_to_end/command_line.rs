@@ -1,5 +1,6 @@
 //! The command line: exit codes, what goes where, and the offline search.
 
+use devstack::lexical;
 use nearline_search::Kernel;
 use serde_json::Value;
 
@@ -77,7 +78,7 @@ async fn offline_search_ranks_as_the_definition_says() {
     for (line, top_k) in [(0, 4), (1, 3)] {
         let mut job = nearline_contract::receive(&text[line]).unwrap().job.unwrap();
         job.top_k = top_k;
-        let expected = serde_json::to_string(&oracle::results(&rows, &job)).unwrap();
+        let expected = serde_json::to_string(&oracle::results(&rows, &job, lexical::embed)).unwrap();
         let groups: Vec<nearline_contract::Group> = serde_json::from_value(results[line]["results"].clone()).unwrap();
         assert_eq!(serde_json::to_string(&groups).unwrap(), expected);
     }

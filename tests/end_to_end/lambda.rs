@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use devstack::lambda::LambdaHarness;
+use devstack::lexical;
 use devstack::stack::StackOptions;
 use nearline_contract::{ErrorCode, ResultRecord, Status, receive};
 use serde_json::Value;
@@ -65,7 +66,12 @@ async fn example_jobs_are_all_accounted_for_and_a_replay_changes_nothing() {
             && record.job_sha256 == received.sha256
             && record.status == Status::Succeeded
         {
-            assert_eq!(record.results.as_deref(), Some(&oracle::results(&rows, &job)[..]), "{}", job.request_id);
+            assert_eq!(
+                record.results.as_deref(),
+                Some(&oracle::results(&rows, &job, lexical::embed)[..]),
+                "{}",
+                job.request_id
+            );
         }
     }
 

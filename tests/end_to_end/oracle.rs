@@ -17,11 +17,11 @@ fn score(x: &[f32], y: &[f32]) -> f32 {
     if score == 0.0 { 0.0 } else { score }
 }
 
-/// The results of a valid job; a text is embedded as the stand-in does it.
-pub(crate) fn results(rows: &Rows, job: &SearchJob) -> Vec<Group> {
+/// The results of a valid job, whose text `embed` would turn into a vector of the length that it is told.
+pub(crate) fn results(rows: &Rows, job: &SearchJob, embed: impl Fn(&str, usize) -> Vec<f32>) -> Vec<Group> {
     let vector_of = |row: usize| &rows.vectors[row * rows.dimension..(row + 1) * rows.dimension];
     let vector = match &job.target {
-        Target::Query(text) => devstack::lexical::embed(text, rows.dimension),
+        Target::Query(text) => embed(text, rows.dimension),
         Target::Vector(vector) => vector.clone(),
         Target::ProductId(id) => vector_of(rows.product_ids.iter().position(|product| product == id).unwrap()).to_vec(),
     };
