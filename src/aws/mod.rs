@@ -2,7 +2,7 @@
 //!
 //! Clients are made in one way: one TLS stack, explicit time limits. Region, credentials and endpoints come from the
 //! SDK's own sources, so that local development is nothing but other endpoints. What went wrong is classified once
-//! ([`errors`]).
+//! (`errors`).
 
 mod bedrock;
 mod client;

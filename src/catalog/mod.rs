@@ -1,7 +1,7 @@
 //! The catalog: what is searched, in memory once.
 //!
 //! [`artifact`] reads and writes the Arrow file, [`build`] makes one from a source, [`store`] publishes and loads it,
-//! [`refresh`] watches for a newer one, [`indexed`] is the one that is searched. [`Artifacts`] is the boundary to where
+//! [`refresh`] watches for a newer one, `indexed` is the one that is searched. [`Artifacts`] is the boundary to where
 //! artifacts are kept.
 
 pub mod artifact;

@@ -1,7 +1,7 @@
 //! Text to vector, through embedding models.
 //!
-//! [`model`] knows which ids belong to which family, one file each for what a family takes and answers. [`models`] is
-//! the boundary to those who run them, [`call`] the policy around one call, [`embedder`] what everybody asks: it
+//! `model` knows which ids belong to which family, one file each for what a family takes and answers. `models` is
+//! the boundary to those who run them, `call` the policy around one call, `embedder` what everybody asks: it
 //! answers a text that was asked for before from its cache. Vectors are handed on as received: the score is a cosine.
 
 mod cache;

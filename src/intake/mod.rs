@@ -1,6 +1,6 @@
 //! How messages come and go: through Lambda's event source mapping, or by polling the queue itself.
 //!
-//! Both intakes hand batches to the same worker ([`start`]) and carry its outcomes out in the same way ([`settle`]), by
+//! Both intakes hand batches to the same worker (`start`) and carry its outcomes out in the same way (`settle`), by
 //! the same [`policy`]. [`Queue`] is the boundary to the queues, [`Invocations`] that to Lambda, whose Runtime API
 //! [`runtime`] speaks.
 

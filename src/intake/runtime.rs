@@ -1,7 +1,7 @@
 //! Lambda's Runtime API, over HTTP.
 //!
 //! A thin layer around the API's own client: one call is one request, and what the API refuses is told apart from what
-//! never reached it. Who calls again, and when, is decided in [`super::slots`].
+//! never reached it. Who calls again, and when, is decided in `super::slots`.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};

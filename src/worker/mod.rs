@@ -1,7 +1,7 @@
 //! A batch of messages in, one outcome for each message out.
 //!
-//! Owns the order of things ([`process`]): parse, look up what is finished, run what is not, write the record. [`plan`]
-//! is a job in terms of a catalog, [`engine`] what answers it. It knows no queue: [`crate::intake`] carries outcomes out.
+//! Owns the order of things (`process`): parse, look up what is finished, run what is not, write the record. `plan`
+//! is a job in terms of a catalog, `engine` what answers it. It knows no queue: [`crate::intake`] carries outcomes out.
 
 mod engine;
 mod outcome;
