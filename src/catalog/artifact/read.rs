@@ -126,7 +126,7 @@ fn check_columns(schema: &Schema) -> Result<usize, CatalogError> {
     let column = |name: &str, required: bool| {
         let mut found = schema.fields().iter().filter(|field| field.name() == name);
         match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(invalid(format!("column {name} stands in it twice"))),
+            (Some(_), Some(_)) => Err(invalid(format!("column {name} is there twice"))),
             (None, _) if required => Err(invalid(format!("column {name} is missing"))),
             (field, _) => Ok(field.map(|field| field.data_type())),
         }
