@@ -10,13 +10,18 @@ use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::clip;
+use crate::surrogate;
 
 /// Parses JSON as [`Value`], refusing objects (at any depth) that name a key twice.
 ///
 /// # Errors
 /// What is wrong and where, for text that is not JSON or repeats a key.
 pub fn parse_unique(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str::<Unique>(text).map(|unique| unique.0)
+    let parsed = serde_json::from_str::<Unique>(text).map(|unique| unique.0);
+    parsed.map_err(|error| match surrogate::lone(text) {
+        Some(half) if error.is_syntax() => serde_json::Error::custom(half),
+        _ => error,
+    })
 }
 
 /// Hex SHA-256 of the RFC 8785 canonical form of `value`.

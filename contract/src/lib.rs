@@ -1,16 +1,20 @@
 //! What other services see of nearline: the search job they put on the queue and the result record they read.
 //!
 //! [`receive()`] turns a message body into a [`SearchJob`] once, with every rule checked on the way; a [`ResultRecord`]
-//! is the answer. The crate does no I/O and knows no AWS: a producer or reader written in Rust needs nothing else.
+//! is the answer. [`lines`] cuts a file into jobs. The crate does no I/O and knows no AWS: a producer or reader written in Rust needs nothing else.
 
+mod envelope;
 pub mod error;
 mod fields;
 pub mod hash;
 pub mod job;
 pub mod limits;
+pub mod lines;
 mod receive;
 pub mod record;
 pub mod schema;
+mod surrogate;
+pub mod text;
 
 pub use error::{ErrorCode, JobError, clip};
 pub use job::{Column, GroupBy, JobMessage, SearchJob, Target};

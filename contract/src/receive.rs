@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::envelope;
 use crate::error::{ErrorCode, JobError};
 use crate::fields::Fields;
 use crate::hash;
@@ -41,13 +42,14 @@ pub enum Refusal {
 /// [`ErrorCode::InvalidJson`] or [`ErrorCode::InvalidRequestId`]: no record can be written for such a body.
 pub fn receive(body: &str) -> Result<ReceivedJob, JobError> {
     let invalid_json = |error: serde_json::Error| {
-        JobError::new(ErrorCode::InvalidJson, format!("the message is not a JSON job: {error}"))
+        let why = envelope::name_text(body).map_or_else(|| error.to_string(), str::to_owned);
+        JobError::new(ErrorCode::InvalidJson, format!("the message is not a JSON job: {why}"))
     };
     let value = hash::parse_unique(body).map_err(invalid_json)?;
     let Value::Object(object) = &value else {
-        return Err(JobError::new(ErrorCode::InvalidJson, "the message must be a JSON object"));
+        return Err(JobError::new(ErrorCode::InvalidJson, envelope::name_other(&value)));
     };
-    let request_id = request_id(object.get("request_id"))?;
+    let request_id = request_id(object)?;
     let sha256 = hash::job_sha256(&value).map_err(invalid_json)?;
     let fields = Fields::new(object, body);
     let metadata = fields.metadata().unwrap_or_default();
@@ -59,13 +61,16 @@ pub fn receive(body: &str) -> Result<ReceivedJob, JobError> {
     Ok(ReceivedJob { request_id, sha256, metadata, job })
 }
 
-fn request_id(value: Option<&Value>) -> Result<String, JobError> {
+fn request_id(object: &Map<String, Value>) -> Result<String, JobError> {
     let invalid = |was: &str| {
         let message = format!("request_id must be 1 to {REQUEST_ID_MAX_CHARS} visible ASCII characters, {was}");
         JobError::new(ErrorCode::InvalidRequestId, message)
     };
-    match value {
-        None | Some(Value::Null) => Err(invalid("was missing")),
+    match object.get("request_id") {
+        None | Some(Value::Null) => Err(match envelope::name(object) {
+            Some(what) => JobError::new(ErrorCode::InvalidRequestId, format!("request_id is missing: {what}")),
+            None => invalid("was missing"),
+        }),
         Some(Value::String(id)) if id.is_empty() => Err(invalid("was empty")),
         Some(Value::String(id)) if !id.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Err(invalid("had a space, a control character or a non-ASCII character"))

@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{ArgGroup, CommandFactory as _, Parser};
 
@@ -52,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Load")]
     pub(crate) seed: u64,
 
-    /// Jobs to send, one JSON object a line, from the first line on and over again; each `request_id` is replaced.
+    /// Jobs to send, one JSON object a line or an array of them, in turn and over again; each `request_id` is replaced.
     /// Default: built-in queries, of which there are 1.8 million
     #[arg(long, value_name = "FILE.jsonl", help_heading = "Traffic")]
     pub(crate) jobs: Option<PathBuf>,
@@ -163,17 +162,17 @@ pub struct Args {
 
     /// The queue
     #[arg(long, env = "NEARLINE_QUEUE_URL", value_name = "NEARLINE_QUEUE_URL", required_unless_present = "dry_run")]
-    #[arg(value_parser = NonEmptyStringValueParser::new(), help_heading = "Where")]
+    #[arg(value_parser = values::name, help_heading = "Where")]
     pub(crate) queue_url: Option<String>,
 
     /// Its dead-letter queue, whose depth the report has
     #[arg(long, env = "NEARLINE_DEAD_LETTER_QUEUE_URL", value_name = "NEARLINE_DEAD_LETTER_QUEUE_URL")]
-    #[arg(help_heading = "Where")]
+    #[arg(value_parser = values::optional_name, help_heading = "Where")]
     dead_letter_queue_url: Option<String>,
 
     /// The table of the records
     #[arg(long, env = "NEARLINE_RESULTS_TABLE", value_name = "NEARLINE_RESULTS_TABLE")]
-    #[arg(required_unless_present = "dry_run", value_parser = NonEmptyStringValueParser::new(), help_heading = "Where")]
+    #[arg(required_unless_present = "dry_run", value_parser = values::name, help_heading = "Where")]
     pub(crate) results_table: Option<String>,
 }
 

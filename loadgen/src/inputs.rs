@@ -26,7 +26,7 @@ impl Inputs {
             None => Source::Phrases,
             Some(path) => {
                 let unusable = |cause: JobsError| RunError::Read { path: path.clone(), cause: cause.to_string() };
-                Source::from_lines(&text(path)?).map_err(unusable)?
+                Source::from_lines(bytes(path)?).map_err(unusable)?
             }
         };
         let choice = match (args.zipf, &args.jobs) {
@@ -62,11 +62,11 @@ impl Inputs {
     }
 }
 
-fn text(path: &Path) -> Result<String, RunError> {
-    std::fs::read_to_string(path).map_err(|cause| RunError::Read { path: path.into(), cause: cause.to_string() })
+fn bytes(path: &Path) -> Result<Vec<u8>, RunError> {
+    std::fs::read(path).map_err(|cause| RunError::Read { path: path.into(), cause: cause.to_string() })
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let unusable = |cause: serde_json::Error| RunError::Read { path: path.into(), cause: cause.to_string() };
-    serde_json::from_str(&text(path)?).map_err(unusable)
+    serde_json::from_slice(&bytes(path)?).map_err(unusable)
 }

@@ -16,6 +16,22 @@ pub(crate) struct Stages(pub Vec<Stage>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 pub(crate) struct Share(pub f64);
 
+/// The name or URL of something outside. Blanks and line ends around it are none of it.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    let name = optional_name(text)?;
+    if name.is_empty() { Err("must not be empty".into()) } else { Ok(name) }
+}
+
+/// The same, or nothing. A file that no shell reads keeps the quotes around a value.
+pub(crate) fn optional_name(text: &str) -> Result<String, String> {
+    const QUOTES: [char; 3] = ['"', '\'', '`'];
+    let name = text.trim();
+    if name.starts_with(QUOTES) || name.ends_with(QUOTES) {
+        return Err("has quotes around it: remove them".into());
+    }
+    Ok(name.to_owned())
+}
+
 /// A rate above 0.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match rate_or_pause(text) {
@@ -122,6 +138,16 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn blanks_around_a_name_are_none_of_it_and_quotes_are_told() {
+        assert_eq!(name(" http://q\r\n").unwrap(), "http://q");
+        assert_eq!(optional_name(" ").unwrap(), "");
+        assert!(name(" ").is_err());
+        for quoted in ["\"http://q\"", "'http://q'", "http://q\""] {
+            assert!(name(quoted).unwrap_err().contains("quotes"), "{quoted}");
+        }
+    }
 
     #[test]
     fn durations_take_units_and_decimals() {

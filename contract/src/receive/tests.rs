@@ -50,6 +50,7 @@ fn a_body_without_a_usable_request_id_has_no_record() {
     for (body, code, part) in [
         ("{", ErrorCode::InvalidJson, "not a JSON job"),
         ("[1]", ErrorCode::InvalidJson, "must be a JSON object"),
+        ("7", ErrorCode::InvalidJson, "must be a JSON object"),
         (r#"{"request_id":"a","query":"x","query":"x"}"#, ErrorCode::InvalidJson, "`query` appears twice"),
         (r#"{"request_id":"a","vector":[1e999]}"#, ErrorCode::InvalidJson, "out of range"),
         (r#"{"query":"x"}"#, ErrorCode::InvalidRequestId, "was missing"),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nearline_contract::lines::{JobText, NotJobs, Place, jobs};
+use nearline_contract::text::forbidden;
 use nearline_contract::{Refusal, hash, receive};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -15,14 +17,14 @@ use super::phrases;
 /// A line of a jobs file that could not get a record.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JobsError {
-    /// The file has no jobs at all.
-    #[error("no jobs in it")]
-    Empty,
-    /// The line, counted from 1, and what is wrong with it.
-    #[error("line {line}: {reason}")]
+    /// It is no file of jobs.
+    #[error(transparent)]
+    File(#[from] NotJobs),
+    /// The job, and what is wrong with it.
+    #[error("{place}: {reason}")]
     Line {
-        /// Counted from 1.
-        line: usize,
+        /// Where it stands.
+        place: Place,
         /// What is wrong with it.
         reason: String,
     },
@@ -46,15 +48,12 @@ pub(crate) struct Line {
 }
 
 impl Source {
-    /// One job a line. Invalid jobs are welcome, as long as they get a record; blank lines are skipped.
-    pub(crate) fn from_lines(text: &str) -> Result<Self, JobsError> {
-        let lines: Vec<Line> = text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-            .map(|(index, line)| Line::read(line).map_err(|reason| JobsError::Line { line: index + 1, reason }))
-            .collect::<Result<_, _>>()?;
-        if lines.is_empty() { Err(JobsError::Empty) } else { Ok(Self::Lines(lines)) }
+    /// One job a line, or an array of jobs. Invalid jobs are welcome, as long as they get a record; blank lines are
+    /// skipped.
+    pub(crate) fn from_lines(file: impl AsRef<[u8]>) -> Result<Self, JobsError> {
+        let line =
+            |job: JobText<'_>| Line::read(job.body).map_err(|reason| JobsError::Line { place: job.place, reason });
+        Ok(Self::Lines(jobs(file.as_ref())?.into_iter().map(line).collect::<Result<_, _>>()?))
     }
 
     /// How many different jobs there are to choose from.
@@ -79,6 +78,9 @@ impl Line {
         let body = with_request_id(&"x".repeat(64), &members);
         if body.len() > MESSAGE_MAX_BYTES {
             return Err(format!("{} bytes: a message has at most {MESSAGE_MAX_BYTES}", body.len()));
+        }
+        if let Some(character) = forbidden(&body) {
+            return Err(format!("it has the character {character}, which SQS refuses: write it as an escape"));
         }
         match receive(&body).map_err(|error| error.to_string())?.job {
             Err(Refusal::NewerVersion(version)) => Err(format!("version {version}: no worker would answer it")),
@@ -137,11 +139,26 @@ mod tests {
             ("[1]", "not a JSON object"),
             (r#"{"query":"a","query":"b"}"#, "appears twice"),
             (r#"{"query":"a","version":2}"#, "version 2"),
+            (r#"{"query":"party \ud83d"}"#, "half a character"),
+            ("{\"query\":\"a\u{ffff}\"}", "U+FFFF, which SQS refuses"),
         ] {
-            let error = Source::from_lines(&format!("{{}}\n{line}")).unwrap_err().to_string();
+            let error = Source::from_lines(format!("{{}}\n{line}")).unwrap_err().to_string();
             assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");
         }
-        assert_eq!(Source::from_lines(" \n").unwrap_err(), JobsError::Empty);
+        assert_eq!(Source::from_lines(" \n").unwrap_err(), JobsError::File(NotJobs::Empty));
+    }
+
+    #[test]
+    fn files_are_taken_as_people_have_them_and_named_if_they_are_something_else() {
+        let line = r#"{"request_id":"a","query":"mug"}"#;
+        for file in [format!("\u{feff}{line}\r\n{line}"), format!("[\n{line},\n{line}\n]\n")] {
+            assert_eq!(Source::from_lines(&file).unwrap().len(), 2, "{file}");
+        }
+        let utf16: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (file, named) in [(&utf16[..], "this is UTF-16 text"), (b"request_id,query\na,mug", "looks like a table")] {
+            let error = Source::from_lines(file).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]
