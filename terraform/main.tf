@@ -27,7 +27,7 @@ locals {
   package_file  = coalesce(var.package_file, "${path.root}/../dist/nearline-${var.architecture}.zip")
 
   # The settings that a command line needs to work with this deployment (outputs), and those of the worker alone.
-  shared_settings = {
+  shared_settings = merge({
     NEARLINE_QUEUE_URL             = module.queue.url
     NEARLINE_DEAD_LETTER_QUEUE_URL = module.queue.dead_letter_url
     NEARLINE_RESULTS_TABLE         = module.storage.table_name
@@ -35,7 +35,9 @@ locals {
     NEARLINE_CATALOG               = "s3://${module.storage.bucket_name}/${var.catalog_prefix}"
     NEARLINE_EMBEDDING_MODEL       = var.embedding_model
     NEARLINE_EMBEDDING_DIMENSION   = tostring(var.embedding_dimension)
-  }
+    }, var.embedding_model_family == null ? {} : {
+    NEARLINE_EMBEDDING_MODEL_FAMILY = var.embedding_model_family
+  })
   worker_settings = merge(local.shared_settings, {
     for name, value in {
       NEARLINE_RESULTS_TTL_SECONDS           = var.results_ttl_seconds
@@ -103,6 +105,7 @@ module "permissions" {
   catalog_prefixes      = distinct(concat([var.catalog_prefix], var.also_catalog_prefixes))
   log_group_arn         = local.log_group_arn
   embedding_models      = distinct(concat([var.embedding_model], var.also_embedding_models))
+  model_families        = var.embedding_model_family == null ? {} : { (var.embedding_model) = var.embedding_model_family }
   tracing               = var.tracing
 }
 
@@ -206,5 +209,6 @@ module "observability" {
   queue_name             = module.queue.name
   dead_letter_queue_name = module.queue.dead_letter_name
   table_name             = module.storage.table_name
-  embedding_model        = var.embedding_model
+  # Metrics name an inference profile by the end of its ARN.
+  embedding_model = reverse(split("/", var.embedding_model))[0]
 }

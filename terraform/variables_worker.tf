@@ -1,14 +1,30 @@
 # What the worker is told: its settings (docs/settings.md), and what it may call.
 
 variable "embedding_model" {
-  description = "Embedding model, or an inference profile of it (us., eu., ...). A catalog of another model is refused."
+  description = "What is called to embed: a model, an inference profile of it (us., eu., ...), or the ARN of an application inference profile or of a provisioned model (with embedding_model_family). A catalog of another model is refused."
   type        = string
   default     = "amazon.nova-2-multimodal-embeddings-v1:0"
   nullable    = false
 
   validation {
-    condition     = can(regex("^((us|us-gov|eu|apac|jp|au|ca|global)\\.)?(amazon\\.nova-2-multimodal-embeddings-v1:0|amazon\\.titan-embed-text-v2:0|cohere\\.embed-(english|multilingual)-v3|cohere\\.embed-v4:0)$", var.embedding_model))
-    error_message = "embedding_model must be amazon.nova-2-multimodal-embeddings-v1:0, amazon.titan-embed-text-v2:0, cohere.embed-english-v3, cohere.embed-multilingual-v3 or cohere.embed-v4:0, or a profile of one of them such as us.cohere.embed-v4:0."
+    condition     = can(regex("^((us|us-gov|eu|apac|jp|au|ca|global)\\.)?(amazon\\.nova-2-multimodal-embeddings-v1:0|amazon\\.titan-embed-text-v2:0|cohere\\.embed-(english|multilingual)-v3|cohere\\.embed-v4:0)$|^arn:aws[a-z-]*:bedrock:[a-z0-9-]+:[0-9]{12}:(application-inference-profile|provisioned-model)/[a-z0-9]+$", var.embedding_model))
+    error_message = "embedding_model must be amazon.nova-2-multimodal-embeddings-v1:0, amazon.titan-embed-text-v2:0, cohere.embed-english-v3, cohere.embed-multilingual-v3 or cohere.embed-v4:0, or a profile of one of them such as us.cohere.embed-v4:0; or the ARN of an application inference profile or of a provisioned model."
+  }
+}
+
+variable "embedding_model_family" {
+  description = "Which model an ARN in embedding_model is of, by its id; null: embedding_model says so itself."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.embedding_model_family == null || can(regex("^(amazon\\.nova-2-multimodal-embeddings-v1:0|amazon\\.titan-embed-text-v2:0|cohere\\.embed-(english|multilingual)-v3|cohere\\.embed-v4:0)$", var.embedding_model_family))
+    error_message = "embedding_model_family must be amazon.nova-2-multimodal-embeddings-v1:0, amazon.titan-embed-text-v2:0, cohere.embed-english-v3, cohere.embed-multilingual-v3 or cohere.embed-v4:0, or null."
+  }
+
+  validation {
+    condition     = (var.embedding_model_family != null) == startswith(var.embedding_model, "arn:")
+    error_message = "embedding_model_family goes with an ARN in embedding_model, which does not say which model it is of; set both or leave it null."
   }
 }
 
@@ -19,8 +35,8 @@ variable "also_embedding_models" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for model in var.also_embedding_models : can(regex("^[a-z0-9.:-]+$", model))])
-    error_message = "also_embedding_models must be ids of models or of inference profiles."
+    condition     = alltrue([for model in var.also_embedding_models : can(regex("^([a-z0-9.:-]+|arn:aws[a-z-]*:bedrock:[a-z0-9-]+:[0-9]{12}:(application-inference-profile|provisioned-model)/[a-z0-9]+)$", model))])
+    error_message = "also_embedding_models must be ids of models or of inference profiles, or ARNs of application inference profiles or provisioned models."
   }
 }
 
@@ -31,7 +47,7 @@ variable "embedding_dimension" {
   nullable    = false
 
   validation {
-    condition     = contains(strcontains(var.embedding_model, "nova-2") ? [256, 384, 1024, 3072] : strcontains(var.embedding_model, "titan") ? [256, 512, 1024] : strcontains(var.embedding_model, "embed-v4") ? [256, 512, 1024, 1536] : [1024], var.embedding_dimension)
+    condition     = contains(strcontains(coalesce(var.embedding_model_family, var.embedding_model), "nova-2") ? [256, 384, 1024, 3072] : strcontains(coalesce(var.embedding_model_family, var.embedding_model), "titan") ? [256, 512, 1024] : strcontains(coalesce(var.embedding_model_family, var.embedding_model), "embed-v4") ? [256, 512, 1024, 1536] : [1024], var.embedding_dimension)
     error_message = "embedding_dimension must be one that embedding_model offers: Nova 2 256, 384, 1024 or 3072; Titan v2 256, 512 or 1024; Cohere v4 256, 512, 1024 or 1536; Cohere v3 1024."
   }
 }

@@ -76,6 +76,7 @@ impl Stack {
         let (queue_url, dead_letter_queue_url) = create_queues(&sdk_config, &options).await?;
         create_table(&sdk_config).await?;
         create_bucket(&sdk_config).await?;
+        bedrock.keep_batch_files_in(aws_sdk_s3::Client::new(&sdk_config));
         Ok(Self { ministack, bedrock, sdk_config, account, queue_url, dead_letter_queue_url })
     }
 
@@ -90,6 +91,7 @@ impl Stack {
             ("AWS_EC2_METADATA_DISABLED", "true".into()),
             ("AWS_ENDPOINT_URL", self.ministack.endpoint()),
             ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", self.bedrock.endpoint()),
+            ("AWS_ENDPOINT_URL_BEDROCK", self.bedrock.endpoint()),
             ("NEARLINE_QUEUE_URL", self.queue_url.clone()),
             ("NEARLINE_DEAD_LETTER_QUEUE_URL", self.dead_letter_queue_url.clone()),
             ("NEARLINE_RESULTS_TABLE", TABLE.into()),

@@ -97,6 +97,8 @@ async fn a_set_fault_meets_every_request_until_it_is_taken_back() {
 
     server.set_fault(Some(Fault::AccessDenied));
     assert!(ask().await.unwrap_err().is_access_denied_exception());
+    server.set_fault(Some(Fault::ExpiredToken));
+    assert_eq!(ask().await.unwrap_err().meta().code(), Some("ExpiredTokenException"));
     server.set_fault(Some(Fault::Throttle));
     assert!(ask().await.unwrap_err().is_throttling_exception());
     server.set_fault(Some(Fault::InternalError));
@@ -109,7 +111,7 @@ async fn a_set_fault_meets_every_request_until_it_is_taken_back() {
     assert!(ask().await.unwrap_err().meta().code().is_none(), "a time-out is no answer of the service");
     server.set_fault(None);
     assert_eq!(vector(&ask().await.unwrap()["embeddings"][0]["embedding"]).len(), 384);
-    assert_eq!((server.stats().throttled, server.stats().errors), (1, 2));
+    assert_eq!((server.stats().throttled, server.stats().errors), (1, 3));
 }
 
 #[tokio::test]
@@ -201,7 +203,9 @@ async fn on_the_wire_the_model_id_is_encoded_and_errors_have_awss_headers() {
     assert_eq!((answer.status, answer.headers["x-amzn-errortype"].as_str()), (400, "ValidationException"));
     assert!(answer.json()["message"].as_str().unwrap().starts_with("Malformed input request"));
     let stats = http::request(&endpoint, "GET", "/_devstack/stats", "", "").await.json();
-    assert_eq!(stats, json!({"requests": 2, "texts": 1, "throttled": 0, "errors": 1, "max_in_flight": 1}));
+    let expected = json!({"requests": 2, "texts": 1, "throttled": 0, "errors": 1, "max_in_flight": 1, "batch_jobs": 0,
+        "batch_records": 0});
+    assert_eq!(stats, expected);
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ impl<M: Models> Caller<M> {
         if let Some(pacer) = &self.pacer {
             pacer.wait().await;
         }
-        let answer = UnderWay::during_for_all(under_way, self.models.invoke(self.model.id(), request)).await?;
+        let answer = UnderWay::during_for_all(under_way, self.models.invoke(self.model.called(), request)).await?;
         let mut embeddings = family.response(&answer).map_err(|error| self.no_vector(&error.to_string()))?;
         if embeddings.len() != texts.len() {
             return Err(self.no_vector(&format!("{} vectors for {} texts", embeddings.len(), texts.len())));
@@ -171,12 +171,12 @@ impl<M: Models> Caller<M> {
 
     /// Tried again: a model that fails on one text must not stop the others; attempts are counted.
     fn no_vector(&self, what: &str) -> Fault {
-        let (model, what) = (self.model.id(), cut(what, ACCOUNT_MAX_CHARS).0);
+        let (model, what) = (self.model.called(), cut(what, ACCOUNT_MAX_CHARS).0);
         Fault::new(Cause::InvalidAnswer, format!("model {model} did not answer with vectors: {what}"))
     }
 
     fn check(&self, embedding: Embedding) -> Result<Embedding, Fault> {
-        let (length, expected, model) = (embedding.vector.len(), self.model.dimension(), self.model.id());
+        let (length, expected, model) = (embedding.vector.len(), self.model.dimension(), self.model.called());
         if length != expected {
             let message = format!("model {model} answered a vector of length {length}, expected {expected}");
             return Err(Fault::new(Cause::Misconfigured, message));

@@ -2,8 +2,10 @@
 //!
 //! `model` knows which ids belong to which family, one file each for what a family takes and answers. `models` is
 //! the boundary to those who run them, `call` the policy around one call, `embedder` what everybody asks: it
-//! answers a text that was asked for before from its cache. Vectors are handed on as received: the score is a cosine.
+//! answers a text that was asked for before from its cache. [`batch`] is for
+//! many texts at once, later and cheaper. Vectors are handed on as received: the score is a cosine.
 
+pub mod batch;
 mod cache;
 mod call;
 mod cohere;
@@ -23,5 +25,5 @@ pub use embedder::{Embedder, Embedders};
 pub use embedding::{Embedding, Purpose};
 pub use limits::Limits;
 pub use memory::MemoryModels;
-pub use model::{Model, ModelError, base_id};
+pub use model::{Model, ModelError, base_id, model_id};
 pub use models::Models;

@@ -15,7 +15,7 @@ const COHERE: &str = "cohere.embed-v4:0";
 
 fn embedder(models: &MemoryModels, id: &str, requests_per_minute: Option<u32>) -> Embedder {
     let limits = Limits { max_concurrency: 1, requests_per_minute };
-    Embedder::start(models.clone(), limits, Model::new(id, 256).unwrap(), Purpose::Query)
+    Embedder::start(models.clone(), limits, Model::new(id, None, 256).unwrap(), Purpose::Query)
 }
 
 async fn embed_all(embedder: &Embedder, texts: &[String]) -> Vec<Result<Vec<f32>, EmbedError>> {
@@ -105,7 +105,7 @@ async fn what_waits_for_its_turn_is_no_attempt() {
 async fn an_embedder_outlives_the_catalogs_that_share_its_model() {
     let models = MemoryModels::default();
     let embedders = Embedders::new(models.clone(), Limits { max_concurrency: 2, requests_per_minute: None });
-    let model = |id| Model::new(id, 256).unwrap();
+    let model = |id| Model::new(id, None, 256).unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();
     assert_eq!(models.calls(), 1, "the cache survived");

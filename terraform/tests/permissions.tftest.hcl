@@ -112,6 +112,50 @@ run "a_profile_needs_the_model_behind_it" {
   }
 }
 
+run "an_application_profile_needs_the_model_behind_it_and_a_provisioned_model_nothing_else" {
+  command = plan
+  module {
+    source = "./modules/permissions"
+  }
+  variables {
+    embedding_models = [
+      "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
+      "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/xyz789",
+    ]
+    model_families = { "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123" = "amazon.titan-embed-text-v2:0" }
+  }
+
+  assert {
+    condition     = anytrue([for statement in output.statements : try(jsondecode(statement).Sid == "Embed" && toset(jsondecode(statement).Resource) == toset(var.embedding_models), false)])
+    error_message = "Both must be allowed by their own ARNs."
+  }
+
+  assert {
+    condition = anytrue([for statement in output.statements : try(
+      jsondecode(statement).Sid == "EmbedThroughProfiles"
+      && jsondecode(statement).Resource == ["arn:aws:bedrock:*::foundation-model/amazon.titan-embed-text-v2:0", "arn:aws:bedrock:::foundation-model/amazon.titan-embed-text-v2:0"]
+    && jsondecode(statement).Condition.StringEquals["bedrock:InferenceProfileArn"] == ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"], false)])
+    error_message = "The model must be allowed through the application's profile, and through that alone."
+  }
+}
+
+run "an_application_profile_of_the_version_before_is_still_allowed" {
+  command = plan
+  module {
+    source = "./modules/permissions"
+  }
+  variables {
+    embedding_models = ["cohere.embed-english-v3", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"]
+  }
+
+  assert {
+    condition = anytrue([for statement in output.statements : try(
+      jsondecode(statement).Sid == "EmbedThroughProfiles" && contains(jsondecode(statement).Resource, "arn:aws:bedrock:*::foundation-model/*")
+    && jsondecode(statement).Condition.StringEquals["bedrock:InferenceProfileArn"] == ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"], false)])
+    error_message = "Whatever model is behind it must be allowed through it alone."
+  }
+}
+
 run "the_model_and_catalog_of_the_version_before_are_still_allowed" {
   command = plan
   module {

@@ -92,6 +92,7 @@ ROUNDS = [
         "capacity_provider_arn": ("arn:aws:lambda:us-east-1:123456789012:capacity-provider:shared", "has its network already"),
         "memory_mib": (3072, "2,048 to 32,768"),
         "memory_gib_per_vcpu": (4, None),
+        "embedding_model_family": ("titan", "goes with an ARN"),
         "fifo_queue": (True, None),
         "batch_size": (20, "at most 10 with fifo_queue"),
         "name": ("a-name-that-is-allowed-but-quite-far", None),

@@ -121,6 +121,18 @@ run "standard_lambda_without_a_vpc" {
   }
 }
 
+run "an_application_profile" {
+  variables {
+    embedding_model        = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
+    embedding_model_family = "amazon.titan-embed-text-v2:0"
+    embedding_dimension    = 512
+  }
+  assert {
+    condition     = strcontains(output.settings, "NEARLINE_EMBEDDING_MODEL_FAMILY=amazon.titan-embed-text-v2:0") && strcontains(output.settings, "/abc123")
+    error_message = "The worker must be told what to call and which model it is."
+  }
+}
+
 run "fifo_and_everything_else" {
   variables {
     name                          = "shop-search"

@@ -13,6 +13,8 @@ use super::embedding::Refusal;
 pub enum Fault {
     /// 403 `AccessDeniedException`: permanent until permissions change.
     AccessDenied,
+    /// 403 `ExpiredTokenException`: until newer credentials are fetched.
+    ExpiredToken,
     /// HTTP 200 whose answer has no vector.
     NoVector,
     /// HTTP 200 whose vectors have one number less than asked for.
@@ -92,6 +94,14 @@ pub(super) fn access_denied() -> Refusal {
         StatusCode::FORBIDDEN,
         "AccessDeniedException",
         "You don't have access to the model with the specified model ID.",
+    )
+}
+
+pub(super) fn expired_token() -> Refusal {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "ExpiredTokenException",
+        "The security token included in the request is expired",
     )
 }
 

@@ -1,4 +1,6 @@
-//! The models of the stand-in, by their ids.
+//! The models of the stand-in, by their ids, or by the body where an id does not say.
+
+use serde_json::Value;
 
 use super::embedding::{Embedding, Refusal};
 use super::{cohere, nova, titan};
@@ -25,6 +27,23 @@ impl Model {
         }
     }
 
+    /// The model behind an application inference profile or provisioned throughput: on AWS the one that it was made
+    /// for, here the one whose fields the body has.
+    pub(super) fn behind(arn: &str, body: &[u8]) -> Option<Self> {
+        const OPAQUE: [&str; 2] = [":application-inference-profile/", ":provisioned-model/"];
+        if !arn.starts_with("arn:") || !OPAQUE.iter().any(|kind| arn.contains(kind)) {
+            return None;
+        }
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let has = |field: &str| body.get(field).is_some();
+        Some(match () {
+            () if has("inputText") => Self::TitanV2,
+            () if has("texts") && has("output_dimension") => Self::CohereV4,
+            () if has("texts") => Self::CohereV3,
+            () => Self::Nova2,
+        })
+    }
+
     pub(super) fn parse(self, body: &[u8]) -> Result<Embedding, Refusal> {
         match self {
             Self::Nova2 => nova::parse(body),
@@ -47,5 +66,16 @@ mod tests {
         assert_eq!(Model::from_id("cohere.embed-multilingual-v3"), Some(Model::CohereV3));
         assert_eq!(Model::from_id("xx.cohere.embed-v4:0"), None);
         assert_eq!(Model::from_id("amazon.titan-embed-text-v1"), None);
+    }
+
+    #[test]
+    fn the_body_says_which_model_is_behind_a_profile_of_the_application() {
+        let profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+        let behind = |body: &str| Model::behind(profile, body.as_bytes());
+        assert_eq!(behind(r#"{"inputText": "a"}"#), Some(Model::TitanV2));
+        assert_eq!(behind(r#"{"texts": ["a"]}"#), Some(Model::CohereV3));
+        assert_eq!(behind(r#"{"texts": ["a"], "output_dimension": 256}"#), Some(Model::CohereV4));
+        assert_eq!(behind(r#"{"singleEmbeddingParams": {}}"#), Some(Model::Nova2));
+        assert_eq!(Model::behind("abc123", br#"{"inputText": "a"}"#), None);
     }
 }

@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::json;
 
+use super::batch::{BatchOptions, Jobs};
 use super::embedding::Refusal;
 use super::fault::{self, Dice, Fault};
 use super::model::Model;
@@ -50,6 +51,10 @@ pub struct BedrockStats {
     pub errors: u64,
     /// The most calls that were open at one moment.
     pub max_in_flight: u64,
+    /// Batch jobs that were started.
+    pub batch_jobs: u64,
+    /// Records that batch jobs answered with a vector.
+    pub batch_records: u64,
 }
 
 /// A running stand-in; it stops when dropped.
@@ -69,6 +74,7 @@ struct Shared {
     errors: AtomicU64,
     in_flight: AtomicU64,
     max_in_flight: AtomicU64,
+    jobs: Arc<Jobs>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,16 +100,20 @@ impl BedrockServer {
             errors: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             max_in_flight: AtomicU64::new(0),
+            jobs: Arc::default(),
         });
         let routes = Router::new()
             .route("/model/{model_id}/invoke", post(invoke))
+            .route("/model-invocation-job", post(start_job))
+            .route("/model-invocation-job/{job}", get(job_status))
             .route("/_devstack/stats", get(async |State(shared): State<Arc<Shared>>| Json(shared.stats())))
             .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
             .with_state(Arc::clone(&shared));
         Ok(Self { server: Server::start(options.port, routes).await?, shared })
     }
 
-    /// The address for `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`: `http://127.0.0.1:PORT`.
+    /// The address for `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, and with files in S3 also for `AWS_ENDPOINT_URL_BEDROCK`:
+    /// `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -123,6 +133,16 @@ impl BedrockServer {
         self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner).latency = latency;
     }
 
+    /// Batch jobs read and write their files there from now on; before that none can be started.
+    pub fn keep_batch_files_in(&self, s3: aws_sdk_s3::Client) {
+        self.shared.jobs.keep_files_in(s3);
+    }
+
+    /// Batch jobs that start from now on behave so.
+    pub fn set_batch_options(&self, options: BatchOptions) {
+        self.shared.jobs.set_options(options);
+    }
+
     /// Stops the stand-in; open requests end unanswered.
     pub async fn stop(self) {
         self.server.stop().await;
@@ -132,12 +152,15 @@ impl BedrockServer {
 impl Shared {
     fn stats(&self) -> BedrockStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (batch_jobs, batch_records) = self.jobs.counts();
         BedrockStats {
             requests: read(&self.requests),
             texts: read(&self.texts),
             throttled: read(&self.throttled),
             errors: read(&self.errors),
             max_in_flight: read(&self.max_in_flight),
+            batch_jobs,
+            batch_records,
         }
     }
 
@@ -152,6 +175,7 @@ impl Shared {
         let Settings { latency, fault } = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match &fault {
             Some(Fault::AccessDenied) => return Err(fault::access_denied()),
+            Some(Fault::ExpiredToken) => return Err(fault::expired_token()),
             Some(Fault::Throttle) => return Err(fault::throttling()),
             Some(Fault::InternalError) => return Err(fault::internal_error()),
             Some(Fault::Hang) => std::future::pending().await,
@@ -159,7 +183,7 @@ impl Shared {
             Some(Fault::Html) => return Ok(fault::html().into_response()),
             Some(Fault::NoVector | Fault::WrongLength | Fault::RefuseTexts(_)) | None => {}
         }
-        let model = Model::from_id(model_id).ok_or_else(|| {
+        let model = Model::from_id(model_id).or_else(|| Model::behind(model_id, body)).ok_or_else(|| {
             Refusal::new(
                 StatusCode::NOT_FOUND,
                 "ResourceNotFoundException",
@@ -212,8 +236,20 @@ async fn invoke(State(shared): State<Arc<Shared>>, Path(model_id): Path<String>,
             let throttled = refusal.status == StatusCode::TOO_MANY_REQUESTS;
             let counter = if throttled { &shared.throttled } else { &shared.errors };
             counter.fetch_add(1, Ordering::Relaxed);
-            let headers = [("x-amzn-errortype", refusal.error_type)];
-            (refusal.status, headers, Json(json!({"message": refusal.message}))).into_response()
+            refuse(&refusal)
         }
     }
+}
+
+async fn start_job(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    shared.jobs.start(&body).map_or_else(|refusal| refuse(&refusal), |answer| Json(answer).into_response())
+}
+
+async fn job_status(State(shared): State<Arc<Shared>>, Path(job): Path<String>) -> Response {
+    shared.jobs.status(&job).map_or_else(|refusal| refuse(&refusal), |answer| Json(answer).into_response())
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let headers = [("x-amzn-errortype", refusal.error_type)];
+    (refusal.status, headers, Json(json!({"message": refusal.message}))).into_response()
 }

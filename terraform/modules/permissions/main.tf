@@ -10,23 +10,32 @@ locals {
     for model in var.embedding_models : replace(model, local.profile, "") => "${local.bedrock_arn}:${var.region}:${var.account_id}:inference-profile/${model}"
     if model != replace(model, local.profile, "")
   }
+  # Profiles of the account itself: what each was made for is fixed, so where it is not known here any model may be
+  # called through it.
+  application_profiles = {
+    for model in var.embedding_models : model => lookup(var.model_families, model, "*") if strcontains(model, ":application-inference-profile/")
+  }
+  # ARNs that are allowed as they are, and those of models that are called by their own ids.
+  own_arns = [for model in var.embedding_models : startswith(model, "arn:") ? model : "${local.bedrock_arn}:${var.region}::foundation-model/${model}" if model == replace(model, local.profile, "")]
+  behind_profiles = concat(
+    [for base_model, arn in local.profile_arns : { arn = arn, model = base_model }],
+    [for arn, base_model in local.application_profiles : { arn = arn, model = base_model }],
+  )
   invoke_model = concat([{
-    Sid    = "Embed"
-    Effect = "Allow"
-    Action = ["bedrock:InvokeModel"]
-    Resource = concat(values(local.profile_arns), [
-      for model in var.embedding_models : "${local.bedrock_arn}:${var.region}::foundation-model/${model}" if model == replace(model, local.profile, "")
-    ])
-    }], [for profile_arns in length(local.profile_arns) > 0 ? [values(local.profile_arns)] : [] : {
+    Sid      = "Embed"
+    Effect   = "Allow"
+    Action   = ["bedrock:InvokeModel"]
+    Resource = concat(values(local.profile_arns), local.own_arns)
+    }], [for profiles in length(local.behind_profiles) > 0 ? [local.behind_profiles] : [] : {
     # A profile is allowed only together with the model in every region that it may choose; the condition keeps the
     # wildcard to calls through these profiles.
     Sid    = "EmbedThroughProfiles"
     Effect = "Allow"
     Action = ["bedrock:InvokeModel"]
-    Resource = flatten([for base_model in keys(local.profile_arns) : [
+    Resource = flatten([for base_model in distinct(profiles[*].model) : [
       "${local.bedrock_arn}:*::foundation-model/${base_model}", "${local.bedrock_arn}:::foundation-model/${base_model}",
     ]])
-    Condition = { StringEquals = { "bedrock:InferenceProfileArn" = profile_arns } }
+    Condition = { StringEquals = { "bedrock:InferenceProfileArn" = profiles[*].arn } }
   }])
 
   # By the last part of the endpoint's name, com.amazonaws.REGION.SERVICE.

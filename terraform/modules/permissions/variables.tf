@@ -49,8 +49,14 @@ variable "log_group_arn" {
 }
 
 variable "embedding_models" {
-  description = "Ids of the embedding models, or of inference profiles of them."
+  description = "Ids of the embedding models, or of inference profiles of them, or ARNs of application inference profiles or provisioned models."
   type        = list(string)
+}
+
+variable "model_families" {
+  description = "Ids of the models behind application inference profiles, by the profiles' ARNs, as far as they are known."
+  type        = map(string)
+  default     = {}
 }
 
 variable "tracing" {

@@ -1,0 +1,43 @@
+//! What tells texts apart, here and in the records of a job.
+
+/// What a text is known by, as its SHA-256: different for different texts.
+pub type Key = [u8; 32];
+
+/// Lower-case hex digits of keys, one after another: a record's id may be alphanumeric only.
+pub(super) fn to_hex<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = keys.into_iter().flatten();
+    bytes.flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+/// The keys of hex digits; `None` if they are none.
+pub(super) fn from_hex(digits: &str) -> Option<Vec<Key>> {
+    let (keys, rest) = digits.as_bytes().as_chunks::<64>();
+    if !rest.is_empty() {
+        return None;
+    }
+    keys.iter().map(key).collect()
+}
+
+fn key(digits: &[u8; 64]) -> Option<Key> {
+    let mut key = [0; 32];
+    for (byte, pair) in key.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        *byte = u8::try_from(high? << 4 | low?).ok()?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_their_hex_digits() {
+        let keys = [[0xa5; 32], std::array::from_fn(|at| at as u8)];
+        let digits = to_hex(&keys);
+        assert!(digits.starts_with("a5a5") && digits.ends_with("1e1f"), "{digits}");
+        assert_eq!(from_hex(&digits).unwrap(), keys);
+        assert!(from_hex(&digits[1..]).is_none() && from_hex(&"xy".repeat(32)).is_none());
+    }
+}
