@@ -1,8 +1,6 @@
 //! What the format fixes: its metadata, its columns, and what is left when it has been read.
 
-use arrow_schema::ArrowError;
-
-use crate::catalog::{CatalogError, Rows};
+use crate::catalog::Rows;
 
 /// Schema metadata: model of the embeddings.
 pub const MODEL_ID: &str = "nearline.model_id";
@@ -11,11 +9,11 @@ pub const FORMAT_VERSION: &str = "nearline.format_version";
 /// The format that this release reads and writes.
 pub const SUPPORTED_FORMAT: &str = "1";
 
+/// Column: SHA-256 of the text that a row's vector was made of, null if it came with the row. Only builds read it.
+pub const TEXT_SHA256: &str = "text_sha256";
+
 /// The columns that are read.
 pub(super) const COLUMNS: [&str; 4] = ["product_id", "category", "title", "embedding"];
-
-/// Longest message of the Arrow reader that is passed on, in characters: some print whole schemas.
-const MESSAGE_MAX_CHARS: usize = 400;
 
 /// An artifact's content.
 #[derive(Debug)]
@@ -29,14 +27,4 @@ pub struct Artifact {
 /// The version of an artifact: the first 16 digits of its SHA-256.
 pub fn version(sha256: &str) -> &str {
     &sha256[..16.min(sha256.len())]
-}
-
-pub(super) fn invalid(message: impl Into<String>) -> CatalogError {
-    CatalogError::Invalid(message.into())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "taken by map_err")]
-pub(super) fn unreadable(error: ArrowError) -> CatalogError {
-    let message = error.to_string().chars().take(MESSAGE_MAX_CHARS).collect::<String>();
-    invalid(format!("not readable as an Arrow IPC file: {message}"))
 }

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
 
-use super::format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, invalid, unreadable};
+use super::format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT};
 use super::read::{check_all_columns, read_bytes};
 use crate::catalog::CatalogError;
+use crate::catalog::ipc::{invalid, unreadable};
 
 /// An artifact and the bytes that it was read from.
 #[derive(Debug)]

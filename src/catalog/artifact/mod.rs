@@ -4,14 +4,12 @@
 //! ignores other columns. Nothing is cast: a column of another type is an error that names it. What a file declares
 //! is bounded before it is allocated, so that a damaged one is an error and not the end of the process.
 
-mod bounds;
-mod container;
 mod format;
 mod load;
 mod read;
 mod write;
 
-pub use format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, version};
+pub use format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256, version};
 pub use load::{Loaded, load_path, open, sha256};
 pub use read::{read, read_bytes};
-pub use write::write;
+pub use write::{Row, Writer, write};

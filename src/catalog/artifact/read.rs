@@ -1,22 +1,22 @@
 //! From bytes to rows.
 
-use std::collections::HashMap;
 use std::io::Read;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_ipc::convert::try_fb_to_schema;
-use arrow_ipc::reader::{read_dictionary, read_record_batch};
 use arrow_schema::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use nearline_contract::clip;
 
-use super::bounds::{Budget, Columns};
-use super::container::Container;
-use super::format::{Artifact, COLUMNS, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, invalid, unreadable};
+use super::format::{Artifact, COLUMNS, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT};
+use crate::catalog::ipc::{Blob, Budget, Reader, invalid, type_name};
+use crate::catalog::kind::Kind;
 use crate::catalog::{CatalogError, Rows};
+
+/// What to do with a file that has products, but not in the form of an artifact.
+const BUILD_HINT: &str = "make an artifact of it: nearline catalog build --input FILE --output CATALOG.arrow";
 
 /// Reads an artifact from anything.
 ///
@@ -33,8 +33,13 @@ pub fn read(mut source: impl Read) -> Result<Artifact, CatalogError> {
 /// # Errors
 /// [`CatalogError::Invalid`], naming batch or row, and column.
 pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
-    let file = Container::open(bytes)?;
-    let schema = SchemaRef::new(try_fb_to_schema(file.schema).map_err(unreadable)?);
+    match Kind::of(bytes) {
+        Kind::ArrowFile => {}
+        other if other.may_have_products() => return Err(invalid(format!("this is {other}; {BUILD_HINT}"))),
+        other => return Err(invalid(format!("this is {other}, not an Arrow IPC file"))),
+    }
+    let mut file = Reader::open(Blob::Memory(Buffer::from(bytes.clone())))?;
+    let schema = SchemaRef::clone(file.schema());
     let format = schema.metadata().get(FORMAT_VERSION).map_or(SUPPORTED_FORMAT, String::as_str);
     if format != SUPPORTED_FORMAT {
         let format = clip(format);
@@ -42,83 +47,25 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
     }
     let dimension = check_columns(&schema)?;
     let is_read = |column: &usize| COLUMNS.contains(&schema.field(*column).name().as_str());
-    let columns = (0..schema.fields().len()).filter(is_read).collect::<Vec<_>>();
-    let whole = Buffer::from(bytes.clone());
-    let mut budget = Budget::new(bytes.len());
-    let dictionaries = read_dictionaries(&file, &whole, &schema, &columns, &mut budget)?;
-
-    let mut count = 0;
-    let mut batches = Vec::with_capacity(file.batches.len());
-    for part in &file.batches {
-        let batch = part.message.header_as_record_batch();
-        let batch = batch.ok_or_else(|| invalid(format!("{}: is none", part.name)))?;
-        let version = part.message.version();
-        let mut bounds = Columns::new(&part.name, version, batch, &bytes[part.body.clone()], &mut budget)?;
-        bounds.take_rows(dimension)?;
-        for (number, field) in schema.fields().iter().enumerate() {
-            bounds.column(field.name(), field.data_type(), columns.contains(&number))?;
-        }
-        count += usize::try_from(batch.length()).unwrap_or_default();
-        batches.push((whole.slice_with_length(part.body.start, part.body.len()), batch, version));
-    }
+    file.project((0..schema.fields().len()).filter(is_read).collect());
+    let mut budget = Budget::new(bytes.len() as u64);
+    let count = file.check(&mut budget, dimension)?;
     if count == 0 {
         return Err(invalid("it has no rows"));
     }
     let mut rows = Rows { dimension, ..Rows::default() };
     let reserved = rows.vectors.try_reserve_exact(count * dimension);
     reserved.map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
-    for (body, batch, version) in batches {
-        let schema = SchemaRef::clone(&schema);
-        let batch = read_record_batch(&body, batch, schema, &dictionaries, Some(&columns), &version);
-        append(&mut rows, &batch.map_err(unreadable)?, &mut budget)?;
+    while let Some(batch) = file.next_batch()? {
+        append(&mut rows, &batch, &mut budget)?;
     }
     Ok(Artifact { model_id: schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned(), rows })
 }
 
 /// Checks that reading the columns that are not of the format takes no more memory than the file can be worth.
 pub(super) fn check_all_columns(bytes: &Bytes) -> Result<(), CatalogError> {
-    let file = Container::open(bytes)?;
-    let mut budget = Budget::new(bytes.len());
-    for part in file.dictionaries.iter().chain(&file.batches) {
-        let dictionary = part.message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data());
-        let batch = part.message.header_as_record_batch().or(dictionary);
-        let batch = batch.ok_or_else(|| invalid(format!("{}: is none", part.name)))?;
-        let (version, body) = (part.message.version(), &bytes[part.body.clone()]);
-        Columns::new(&part.name, version, batch, body, &mut budget)?.all()?;
-    }
-    Ok(())
-}
-
-/// The values of each dictionary that a column of `columns` uses.
-fn read_dictionaries(
-    file: &Container<'_>,
-    whole: &Buffer,
-    schema: &Schema,
-    columns: &[usize],
-    budget: &mut Budget,
-) -> Result<HashMap<i64, ArrayRef>, CatalogError> {
-    let fields = file.schema.fields();
-    let id =
-        |column: usize| fields.and_then(|fields| fields.get(column).dictionary()).map(|dictionary| dictionary.id());
-    // The reader takes the type of the first column with the dictionary's id: it must not see others than those checked.
-    let read_schema = schema.project(columns).map_err(unreadable)?;
-    let mut dictionaries = HashMap::new();
-    for part in &file.dictionaries {
-        let damaged = |what: &str| invalid(format!("{}: {what}", part.name));
-        let dictionary = part.message.header_as_dictionary_batch().ok_or_else(|| damaged("is none"))?;
-        let Some(&column) = columns.iter().find(|&&column| id(column) == Some(dictionary.id())) else { continue };
-        let field = schema.field(column);
-        let DataType::Dictionary(_, values) = field.data_type() else { return Err(damaged("its column has no keys")) };
-        let batch = dictionary.data().ok_or_else(|| damaged("has no values"))?;
-        if !dictionary.isDelta() && dictionaries.contains_key(&dictionary.id()) {
-            return Err(damaged("replaces a dictionary, of which a file has one for each column"));
-        }
-        let body = whole.slice_with_length(part.body.start, part.body.len());
-        let version = part.message.version();
-        Columns::new(&part.name, version, batch, &body, budget)?.column(field.name(), values, true)?;
-        read_dictionary(&body, dictionary, &read_schema, &mut dictionaries, &version).map_err(unreadable)?;
-    }
-    Ok(dictionaries)
+    let file = Reader::open(Blob::Memory(Buffer::from(bytes.clone())))?;
+    file.check_everything(&mut Budget::new(bytes.len() as u64))
 }
 
 /// Checks names and types of the columns; the dimension of the embeddings.
@@ -126,13 +73,13 @@ fn check_columns(schema: &Schema) -> Result<usize, CatalogError> {
     let column = |name: &str, required: bool| {
         let mut found = schema.fields().iter().filter(|field| field.name() == name);
         match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(invalid(format!("column {name} is there twice"))),
+            (Some(_), Some(_)) => Err(invalid(format!("column {name} appears twice"))),
             (None, _) if required => Err(invalid(format!("column {name} is missing"))),
             (field, _) => Ok(field.map(|field| field.data_type())),
         }
     };
     let wrong = |name: &str, wanted: &str, is: &DataType| {
-        invalid(format!("column {name} must be {wanted}, is {}", clip(&is.to_string())))
+        invalid(format!("column {name} must be {wanted}, is {}; {BUILD_HINT}", type_name(is)))
     };
     for (name, required) in [("product_id", true), ("category", true), ("title", false)] {
         match column(name, required)? {
@@ -188,7 +135,8 @@ fn append(rows: &mut Rows, batch: &RecordBatch, budget: &mut Budget) -> Result<(
     let numbers = lists.values().slice(start, lists.len() * rows.dimension);
     let null_number = numbers.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid));
     let null_list = lists.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid));
-    if let Some(row) = null_list.or(null_number.map(|number| number / rows.dimension)) {
+    let null_number = null_number.map(|number| number / rows.dimension);
+    if let Some(row) = null_list.into_iter().chain(null_number).min() {
         return Err(invalid(format!("row {}, column embedding: is null", first + row)));
     }
     rows.vectors.extend_from_slice(numbers.as_primitive::<Float32Type>().values());
@@ -210,6 +158,6 @@ fn strings(column: &ArrayRef) -> Result<Vec<Option<&str>>, CatalogError> {
             let keys = dictionary.normalized_keys().into_iter().enumerate();
             keys.map(|(row, key)| if dictionary.is_null(row) { None } else { values[key] }).collect()
         }
-        other => return Err(invalid(format!("a string column was expected, found {}", clip(&other.to_string())))),
+        other => return Err(invalid(format!("a string column was expected, found {}", type_name(other)))),
     })
 }

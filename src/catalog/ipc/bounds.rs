@@ -9,7 +9,7 @@ use arrow_schema::{DataType, UnionMode};
 use flatbuffers::VectorIter;
 use nearline_contract::clip;
 
-use super::format::invalid;
+use super::invalid;
 use crate::catalog::CatalogError;
 
 /// What any file may expand to, in bytes: a small one of equal vectors compresses by thousands.
@@ -26,18 +26,18 @@ const ZSTD_EXPANSION: u64 = (128 << 10) / 4;
 const PADDING: u64 = 64;
 
 /// Bytes that reading a file may still take.
-pub(super) struct Budget {
+pub(in crate::catalog) struct Budget {
     file_bytes: u64,
     taken: u64,
 }
 
 impl Budget {
-    pub(super) fn new(file_bytes: usize) -> Self {
-        Self { file_bytes: file_bytes as u64, taken: 0 }
+    pub(in crate::catalog) fn new(file_bytes: u64) -> Self {
+        Self { file_bytes, taken: 0 }
     }
 
     /// Counts `bytes` in, or says for what they are too many.
-    pub(super) fn take(&mut self, bytes: u64, what: impl FnOnce() -> String) -> Result<(), CatalogError> {
+    pub(in crate::catalog) fn take(&mut self, bytes: u64, what: impl FnOnce() -> String) -> Result<(), CatalogError> {
         let (file, limit) = (self.file_bytes, FREE_BYTES.saturating_add(self.file_bytes.saturating_mul(EXPANSION)));
         self.taken = self.taken.saturating_add(bytes);
         match self.taken {
@@ -110,30 +110,57 @@ impl<'a, 'b> Columns<'a, 'b> {
     /// Checks the next column if it is read, else passes it over.
     pub(super) fn column(&mut self, name: &str, kind: &DataType, is_read: bool) -> Result<(), CatalogError> {
         self.column = clip(name);
-        if is_read { self.check(kind, self.rows) } else { self.skip(kind) }
+        if is_read { self.check(kind, Some(self.rows)) } else { self.skip(kind) }
     }
 
-    fn check(&mut self, kind: &DataType, length: u64) -> Result<(), CatalogError> {
+    /// `length`: how many values there must be; `None`: as many as the column itself declares, which its buffers hold.
+    fn check(&mut self, kind: &DataType, length: Option<u64>) -> Result<(), CatalogError> {
         let node = self.node()?;
         let (declared, nulls) = (node.length(), node.null_count());
+        let length = length.or(u64::try_from(declared).ok()).unwrap_or_default();
         if u64::try_from(declared) != Ok(length) || !(0..=declared).contains(&nulls) {
             let message = format!("declares {declared} values and {nulls} nulls, its rows have {length} values");
             return Err(self.fault(&message));
         }
-        self.buffer(Some(length.div_ceil(8)))?;
+        match kind {
+            DataType::Null => return Ok(()),
+            DataType::RunEndEncoded(ends, values) => {
+                self.check(ends.data_type(), None)?;
+                return self.check(values.data_type(), None);
+            }
+            _ => self.buffer(Some(length.div_ceil(8)))?,
+        };
         let offsets = if length == 0 { 0 } else { length.saturating_add(1) };
         match kind {
-            DataType::Utf8 => self.numbers(offsets, 4)?,
-            DataType::LargeUtf8 => self.numbers(offsets, 8)?,
-            DataType::Utf8View => self.numbers(length, 16)?,
+            DataType::Utf8 | DataType::Binary => self.numbers(offsets, 4)?,
+            DataType::LargeUtf8 | DataType::LargeBinary => self.numbers(offsets, 8)?,
+            DataType::Utf8View | DataType::BinaryView => self.numbers(length, 16)?,
             DataType::FixedSizeList(item, size) => {
                 let size = u64::try_from(*size).unwrap_or_default();
-                return self.check(item.data_type(), length.saturating_mul(size));
+                return self.check(item.data_type(), Some(length.saturating_mul(size)));
+            }
+            DataType::List(item) | DataType::LargeList(item) => {
+                self.numbers(offsets, if matches!(kind, DataType::List(_)) { 4 } else { 8 })?;
+                return self.check(item.data_type(), None);
+            }
+            DataType::ListView(item) | DataType::LargeListView(item) => {
+                let width = if matches!(kind, DataType::ListView(_)) { 4 } else { 8 };
+                self.numbers(length, width)?;
+                self.numbers(length, width)?;
+                return self.check(item.data_type(), None);
+            }
+            DataType::Struct(fields) => {
+                return fields.iter().try_for_each(|field| self.check(field.data_type(), None));
+            }
+            DataType::Boolean => return self.buffer(Some(length.div_ceil(8))).map(drop),
+            DataType::FixedSizeBinary(width) => {
+                return self.numbers(length, usize::try_from(*width).unwrap_or_default().max(1));
             }
             DataType::Dictionary(number, _) => return self.numbers(length, number.primitive_width().unwrap_or(1)),
             number => return self.numbers(length, number.primitive_width().unwrap_or(1)),
         }
-        let texts = if *kind == DataType::Utf8View { self.variadic_count()? } else { 1 };
+        let views = matches!(kind, DataType::Utf8View | DataType::BinaryView);
+        let texts = if views { self.variadic_count()? } else { 1 };
         (0..texts).try_for_each(|_| self.buffer(None).map(drop))
     }
 

@@ -1,0 +1,227 @@
+//! Where the parts of an Arrow IPC file or stream lie.
+//!
+//! Every offset and length is checked against the file, and the parts together are no longer than it: a footer that
+//! names one part a thousand times does not make a thousand of it.
+
+use std::ops::Range;
+
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::read_footer_length;
+use arrow_ipc::{Block, Int, Message, MessageHeader, root_as_footer_with_opts, root_as_message_with_opts};
+use flatbuffers::VerifierOptions;
+
+use super::blob::Blob;
+use super::invalid;
+use crate::catalog::CatalogError;
+
+/// Bytes that verifying metadata may visit for each of its own. A few fields are visited more than once; a name that
+/// many fields share is copied by each, and children that fields share double with each level.
+const VISITS: usize = 8;
+/// How each message of a stream begins.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// The parts of a file or stream.
+#[derive(Debug)]
+pub(super) struct Container {
+    /// The footer of a file, the first message of a stream.
+    metadata: Buffer,
+    is_stream: bool,
+    /// Whether it says that it ends where it does, which a stream may leave out.
+    has_end: bool,
+    /// In the order in which they apply.
+    pub(super) parts: Vec<Part>,
+}
+
+/// A message and its body.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// What messages call it.
+    pub(super) name: String,
+    /// Verified.
+    metadata: Buffer,
+    /// Where the body lies in the file.
+    pub(super) body: Range<u64>,
+}
+
+impl Part {
+    /// What says where in the body which buffer lies.
+    pub(super) fn message(&self) -> Result<Message<'_>, CatalogError> {
+        message(&self.name, &self.metadata)
+    }
+}
+
+impl Container {
+    pub(super) fn open(blob: &Blob) -> Result<Self, CatalogError> {
+        let start = blob.read(0..blob.len().min(8))?;
+        if start.starts_with(&CONTINUATION) { Self::open_stream(blob) } else { Self::open_file(blob) }
+    }
+
+    /// Whether it is a stream, in which a dictionary may be replaced.
+    pub(super) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Whether it says that it ends where it does.
+    pub(super) fn has_end(&self) -> bool {
+        self.has_end
+    }
+
+    /// The schema.
+    ///
+    /// # Errors
+    /// There is none, or its numbers are not of this machine.
+    pub(super) fn schema(&self) -> Result<arrow_ipc::Schema<'_>, CatalogError> {
+        let schema = if self.is_stream {
+            message("schema", &self.metadata)?.header_as_schema()
+        } else {
+            footer(&self.metadata)?.schema()
+        };
+        let schema = schema.ok_or_else(|| invalid("it has no schema"))?;
+        if !schema.endianness().equals_to_target_endianness() {
+            return Err(invalid("its numbers are in another byte order than this machine's"));
+        }
+        Ok(schema)
+    }
+
+    /// Gives numbers of a width that the reader does not know one that it knows: they are passed over, and lie alike.
+    pub(super) fn with_known_widths(mut self) -> Result<Self, CatalogError> {
+        let mut places = Vec::new();
+        for field in self.schema()?.fields().into_iter().flatten() {
+            places.extend(unknown_widths(field, self.metadata.len())?);
+        }
+        let mut metadata = self.metadata.to_vec();
+        for place in places {
+            metadata[place..place + 4].copy_from_slice(&64_i32.to_le_bytes());
+        }
+        self.metadata = metadata.into();
+        Ok(self)
+    }
+
+    fn open_file(blob: &Blob) -> Result<Self, CatalogError> {
+        let length = blob.len();
+        let tail_start = length
+            .checked_sub(10)
+            .ok_or_else(|| invalid(format!("not readable as an Arrow IPC file: it has {length} bytes")))?;
+        let tail: Vec<u8> = blob.read(tail_start..length)?.to_vec();
+        let unreadable = || {
+            let what = "not readable as an Arrow IPC file: it does not end in a correct footer";
+            invalid(format!("{what} (cut short, or not written to its end)"))
+        };
+        let tail = tail.first_chunk::<10>().ok_or_else(unreadable)?;
+        let footer_length = read_footer_length(*tail).map_err(|_| unreadable())?;
+        let start = tail_start.checked_sub(footer_length as u64).ok_or_else(|| {
+            invalid(format!("its footer declares {footer_length} bytes, before it the file has {tail_start}"))
+        })?;
+        let metadata = blob.read(start..tail_start)?;
+        let footer = footer(&metadata)?;
+        let mut left = length;
+        let mut parts = Vec::new();
+        for (kind, blocks) in [("dictionary batch", footer.dictionaries()), ("record batch", footer.recordBatches())] {
+            for (number, block) in blocks.into_iter().flatten().enumerate() {
+                parts.push(part(blob, block, format!("{kind} {number}"), &mut left)?);
+            }
+        }
+        Ok(Self { metadata, is_stream: false, has_end: true, parts })
+    }
+
+    fn open_stream(blob: &Blob) -> Result<Self, CatalogError> {
+        let (mut metadata, mut parts, mut at, mut batches) = (None, Vec::new(), 0, 0);
+        let mut has_end = false;
+        while at + 8 <= blob.len() {
+            let cut = |what: &str| invalid(format!("the stream is cut short: {what} at byte {at} goes past its end"));
+            let head = blob.read(at..at + 8)?;
+            let Some((&CONTINUATION, length)) = head.split_first_chunk() else {
+                return Err(invalid(format!("no message of an Arrow stream begins at byte {at}")));
+            };
+            let length = length.first_chunk().map_or(0, |length| i32::from_le_bytes(*length));
+            if length == 0 {
+                has_end = true;
+                break;
+            }
+            let start = at + 8;
+            let length = u64::try_from(length).map_err(|_| cut("a message"))?;
+            let middle = start + length;
+            if middle > blob.len() {
+                return Err(cut("a message"));
+            }
+            let bytes = blob.read(start..middle)?;
+            let read = message(&format!("the message at byte {at}"), &bytes)?;
+            let body = u64::try_from(read.bodyLength()).map_err(|_| cut("a body"))?;
+            let end = middle.checked_add(body).filter(|&end| end <= blob.len()).ok_or_else(|| cut("a body"))?;
+            match (read.header_type(), &metadata) {
+                (MessageHeader::Schema, None) => metadata = Some(bytes),
+                (MessageHeader::DictionaryBatch, Some(_)) => {
+                    let name = format!("the dictionary batch at byte {at}");
+                    parts.push(Part { name, metadata: bytes, body: middle..end });
+                }
+                (MessageHeader::RecordBatch, Some(_)) => {
+                    parts.push(Part { name: format!("record batch {batches}"), metadata: bytes, body: middle..end });
+                    batches += 1;
+                }
+                _ => return Err(invalid(format!("the message at byte {at} has no place in an Arrow stream"))),
+            }
+            at = end;
+        }
+        let metadata = metadata.ok_or_else(|| invalid("the Arrow stream has no schema"))?;
+        Ok(Self { metadata, is_stream: true, has_end, parts })
+    }
+}
+
+fn footer(metadata: &[u8]) -> Result<arrow_ipc::Footer<'_>, CatalogError> {
+    root_as_footer_with_opts(&verifier(metadata.len()), metadata)
+        .map_err(|error| invalid(format!("its footer is damaged: {error}")))
+}
+
+fn message<'a>(name: &str, metadata: &'a [u8]) -> Result<Message<'a>, CatalogError> {
+    root_as_message_with_opts(&verifier(metadata.len()), metadata)
+        .map_err(|error| invalid(format!("{name}: its metadata is damaged: {error}")))
+}
+
+/// How metadata of `length` bytes is verified.
+fn verifier(length: usize) -> VerifierOptions {
+    VerifierOptions { max_apparent_size: length.saturating_mul(VISITS), ..VerifierOptions::default() }
+}
+
+fn part(blob: &Blob, block: &Block, name: String, left: &mut u64) -> Result<Part, CatalogError> {
+    let [offset, metadata, body] = [block.offset(), block.metaDataLength().into(), block.bodyLength()];
+    let length = blob.len();
+    let outside = || invalid(format!("{name}: {metadata} and {body} bytes at {offset}, the file has {length}"));
+    let number = |declared: i64| u64::try_from(declared).map_err(|_| outside());
+    let (start, metadata, body) = (number(offset)?, number(metadata)?, number(body)?);
+    let middle = start.checked_add(metadata).ok_or_else(outside)?;
+    let end = middle.checked_add(body).filter(|&end| end <= length).ok_or_else(outside)?;
+    *left = left
+        .checked_sub(end - start)
+        .ok_or_else(|| invalid(format!("{name}: the parts up to it are longer than the {length} bytes of the file")))?;
+    let metadata = blob.read(start..middle)?;
+    // Releases before Arrow 0.15 wrote no continuation.
+    let head = match &metadata[..] {
+        [0xff, 0xff, 0xff, 0xff, _, _, _, _, ..] => 8,
+        [_, _, _, _, ..] => 4,
+        short => return Err(invalid(format!("{name}: its metadata has {} bytes", short.len()))),
+    };
+    let part = Part { name, metadata: metadata.slice(head), body: middle..end };
+    part.message()?;
+    Ok(part)
+}
+
+/// Where in the metadata the widths stand that no reader here knows, of a field and its children.
+fn unknown_widths(field: arrow_ipc::Field<'_>, length: usize) -> Result<Vec<usize>, CatalogError> {
+    let mut places = Vec::new();
+    if field.type_type().variant_name().is_none() {
+        let name = nearline_contract::clip(field.name().unwrap_or_default());
+        return Err(invalid(format!("column {name} has a type that is newer than this release: leave it out")));
+    }
+    if let Some(int) = field.type_as_int().filter(|int| !matches!(int.bitWidth(), 8 | 16 | 32 | 64)) {
+        let table = int._tab;
+        let place = table.loc() + usize::from(table.vtable().get(Int::VT_BITWIDTH));
+        // Both lie in the verified metadata.
+        if place > table.loc() && place + 4 <= length {
+            places.push(place);
+        }
+    }
+    for child in field.children().into_iter().flatten() {
+        places.extend(unknown_widths(child, length)?);
+    }
+    Ok(places)
+}
