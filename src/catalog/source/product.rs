@@ -1,0 +1,183 @@
+//! A row of a source as a product, or what is wrong with it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use nearline_contract::clip;
+
+use super::columns::{Layout, TextFrom};
+
+/// One product of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Product {
+    /// Unique, trimmed, not empty.
+    pub product_id: String,
+    /// Its category, trimmed, not empty.
+    pub category: String,
+    /// What is embedded; empty only beside a vector.
+    pub text: String,
+    /// What people see.
+    pub title: Option<String>,
+    /// A vector from elsewhere, finite and not all zero: then the text is not embedded.
+    pub embedding: Option<Vec<f32>>,
+}
+
+/// What is wrong with a row, by kind: what is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultKind {
+    /// The row cannot be read as one.
+    Unreadable,
+    /// A column that every row needs is empty, or not there.
+    Missing,
+    /// A cell is of another type than its column takes.
+    WrongType,
+    /// A vector with numbers that are none, or no numbers at all.
+    InvalidVector,
+    /// A vector of another length than those before.
+    OtherDimension,
+    /// An id that is already used elsewhere, with other content.
+    Repeated,
+    /// There is no vector, and no model is to be called.
+    NoVector,
+    /// The embedding model refuses the text.
+    Refused,
+}
+
+impl FaultKind {
+    /// Its name, which is stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable_row",
+            Self::Missing => "missing_value",
+            Self::WrongType => "wrong_type",
+            Self::InvalidVector => "invalid_vector",
+            Self::OtherDimension => "other_dimension",
+            Self::Repeated => "repeated_product_id",
+            Self::NoVector => "no_vector",
+            Self::Refused => "text_refused",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One fault of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFault {
+    /// For counting.
+    pub kind: FaultKind,
+    /// The column, if it is of one.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl RowFault {
+    pub(super) fn new(kind: FaultKind, column: &str, message: impl Into<String>) -> Self {
+        Self { kind, column: Some(clip(column)), message: message.into() }
+    }
+
+    pub(super) fn of_row(message: impl Into<String>) -> Self {
+        Self { kind: FaultKind::Unreadable, column: None, message: message.into() }
+    }
+}
+
+impl fmt::Display for RowFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.column {
+            Some(column) => write!(f, "column {column}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// The cells of one row, by the numbers of their columns.
+pub(super) trait Cells {
+    /// A cell as text; `None`: there is none.
+    ///
+    /// # Errors
+    /// What is there instead.
+    fn text(&self, column: usize) -> Result<Option<Cow<'_, str>>, String>;
+
+    /// A cell as numbers; `None`: there are none.
+    ///
+    /// # Errors
+    /// What is there instead.
+    fn vector(&self, column: usize) -> Result<Option<Vec<f32>>, String>;
+}
+
+/// The product of a row, or all that is wrong with it.
+pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Vec<RowFault>> {
+    let mut faults = Vec::new();
+    let mut cell = |column: Option<usize>| -> Option<String> {
+        let column = column?;
+        match cells.text(column) {
+            Ok(text) => text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+            Err(what) => {
+                faults.push(RowFault::new(FaultKind::WrongType, layout.name(column), what));
+                None
+            }
+        }
+    };
+    let (product_id, category, title) = (cell(layout.product_id), cell(layout.category), cell(layout.title));
+    let text = match &layout.text {
+        TextFrom::Column(column) => cell(*column),
+        TextFrom::Template(template) => template.fill(|column| cell(Some(column))),
+    };
+    let named = |name: &str| faults.iter().any(|fault| fault.column.as_deref() == Some(name));
+    let mut missing = Vec::new();
+    for (name, column, value) in
+        [("product_id", layout.product_id, &product_id), ("category", layout.category, &category)]
+    {
+        let name = column.map_or(name, |column| layout.name(column));
+        if value.is_none() && !named(name) {
+            let what = if column.is_some() { "is empty" } else { "is missing" };
+            missing.push(RowFault::new(FaultKind::Missing, name, what));
+        }
+    }
+    faults.extend(missing);
+    let embedding = match layout.embedding.map(|column| cells.vector(column).and_then(check_vector)) {
+        None => None,
+        Some(Ok(vector)) => vector,
+        Some(Err(what)) => {
+            let name = layout.embedding.map_or("embedding", |column| layout.name(column));
+            faults.push(RowFault::new(FaultKind::InvalidVector, name, what));
+            return Err(faults);
+        }
+    };
+    if embedding.is_none() && layout.needs_vectors {
+        let name = layout.embedding.map_or("embedding", |column| layout.name(column));
+        let what = if layout.embedding.is_some() { "is empty" } else { "is missing" };
+        faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is to be called")));
+    } else if embedding.is_none() && text.is_none() {
+        let (column, what) = match (layout.embedding, layout.text_name()) {
+            (None, Some(text)) => (text, "is empty"),
+            (Some(_), Some(text)) => (text, "is empty, and there is no embedding"),
+            (Some(column), None) => (layout.name(column), "is empty, and there is no column text"),
+            (None, None) => ("text", "is missing"),
+        };
+        faults.push(RowFault::new(FaultKind::Missing, column, what));
+    }
+    match (product_id, category) {
+        (Some(product_id), Some(category)) if faults.is_empty() => {
+            Ok(Product { product_id, category, text: text.unwrap_or_default(), title, embedding })
+        }
+        _ => Err(faults),
+    }
+}
+
+/// A vector that has a direction; an empty list is none.
+fn check_vector(vector: Option<Vec<f32>>) -> Result<Option<Vec<f32>>, String> {
+    let Some(vector) = vector.filter(|vector| !vector.is_empty()) else { return Ok(None) };
+    if let Some(position) = vector.iter().position(|number| !number.is_finite()) {
+        return Err(format!("number {position} is NaN, infinite or beyond 32-bit floats"));
+    }
+    if vector.iter().all(|&number| number == 0.0) {
+        return Err("is all zero: it has no direction to compare".to_owned());
+    }
+    Ok(Some(vector))
+}

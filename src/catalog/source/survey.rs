@@ -1,0 +1,222 @@
+//! A look at all rows of a source before anything is paid for or written: what is wrong with them, all at once.
+//!
+//! Memory: about 60 bytes and the product id for each row; vectors and texts are not kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use hashbrown::DefaultHashBuilder;
+
+use super::Source;
+use super::found::{Found, Place};
+use super::product::{FaultKind, Product, RowFault};
+use crate::catalog::CatalogError;
+use crate::catalog::folded::folded;
+use crate::catalog::names::Names;
+
+/// Faults that are listed; the rest is counted.
+const LISTED_MAX: usize = 20;
+
+/// Gets each row that becomes a product.
+type Taken<'a> = dyn FnMut(&Product) -> Result<(), CatalogError> + 'a;
+/// Gets each fault, with where it is and what stands there.
+type Rejected<'a> = dyn FnMut(Place, &RowFault, &dyn Fn() -> String) -> Result<(), CatalogError> + 'a;
+
+/// Places with what is to be said of them.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The first 20.
+    pub first: Vec<(Place, String)>,
+    /// All.
+    pub count: u64,
+}
+
+impl Listed {
+    pub(in crate::catalog) fn push(&mut self, place: Place, what: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < LISTED_MAX {
+            self.first.push((place, what()));
+        }
+    }
+}
+
+/// What is in a source.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Rows that become products.
+    pub rows: u64,
+    /// Of those, rows without a vector.
+    pub without_vector: u64,
+    /// Length of the vectors, if there is one.
+    pub dimension: Option<usize>,
+    /// What is wrong with rows.
+    pub faults: Listed,
+    /// How many faults of each kind.
+    pub kinds: BTreeMap<FaultKind, u64>,
+    /// Rows with a fault.
+    pub faulty_rows: u64,
+    /// Rows that repeat another one with the same content.
+    pub identical: Listed,
+    /// Texts that are longer than the model takes.
+    pub long: Listed,
+    /// Names of categories that look like another's, each with how many rows have it.
+    pub alike: Vec<Vec<(String, u64)>>,
+    /// What somebody should know of columns that are not read.
+    pub notes: Vec<String>,
+    /// What makes the source unreadable from there on.
+    pub broken: Option<CatalogError>,
+    products: Names,
+    seen: Vec<Seen>,
+    categories: Names,
+    rows_by_category: Vec<u64>,
+    /// Numbers of rows that become no product, ascending.
+    left_out: Vec<u64>,
+    hasher: DefaultHashBuilder,
+}
+
+/// A product that was found.
+#[derive(Debug)]
+struct Seen {
+    place: Place,
+    /// Of its content.
+    digest: u64,
+}
+
+impl Survey {
+    /// Reads a source, for a model that takes texts of at most `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each fault with the row that it is of.
+    ///
+    /// # Errors
+    /// That of `taken` or `rejected`; what is wrong with the source stands in the survey.
+    pub fn of(
+        source: &Source,
+        chars_max: Option<usize>,
+        taken: &mut Taken<'_>,
+        rejected: &mut Rejected<'_>,
+    ) -> Result<Self, CatalogError> {
+        let mut survey = Self::default();
+        let (mut number, mut failed) = (0, false);
+        let read = source.read(&mut |place, found: Found<'_>| {
+            let faults = match found.product {
+                Ok(product) => match survey.take(source, place, &product, chars_max) {
+                    Ok(true) => {
+                        number += 1;
+                        return taken(&product).inspect_err(|_| failed = true);
+                    }
+                    Ok(false) => Vec::new(),
+                    Err(fault) => vec![fault],
+                },
+                Err(faults) => faults,
+            };
+            survey.left_out.push(number);
+            number += 1;
+            survey.faulty_rows += u64::from(!faults.is_empty());
+            for fault in &faults {
+                *survey.kinds.entry(fault.kind).or_default() += 1;
+                survey.faults.push(place, || fault.to_string());
+                rejected(place, fault, found.what).inspect_err(|_| failed = true)?;
+            }
+            Ok(())
+        });
+        match read {
+            Ok(notes) => survey.notes = notes,
+            Err(error) if failed => return Err(error),
+            Err(error) => survey.broken = Some(error),
+        }
+        survey.find_alike();
+        Ok(survey)
+    }
+
+    /// Whether the row with this number becomes a product. Numbers are asked for in order, from `next` on.
+    pub(in crate::catalog) fn takes(&self, number: u64, next: &mut usize) -> bool {
+        let left_out = self.left_out.get(*next) == Some(&number);
+        *next += usize::from(left_out);
+        !left_out
+    }
+
+    /// Checks that a row is still what it was when it was looked at.
+    pub(in crate::catalog) fn is_same(&self, row: usize, product: &Product) -> bool {
+        self.seen.get(row).is_some_and(|seen| seen.digest == self.digest(product))
+    }
+
+    /// Where a row that becomes a product stands.
+    pub(in crate::catalog) fn place(&self, row: usize) -> Place {
+        self.seen[row].place
+    }
+
+    /// Names of categories and how many rows have each, in the order of first appearance.
+    pub fn categories(&self) -> impl Iterator<Item = (&str, u64)> {
+        let all = self.rows_by_category.iter().enumerate();
+        all.filter(|(_, rows)| **rows > 0).map(|(number, &rows)| (self.categories.get(number as u32), rows))
+    }
+
+    /// `false`: the row repeats another one.
+    fn take(
+        &mut self,
+        source: &Source,
+        place: Place,
+        product: &Product,
+        chars_max: Option<usize>,
+    ) -> Result<bool, RowFault> {
+        let digest = self.digest(product);
+        // Also of a row that is left out: its category may be what is wrong with it.
+        let category = self.categories.insert(&product.category) as usize;
+        self.rows_by_category.resize(self.categories.len(), 0);
+        if let Some(row) = self.products.find(&product.product_id) {
+            let seen = &self.seen[row as usize];
+            let (id, first) = (nearline_contract::clip(&product.product_id), source.describe(seen.place));
+            if seen.digest == digest {
+                self.identical.push(place, || format!("`{id}` is the same as {first}"));
+                return Ok(false);
+            }
+            let message = format!("`{id}` is already used in {first}, with other content");
+            return Err(RowFault::new(FaultKind::Repeated, "product_id", message));
+        }
+        match (&product.embedding, self.dimension) {
+            (Some(vector), Some(dimension)) if vector.len() != dimension => {
+                let message = format!("has {} numbers, those before have {dimension}", vector.len());
+                return Err(RowFault::new(FaultKind::OtherDimension, "embedding", message));
+            }
+            (Some(vector), None) => self.dimension = Some(vector.len()),
+            (None, _) => {
+                self.without_vector += 1;
+                let chars = product.text.chars().count();
+                if let Some(most) = chars_max.filter(|&most| chars > most) {
+                    let id = nearline_contract::clip(&product.product_id);
+                    self.long
+                        .push(place, || format!("the text of `{id}` has {chars} characters, the model takes {most}"));
+                }
+            }
+            (Some(_), Some(_)) => {}
+        }
+        self.rows += 1;
+        self.products.insert(&product.product_id);
+        self.seen.push(Seen { place, digest });
+        self.rows_by_category[category] += 1;
+        Ok(true)
+    }
+
+    fn digest(&self, product: &Product) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        let Product { product_id, category, text, title, embedding } = product;
+        (product_id, category, text, title).hash(&mut hasher);
+        let (pairs, last) = embedding.as_deref().unwrap_or_default().as_chunks::<2>();
+        for [one, other] in pairs {
+            hasher.write_u64(u64::from(one.to_bits()) << 32 | u64::from(other.to_bits()));
+        }
+        for number in last {
+            hasher.write_u32(number.to_bits());
+        }
+        hasher.finish()
+    }
+
+    fn find_alike(&mut self) {
+        let mut by_form: HashMap<String, Vec<usize>> = HashMap::new();
+        for number in 0..self.rows_by_category.len() {
+            by_form.entry(folded(self.categories.get(number as u32))).or_default().push(number);
+        }
+        let mut alike: Vec<Vec<usize>> = by_form.into_values().filter(|numbers| numbers.len() > 1).collect();
+        alike.sort();
+        let named = |number: usize| (self.categories.get(number as u32).to_owned(), self.rows_by_category[number]);
+        self.alike = alike.into_iter().map(|numbers| numbers.into_iter().map(named).collect()).collect();
+    }
+}
