@@ -1,142 +1,331 @@
-//! From a source to an artifact: read the products, embed what has no vector yet, write the file.
+//! From a source to an artifact: look at all rows, embed what has no vector yet, write the file.
 //!
-//! Vectors that were paid for are kept in a journal beside the output until the artifact is whole, so that a build
-//! that was stopped or throttled goes on where it was.
+//! A source is read once to find what is wrong with it, before anything is paid for, and once more to build; rows that
+//! all bring vectors are written the first time. Memory holds no source and no catalog: about 100 bytes for each row, and
+//! the largest batch of rows that a file has. Vectors that were paid for are kept in a journal beside the output until
+//! the artifact is whole, so that a build that was stopped or throttled goes on where it was.
 
-mod csv;
+mod batches;
+mod draft;
+mod from;
 mod journal;
+mod rejects;
+#[cfg(test)]
+mod tests;
+mod vectors;
 
-use std::fs::Permissions;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::time::Duration;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use nearline_search::Kernel;
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
-use super::names::Names;
-use super::{Catalog, CatalogError, Rows, artifact};
-use crate::backoff::Backoff;
+use super::CatalogError;
+use super::artifact::{Row, Writer};
+use super::source::{FaultKind, Found, Listed, Place, Product, RowFault, Source, Survey};
 use crate::embed::{EmbedError, Embedder, Model};
-use crate::under_way::UnderWay;
-use journal::Journal;
-
-pub use csv::{Product, read_csv};
+pub use batches::LeftOver;
+use draft::Draft;
+use journal::{Journal, TextHash};
+use rejects::Rejects;
+use vectors::{Failed, vector};
 
 /// Texts that wait for the embedder at once: enough to fill the calls of a model that takes many texts.
 const TEXTS_IN_FLIGHT: usize = 1_024;
-/// Times that the embedder is asked for one text, which tries for seconds by itself: about two minutes of throttling.
-const ATTEMPTS: u32 = 6;
-/// Pauses between them.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(64));
 
-/// Embeds what has no vector yet and writes the artifact to `output`, replacing it only when all is well.
-/// `progress` is called with the number of products that have a vector.
-///
-/// # Errors
-/// A fault that outlasted every attempt (what was embedded until then is kept and used by the next build), or
-/// whatever breaks the artifact's contract.
-pub async fn build(
-    products: Vec<Product>,
-    model: &Model,
-    embedder: &Embedder,
-    output: &Path,
-    progress: impl Fn(usize),
-) -> Result<(), CatalogError> {
-    let dimension = model.dimension();
-    let ids = Names::unique(products.iter().map(|product| product.product_id.as_str()));
-    if let Err((row, first)) = ids {
-        return Err(CatalogError::repeated(&products[row].product_id, row, first));
+/// What is to be built.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The artifact.
+    pub output: PathBuf,
+    /// What embeds texts that have no vector.
+    pub model: Option<Model>,
+    /// What is called for texts to come, and which model that is, if each row brings a vector; `None`: the artifact
+    /// names no model.
+    pub label: Option<(String, Option<String>)>,
+    /// Where rows go that are left out because something is wrong with them; `None`: nothing is built then.
+    pub rejects: Option<PathBuf>,
+    /// An artifact whose vectors are taken over where the text is the same.
+    pub from: Option<PathBuf>,
+}
+
+/// A build whose source has been looked at.
+#[derive(Debug)]
+pub struct Build {
+    source: Arc<Source>,
+    survey: Arc<Survey>,
+    options: Options,
+    draft: Draft,
+    rejects: Option<Rejects>,
+    /// All rows, if each brought a vector.
+    written: Option<Writer<BufWriter<File>>>,
+}
+
+/// What became of a build.
+#[derive(Debug)]
+pub struct Built {
+    /// Rows of the artifact.
+    pub rows: u64,
+    /// Length of its vectors.
+    pub dimension: usize,
+    /// The model that it names.
+    pub model_id: Option<String>,
+    /// Rows that were left out because something is wrong with them.
+    pub left_out: u64,
+    /// Texts that were cut because the model takes no longer ones.
+    pub truncated: Listed,
+    /// Texts that the model refuses.
+    pub refused: Listed,
+}
+
+/// How far the embedding is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Embedded {
+    /// Vectors that a model made now.
+    pub now: u64,
+    /// Vectors that were there.
+    pub before: u64,
+}
+
+impl Build {
+    /// Looks at all rows of a source; `progress` gets how many so far. Blocks.
+    ///
+    /// # Errors
+    /// The output cannot be written. What is wrong with the source stands in [`survey`](Self::survey).
+    pub fn survey_source(source: Source, options: Options, progress: &dyn Fn(u64)) -> Result<Self, CatalogError> {
+        let draft = Draft::open(&options.output)?;
+        let mut rejects = options.rejects.as_deref().map(Rejects::create).transpose()?;
+        let chars_max = options.model.as_ref().map(Model::chars_max);
+        let (mut rows, mut written) = (0, None);
+        // Whether each row so far brought a vector, and none is missing that would have to be there.
+        let is_whole = Cell::new(true);
+        let mut take = |product: &Product| {
+            rows += 1;
+            progress(rows);
+            let Some(vector) = product.embedding.as_ref().filter(|_| is_whole.get()) else {
+                is_whole.set(false);
+                return Ok(());
+            };
+            let writer = if let Some(writer) = &mut written {
+                writer
+            } else {
+                let model_id = label(&options, vector.len())?.unwrap_or_default();
+                written.insert(draft.writer(vector.len(), &model_id, false)?)
+            };
+            writer.push(&row(product, vector, None))
+        };
+        let mut reject = |place: Place, fault: &RowFault, what: &dyn Fn() -> String| {
+            let Some(rejects) = &mut rejects else {
+                is_whole.set(false);
+                return Ok(());
+            };
+            rejects.push(&source.describe(place).to_string(), fault, &what())
+        };
+        let survey = Survey::of(&source, chars_max, &mut take, &mut reject)?;
+        let written = written.filter(|_| is_whole.get());
+        Ok(Self { source: Arc::new(source), survey: Arc::new(survey), options, draft, rejects, written })
     }
-    let given = products.iter().map(|product| product.embedding.clone()).collect::<Vec<_>>();
-    if let Some(row) = given.iter().position(|vector| vector.as_ref().is_some_and(|vector| vector.len() != dimension)) {
-        let length = given[row].as_ref().map_or(0, Vec::len);
-        let message = format!("row {row}, column embedding: has {length} numbers, the dimension is {dimension}");
-        return Err(CatalogError::Invalid(message));
+
+    /// What was found.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
     }
-    let mut journal = Journal::open(output, model.id(), dimension)?;
-    let mut vectors = given;
-    for (vector, product) in vectors.iter_mut().zip(&products) {
-        if vector.is_none() {
-            *vector = journal.get(&product.text);
+
+    /// What was looked at.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether a model has to be called, unless everything is known already.
+    pub fn has_texts(&self) -> bool {
+        self.written.is_none()
+    }
+
+    /// Writes the artifact, replacing an older one only when all is well. `progress` gets how many vectors there are.
+    ///
+    /// # Errors
+    /// Something is wrong with the source and rows are not to be left out; a fault that outlasted every attempt (what was
+    /// embedded until then is kept and used by the next build); the output cannot be written.
+    pub async fn finish(self, embedder: Option<&Embedder>, progress: impl Fn(Embedded)) -> Result<Built, CatalogError> {
+        self.check()?;
+        let Self { source, survey, options, draft, mut rejects, written } = self;
+        let mut built = Built {
+            rows: survey.rows,
+            dimension: survey.dimension.unwrap_or_default(),
+            model_id: None,
+            left_out: survey.faulty_rows,
+            truncated: Listed::default(),
+            refused: Listed::default(),
+        };
+        if let Some(writer) = written {
+            built.model_id = label(&options, built.dimension)?;
+            rejects.map(Rejects::finish).transpose()?;
+            draft.keep(writer)?;
+            return Ok(built);
         }
-    }
-    let mut done = vectors.iter().flatten().count();
-    progress(done);
-    let missing: Vec<usize> = (0..vectors.len()).filter(|&row| vectors[row].is_none()).collect();
-    let texts = &products;
-    let mut embedded = stream::iter(missing)
-        .map(|row| async move {
-            let Product { product_id, text, .. } = &texts[row];
-            let vector = embed_patiently(embedder, text).await;
-            vector.map(|vector| (row, vector)).map_err(|error| match error {
-                EmbedError::Fault(fault) => fault.context(&format!("row {row}, product `{product_id}`")).into(),
-                EmbedError::Refused(_) => CatalogError::Invalid(format!("row {row}, product `{product_id}`: {error}")),
+        let (Some(model), Some(embedder)) = (&options.model, embedder) else {
+            return Err(CatalogError::Invalid("rows have no vector, and no model is to be called".to_owned()));
+        };
+        built.dimension = model.dimension();
+        built.model_id = Some(model.id().to_owned());
+        let old = options.from.as_deref().map(|old| from::vectors(old, model)).transpose()?;
+        let mut journal = Journal::open(&options.output, model.id(), model.dimension())?;
+        old.map_or(Ok(()), |old| journal.adopt(old))?;
+        let journal = Mutex::new(journal);
+        let mut writer = draft.writer(model.dimension(), model.id(), true)?;
+        let (sender, mut receiver) = mpsc::channel::<(usize, Product)>(TEXTS_IN_FLIGHT);
+        let (read, looked_at) = (Arc::clone(&source), Arc::clone(&survey));
+        let reader = spawn_blocking(move || {
+            read_again(&read, &looked_at, &mut |row, product| sender.blocking_send((row, product)).is_ok())
+        });
+        let products = stream::poll_fn(|context| receiver.poll_recv(context));
+        let mut vectors = products
+            .map(|(row, product)| {
+                let journal = &journal;
+                async move {
+                    let vector = vector(&product, embedder, journal).await;
+                    (row, product, vector)
+                }
             })
-        })
-        .buffer_unordered(TEXTS_IN_FLIGHT);
-    while let Some((row, vector)) = embedded.try_next().await? {
-        journal.put(&products[row].text, &vector)?;
-        vectors[row] = Some(vector);
-        done += 1;
-        progress(done);
-    }
-    drop(embedded);
-    let mut rows = Rows { dimension, ..Rows::default() };
-    for (product, vector) in products.into_iter().zip(vectors) {
-        rows.product_ids.push(product.product_id);
-        rows.categories.push(product.category);
-        rows.titles.push(product.title);
-        rows.vectors.extend(vector.unwrap_or_default());
-    }
-    write(rows, model.id(), output)?;
-    journal.remove()
-}
-
-/// Writes beside the output first, and checks: what cannot be loaded must not replace what can.
-fn write(rows: Rows, model_id: &str, output: &Path) -> Result<(), CatalogError> {
-    let file_error = |source| CatalogError::File { path: output.to_owned(), source };
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Temporary files are for their owner alone unless something else is asked for; the umask takes from it.
-    let mut file =
-        tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder).map_err(file_error)?;
-    artifact::write(BufWriter::new(file.as_file_mut()), &rows, model_id)?.flush().map_err(file_error)?;
-    Catalog::new(rows, String::new(), None, Kernel::fastest())?;
-    file.as_file().sync_all().map_err(file_error)?;
-    file.persist(output).map_err(|error| file_error(error.error))?;
-    Ok(())
-}
-
-async fn embed_patiently(embedder: &Embedder, text: &str) -> Result<Vec<f32>, EmbedError> {
-    let mut failures = 0;
-    loop {
-        match embedder.embed(text, &UnderWay::default()).await {
-            Ok(embedding) => return Ok(embedding.vector.clone()),
-            Err(EmbedError::Fault(fault)) if fault.is_transient() && failures + 1 < ATTEMPTS => {
-                failures += 1;
-                tracing::debug!(%fault, failures, "an embedding is asked for again");
-                BACKOFF.sleep(failures).await;
+            .buffered(TEXTS_IN_FLIGHT);
+        let mut embedded = Embedded::default();
+        while let Some((number, product, vector)) = vectors.next().await {
+            let place = survey.place(number);
+            let at =
+                || format!("{}, product `{}`", source.describe(place), nearline_contract::clip(&product.product_id));
+            match vector {
+                Ok((embedding, hash, is_new)) => {
+                    embedded.now += u64::from(is_new);
+                    embedded.before += u64::from(hash.is_some() && !is_new);
+                    if embedding.truncated {
+                        built.truncated.push(place, at);
+                    }
+                    writer.push(&row(&product, &embedding.vector, hash))?;
+                    progress(embedded);
+                }
+                Err(Failed::Embed(EmbedError::Refused(why))) if rejects.is_some() => {
+                    refuse(&mut built, rejects.as_mut(), &source, (place, &product), &why)?;
+                }
+                Err(Failed::Embed(EmbedError::Fault(fault))) => return Err(fault.context(&at()).into()),
+                Err(Failed::Embed(refused @ EmbedError::Refused(_))) => {
+                    let rest = "--skip-invalid REJECTS.csv builds the rest, and pays for nothing twice";
+                    return Err(CatalogError::Invalid(format!("{}: {refused} ({rest})", at())));
+                }
+                Err(Failed::Catalog(error)) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
+        drop(vectors);
+        match reader.await {
+            Ok(read) => read?,
+            Err(error) => return Err(CatalogError::Invalid(format!("reading it again failed: {error}"))),
+        }
+        if built.rows == 0 {
+            return Err(CatalogError::Invalid("the embedding model refuses all texts".to_owned()));
+        }
+        rejects.map(Rejects::finish).transpose()?;
+        draft.keep(writer)?;
+        journal.into_inner().unwrap_or_else(PoisonError::into_inner).remove()?;
+        Ok(built)
+    }
+
+    /// Whether what was found can be built.
+    fn check(&self) -> Result<(), CatalogError> {
+        let survey = &self.survey;
+        if let Some(broken) = &survey.broken {
+            return Err(wrong(broken.to_string()));
+        }
+        if survey.faulty_rows > 0 && self.rejects.is_none() {
+            let what = format!("{} rows are not valid: nothing was written", survey.faulty_rows);
+            return Err(wrong(what));
+        }
+        if survey.rows == 0 {
+            return Err(wrong("it has no products".to_owned()));
+        }
+        if let (Some(model), Some(dimension)) = (&self.options.model, survey.dimension)
+            && self.written.is_none()
+            && model.dimension() != dimension
+        {
+            return Err(wrong(format!(
+                "its vectors have {dimension} numbers, the model is to make {} for the {} rows without one: set \
+                 NEARLINE_EMBEDDING_DIMENSION={dimension}, or leave those rows out (--model none --skip-invalid FILE)",
+                model.dimension(),
+                survey.without_vector
+            )));
+        }
+        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Reads the source once more, and hands the rows that become products on with their numbers, until `send` is `false`.
+fn read_again(
+    source: &Source,
+    survey: &Survey,
+    send: &mut dyn FnMut(usize, Product) -> bool,
+) -> Result<(), CatalogError> {
+    let changed = || CatalogError::Invalid("the source changed while it was read: build again".to_owned());
+    let (mut number, mut left_out, mut row) = (0, 0, 0);
+    source.read(&mut |_place: Place, found: Found<'_>| {
+        let is_taken = survey.takes(number, &mut left_out);
+        number += 1;
+        if !is_taken {
+            return Ok(());
+        }
+        let product = found.product.ok().filter(|product| survey.is_same(row, product)).ok_or_else(changed)?;
+        // Nobody waits for more once a build has failed.
+        if !send(row, product) {
+            return Err(CatalogError::Invalid("the build ended".to_owned()));
+        }
+        row += 1;
+        Ok(())
+    })?;
+    if row as u64 == survey.rows { Ok(()) } else { Err(changed()) }
+}
 
-    #[test]
-    fn a_catalog_has_the_mode_of_any_new_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let (output, other) = (folder.path().join("catalog.arrow"), folder.path().join("other"));
-        let row = ["a".to_owned()].to_vec();
-        let rows =
-            Rows { product_ids: row.clone(), categories: row, titles: vec![None], vectors: vec![1.0], dimension: 1 };
-        write(rows, "", &output).unwrap();
-        std::fs::File::create(&other).unwrap();
-        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
-        assert_eq!(mode(&output), mode(&other));
+fn refuse(
+    built: &mut Built,
+    rejects: Option<&mut Rejects>,
+    source: &Source,
+    (place, product): (Place, &Product),
+    why: &str,
+) -> Result<(), CatalogError> {
+    let fault = RowFault { kind: FaultKind::Refused, column: None, message: format!("the model refuses it: {why}") };
+    let id = nearline_contract::clip(&product.product_id);
+    built.refused.push(place, || format!("{}, product `{id}`", source.describe(place)));
+    built.rows -= 1;
+    built.left_out += 1;
+    match rejects {
+        Some(rejects) => {
+            let what = [&product.product_id, &product.category, &product.text].map(String::as_str).join("\t");
+            rejects.push(&source.describe(place).to_string(), &fault, &what)
+        }
+        None => Ok(()),
     }
+}
+
+fn row<'a>(product: &'a Product, vector: &'a [f32], text_sha256: Option<TextHash>) -> Row<'a> {
+    Row {
+        product_id: &product.product_id,
+        category: &product.category,
+        title: product.title.as_deref(),
+        vector,
+        text_sha256,
+    }
+}
+
+/// Something is wrong with the source.
+fn wrong(what: String) -> CatalogError {
+    CatalogError::Source { name: "the source".to_owned(), what }
+}
+
+/// The model that an artifact of own vectors names.
+fn label(options: &Options, dimension: usize) -> Result<Option<String>, CatalogError> {
+    let Some((called, family)) = &options.label else { return Ok(None) };
+    let model = Model::new(called, family.as_deref(), dimension).map_err(|error| {
+        wrong(format!("its vectors have {dimension} numbers, and {error}; `--model none`: they are of no such model"))
+    })?;
+    Ok(Some(model.id().to_owned()))
 }

@@ -1,0 +1,66 @@
+//! The vector of a row: its own, one that was paid for, or a new one.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::journal::{Journal, TextHash};
+use crate::backoff::Backoff;
+use crate::catalog::CatalogError;
+use crate::catalog::source::Product;
+use crate::embed::{EmbedError, Embedder, Embedding};
+use crate::under_way::UnderWay;
+
+/// Times that the embedder is asked for one text, which tries for seconds by itself: about two minutes of throttling.
+const ATTEMPTS: u32 = 6;
+/// Pauses between them.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(64));
+
+/// Why a row has no vector.
+pub(super) enum Failed {
+    Embed(EmbedError),
+    Catalog(CatalogError),
+}
+
+impl From<CatalogError> for Failed {
+    fn from(error: CatalogError) -> Self {
+        Self::Catalog(error)
+    }
+}
+
+/// The vector of a product; the hash of its text, if it was made of that; whether it was made now.
+pub(super) async fn vector(
+    product: &Product,
+    embedder: &Embedder,
+    journal: &Mutex<Journal>,
+) -> Result<(Embedding, Option<TextHash>, bool), Failed> {
+    if let Some(vector) = &product.embedding {
+        return Ok((Embedding { vector: vector.clone(), truncated: false }, None, false));
+    }
+    let lock = || journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = Journal::key(&product.text);
+    if let Some(embedding) = lock().get(&key)? {
+        return Ok((embedding, Some(key), false));
+    }
+    let embedding = embed_patiently(embedder, &product.text).await.map_err(Failed::Embed)?;
+    let mut journal = lock();
+    // Rows with the same text share one call, and one entry.
+    if !journal.has(&key) {
+        journal.put(&key, &embedding)?;
+    }
+    Ok((embedding, Some(key), true))
+}
+
+async fn embed_patiently(embedder: &Embedder, text: &str) -> Result<Embedding, EmbedError> {
+    let mut failures = 0;
+    loop {
+        match embedder.embed(text, &UnderWay::default()).await {
+            Ok(embedding) => return Ok(embedding.as_ref().clone()),
+            Err(EmbedError::Fault(fault)) if fault.may_pass() && failures + 1 < ATTEMPTS => {
+                failures += 1;
+                tracing::debug!(%fault, failures, "an embedding is asked for again");
+                BACKOFF.sleep(failures).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
