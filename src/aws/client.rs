@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sqs::config::ProvideCredentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::bedrock::BedrockModels;
+use super::bedrock_batch::BedrockBatches;
 use super::dynamodb::DynamoRecords;
+use super::errors::chain;
 use super::genuine::JsonAnswers;
 use super::s3::S3Artifacts;
 use super::sqs::SqsQueue;
 use super::trace::TraceHeader;
 use crate::clock::Clock;
 use crate::compute::Compute;
+use crate::fault::{Cause, Fault};
 use crate::intake::Services;
 
 /// Longest wait for a TCP connection and TLS handshake.
@@ -51,6 +55,31 @@ impl Sdk {
         Self(config.load().await)
     }
 
+    /// As [`load`](Self::load), for commands that people wait for: calls without region or credentials are tried again and
+    /// again, and their errors name neither.
+    ///
+    /// # Errors
+    /// There is no region, or there are no credentials; with what to do.
+    pub async fn load_usable() -> Result<Self, Fault> {
+        let sdk = Self::load().await;
+        if sdk.region().is_none() {
+            let what = "there is no region: set AWS_REGION, or AWS_PROFILE to a profile that names one";
+            return Err(Fault::new(Cause::Misconfigured, what));
+        }
+        let found = match sdk.0.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.map_err(|error| chain(&error)),
+            None => Err("nothing provides them".to_owned()),
+        };
+        found.map_err(|why| {
+            let what = "there are no credentials: set AWS_PROFILE (and log in: `aws sso login`), or \
+                        AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+            // The SDK lists each place that it has looked at, a line each.
+            let why: Vec<&str> = why.lines().map(str::trim).collect();
+            Fault::new(Cause::Misconfigured, format!("{what} ({})", why.join("; ").replace(":; ", ": ")))
+        })?;
+        Ok(sdk)
+    }
+
     /// With a configuration of the SDK.
     pub fn from_config(config: SdkConfig) -> Self {
         Self(config)
@@ -74,6 +103,11 @@ impl Sdk {
     /// Bedrock's models.
     pub fn models(&self) -> BedrockModels {
         BedrockModels::new(&self.0)
+    }
+
+    /// Bedrock's batch jobs.
+    pub fn batches(&self) -> BedrockBatches {
+        BedrockBatches::new(&self.0, self.s3())
     }
 
     /// S3.

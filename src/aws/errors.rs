@@ -1,5 +1,6 @@
 //! What an error of the SDK means: the only place that knows error codes and status codes.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
 use crate::fault::{Call, Cause, Fault};
@@ -136,10 +137,14 @@ fn cause_of_status(status: u16, genuine: bool) -> Cause {
 }
 
 /// What an error means that is not a service's answer.
-fn cause_of<E>(error: &SdkError<E>) -> Cause {
+fn cause_of<E>(error: &SdkError<E>) -> Cause
+where
+    E: std::error::Error + 'static,
+{
     match error {
         SdkError::ConstructionFailure(_) => Cause::Misconfigured,
         SdkError::TimeoutError(_) => Cause::TimedOut,
+        SdkError::DispatchFailure(_) if lacks_credentials(error) => Cause::CredentialsExpired,
         SdkError::DispatchFailure(failure) if failure.is_user() => Cause::Misconfigured,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Cause::TimedOut,
         SdkError::DispatchFailure(_) => Cause::Unreachable,
@@ -149,14 +154,19 @@ fn cause_of<E>(error: &SdkError<E>) -> Cause {
     }
 }
 
+/// Whether a request could not be signed because nothing gave credentials for it.
+fn lacks_credentials(error: &Chained) -> bool {
+    causes(error).any(<Chained>::is::<CredentialsError>)
+}
+
 /// An error with the chain of its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+pub(super) fn chain(error: &Chained) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+type Chained = dyn std::error::Error + 'static;
+
+/// An error, its cause, and so on.
+fn causes(error: &Chained) -> impl Iterator<Item = &Chained> {
+    std::iter::successors(Some(error), |error| error.source())
 }

@@ -5,6 +5,7 @@
 //! (`errors`).
 
 mod bedrock;
+mod bedrock_batch;
 mod client;
 pub mod describe;
 mod dynamodb;
@@ -12,12 +13,14 @@ mod errors;
 mod genuine;
 mod item;
 mod s3;
+pub mod sources;
 mod sqs;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 pub use bedrock::BedrockModels;
+pub use bedrock_batch::BedrockBatches;
 pub use client::{AwsServices, Resources, Sdk};
 pub use dynamodb::DynamoRecords;
 pub use s3::S3Artifacts;

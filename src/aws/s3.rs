@@ -4,6 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 use super::errors::fault;
@@ -38,21 +39,25 @@ impl Artifacts for S3Artifacts {
 
     async fn put(&self, name: &ObjectName, body: Bytes) -> Result<(), Fault> {
         let json = name.key.rsplit_once('.').is_some_and(|(_, extension)| extension == "json");
-        put(&self.client, &name.bucket, &name.key, body, json.then_some("application/json")).await
+        put(&self.client, &name.bucket, &name.key, body.into(), json.then_some("application/json")).await
     }
 }
 
 /// Reads an object; `None` if it does not exist.
 pub(super) async fn get(client: &Client, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(body) = open(client, bucket, key).await? else { return Ok(None) };
+    let body = body.collect().await;
     let call = || Call::new("S3", "GetObject", format!("s3://{bucket}/{key}"));
+    let body = body.map_err(|error| Fault::of(call(), Cause::Unreachable, error.to_string()))?;
+    Ok(Some(body.to_vec()))
+}
+
+/// Begins to read an object; `None` if it does not exist.
+pub(super) async fn open(client: &Client, bucket: &str, key: &str) -> Result<Option<ByteStream>, Fault> {
     match client.get_object().bucket(bucket).key(key).send().await {
-        Ok(object) => {
-            let body = object.body.collect().await;
-            let body = body.map_err(|error| Fault::of(call(), Cause::Unreachable, error.to_string()))?;
-            Ok(Some(body.to_vec()))
-        }
+        Ok(object) => Ok(Some(object.body)),
         Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => Ok(None),
-        Err(error) => Err(fault(&error, call())),
+        Err(error) => Err(fault(&error, Call::new("S3", "GetObject", format!("s3://{bucket}/{key}")))),
     }
 }
 
@@ -61,7 +66,7 @@ pub(super) async fn put(
     client: &Client,
     bucket: &str,
     key: &str,
-    body: Bytes,
+    body: ByteStream,
     content_type: Option<&str>,
 ) -> Result<(), Fault> {
     let call = || Call::new("S3", "PutObject", format!("s3://{bucket}/{key}"));
@@ -69,7 +74,7 @@ pub(super) async fn put(
     // The SDK counts the upload into the read timeout, and a catalog takes longer than an answer may.
     let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
     let patient = aws_sdk_s3::config::Builder::default().timeout_config(timeouts);
-    let answer = put.body(body.into()).customize().config_override(patient).send().await;
+    let answer = put.body(body).customize().config_override(patient).send().await;
     let answer = answer.map_err(|error| fault(&error, call()))?;
     if answer.e_tag.is_none() {
         return Err(Fault::of(call(), Cause::InvalidAnswer, "it has no ETag, which S3 always sends"));

@@ -73,7 +73,15 @@ pub(super) async fn run(args: DoctorArgs) -> Result<(), CliError> {
 
 async fn check_all(settings: &WorkerSettings) -> Vec<Check> {
     let sdk = Sdk::load().await;
-    let mut checks = vec![Check::ok("settings", "all well"), region(&sdk)];
+    let mut checks: Vec<Check> = settings
+        .unknown
+        .iter()
+        .map(|sentence| Check::failed("settings", sentence, "it is ignored: correct the name, or unset it"))
+        .collect();
+    if checks.is_empty() {
+        checks.push(Check::ok("settings", "all well"));
+    }
+    checks.push(region(&sdk));
     checks.extend(queues(&sdk, &settings.resources, settings.intake.max_attempts).await);
     checks.push(table(&sdk, &settings.resources.table).await);
     checks.push(match &settings.resources.bucket {
@@ -207,10 +215,14 @@ async fn model(sdk: &Sdk, catalog: &Catalog, settings: &intake::Settings) -> Che
         }
         Err(error) => return Check::failed(NAME, error.to_string(), "build the catalog with a supported model"),
     };
-    let id = model.id().to_owned();
+    let found = if model.called() == model.id() {
+        model.id().to_owned()
+    } else {
+        format!("{} ({})", model.called(), model.id())
+    };
     let embedder = Embedder::start(sdk.models(), settings.embedding, model, Purpose::Query);
     match embedder.embed("nearline doctor", &UnderWay::default()).await {
-        Ok(_) => Check::ok(NAME, id),
+        Ok(_) => Check::ok(NAME, found),
         Err(EmbedError::Refused(text)) => Check::failed(NAME, text, "report it: no model should refuse this text"),
         Err(EmbedError::Fault(fault)) => {
             let advice =

@@ -1,166 +1,151 @@
-//! `nearline enqueue`: lines of a file to the queue, as they are.
+//! `nearline enqueue`: the jobs of a file to the queue, as they are.
 //!
-//! A line that will be refused is sent all the same, since the record or the dead letter is its answer; what is wrong
-//! with it is said here, where the producer sees it first. `--check` sends nothing unless every line is well.
+//! A job that will be refused is sent all the same, since the record or the dead letter is its answer; what is wrong
+//! with it is said here, where the producer sees it first. `--check` sends nothing unless every job is well. One that
+//! SQS does not take is left out, and holds up no other.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use nearline_contract::lines::Place;
 use nearline_contract::{Refusal, receive};
 
+use super::jobs::{self, Job};
 use super::output::CliError;
 use super::progress::Progress;
+use super::sending::{self, Sendable, Unsent, Why};
 use crate::aws::Sdk;
-use crate::backoff::Backoff;
 use crate::config::Reader;
-use crate::intake::{BATCH_MAX, MESSAGE_MAX_BYTES, Outgoing, Queue};
 
-/// Calls in flight at once.
-const CALLS_IN_FLIGHT: usize = 8;
-/// Times a message is sent that SQS refused for a reason of its own.
-const ATTEMPTS: u32 = 5;
-/// Pauses between them.
-const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-/// Refused lines that are named; the rest is counted.
+/// Refused jobs that are named; the rest is counted.
 const REFUSED_SHOWN_MAX: usize = 5;
 
 #[derive(Args)]
 pub(super) struct EnqueueArgs {
-    /// Jobs, one JSON object a line; `-`: standard input
+    /// Jobs: one JSON object a line, or one array of them; `-`: standard input
     #[arg(long, default_value = "-")]
     file: PathBuf,
-    /// Send nothing if a line will be refused
+    /// Send nothing if a job will be refused, by SQS or by a worker
     #[arg(long)]
     check: bool,
+    /// Where to write the jobs that could not be sent, for another `enqueue --file`; made only if there are any
+    #[arg(long, value_name = "FILE")]
+    unsent: Option<PathBuf>,
 }
 
-/// A line of the file, and its number.
-struct Line {
-    number: usize,
-    text: String,
+/// What is known of a job before it is sent.
+struct Outlook {
+    /// Its request id, or something else that is its own.
+    group: String,
+    /// What will become of it, if that is no answer.
+    refused: Option<String>,
+    /// Why SQS would not take it.
+    unsendable: Option<String>,
+}
+
+impl Outlook {
+    fn new(job: &Job, most_bytes: usize) -> Self {
+        let unsendable = sending::unsendable(&job.body, most_bytes);
+        let (group, refused) = match receive(&job.body) {
+            Err(error) => {
+                let number = job.place.element.unwrap_or(job.place.line);
+                (format!("line-{number}"), Some(format!("will be dead-lettered: {error}")))
+            }
+            Ok(received) => match received.job {
+                Err(Refusal::Invalid(error)) => (received.request_id, Some(format!("will be rejected: {error}"))),
+                Err(Refusal::NewerVersion(_)) | Ok(_) => (received.request_id, None),
+            },
+        };
+        Self { group, refused, unsendable }
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.unsendable.as_ref().map(|why| format!("cannot be sent: {why}")).or_else(|| self.refused.clone())
+    }
 }
 
 pub(super) async fn run(args: EnqueueArgs) -> Result<(), CliError> {
     let queue_url = Reader::from_process().enqueue()?;
-    let lines = read(&args)?;
-    if lines.is_empty() {
-        return Err(CliError::Other(format!("{} has no jobs", args.file.display())));
+    let jobs = jobs::read(&args.file)?;
+    let sdk = Sdk::load().await;
+    let (most_bytes, note) = sending::message_limit(&sdk, &queue_url).await?;
+    if let Some(note) = note.filter(|_| args.check) {
+        eprintln!("{note}");
     }
-    report_refused(&lines, args.check)?;
-    let queue = Sdk::load().await.queue(&queue_url);
-    let (total, progress) = (lines.len(), Progress::new("sending", lines.len()));
-    let mut sent = 0;
-    // A FIFO queue keeps the order in which it is sent to, so one call at a time.
-    let calls_in_flight = if queue.is_fifo() { 1 } else { CALLS_IN_FLIGHT };
-    let run = fastrand::u64(..);
-    let mut calls =
-        stream::iter(batches(lines)).map(|batch| send(&queue, run, batch)).buffer_unordered(calls_in_flight);
-    while let Some(count) = calls.try_next().await? {
-        sent += count;
+    let outlooks: Vec<Outlook> = jobs.iter().map(|job| Outlook::new(job, most_bytes)).collect();
+    report_refused(&jobs, &outlooks, args.check)?;
+    let (mut unsent, mut sendable) = (Vec::new(), Vec::new());
+    for (index, (job, outlook)) in jobs.iter().zip(&outlooks).enumerate() {
+        match &outlook.unsendable {
+            Some(why) => unsent.push(Unsent { index, why: Why::Refused(why.clone()) }),
+            None => sendable.push(Sendable { index, body: &job.body, group: &outlook.group }),
+        }
+    }
+    let (progress, mut sent) = (Progress::new("sending", sendable.len()), 0);
+    let on_sent = |indices: &[usize]| {
+        sent += indices.len();
         progress.set(sent);
-    }
+        Ok(())
+    };
+    unsent.extend(sending::send(&sdk.queue(&queue_url), sendable, on_sent).await?);
     progress.finish();
-    eprintln!("{total} jobs sent to {queue_url}");
-    Ok(())
-}
-
-fn read(args: &EnqueueArgs) -> Result<Vec<Line>, CliError> {
-    let what = args.file.display().to_string();
-    let source: Box<dyn Read> = if args.file.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(&args.file).map_err(CliError::io(&what))?)
-    };
-    let mut lines = Vec::new();
-    for (index, text) in BufReader::new(source).lines().enumerate() {
-        let (number, text) = (index + 1, text.map_err(CliError::io(&what))?);
-        if text.len() > MESSAGE_MAX_BYTES {
-            return Err(CliError::Other(format!(
-                "{what}, line {number}: is {} bytes; SQS allows at most {MESSAGE_MAX_BYTES}",
-                text.len()
-            )));
-        }
-        if !text.trim().is_empty() {
-            lines.push(Line { number, text });
-        }
+    if unsent.is_empty() {
+        eprintln!("{sent} jobs sent to {queue_url}");
+        return Ok(());
     }
-    Ok(lines)
+    unsent.sort_by_key(|unsent| unsent.index);
+    if let Some(path) = &args.unsent {
+        write_unsent(path, &jobs, &unsent)?;
+    }
+    Err(CliError::Other(summary(&jobs, &unsent, &queue_url, args.unsent.as_deref())))
 }
 
-fn report_refused(lines: &[Line], check: bool) -> Result<(), CliError> {
-    let refusal = |line: &Line| match receive(&line.text) {
-        Err(error) => Some((line.number, format!("will be dead-lettered: {error}"))),
-        Ok(received) => match received.job {
-            Err(Refusal::Invalid(error)) => Some((line.number, format!("will be rejected: {error}"))),
-            Err(Refusal::NewerVersion(_)) | Ok(_) => None,
-        },
-    };
-    let refused: Vec<(usize, String)> = lines.iter().filter_map(refusal).collect();
-    for (number, reason) in refused.iter().take(REFUSED_SHOWN_MAX) {
-        eprintln!("line {number} {reason}");
+fn report_refused(jobs: &[Job], outlooks: &[Outlook], check: bool) -> Result<(), CliError> {
+    let warning = |(job, outlook): (&Job, &Outlook)| Some((job.place, outlook.warning()?));
+    let refused: Vec<(Place, String)> = jobs.iter().zip(outlooks).filter_map(warning).collect();
+    for (place, reason) in refused.iter().take(REFUSED_SHOWN_MAX) {
+        eprintln!("{place} {reason}");
     }
     if refused.len() > REFUSED_SHOWN_MAX {
-        eprintln!("and {} more lines", refused.len() - REFUSED_SHOWN_MAX);
+        eprintln!("and {} more", refused.len() - REFUSED_SHOWN_MAX);
     }
     match refused.first() {
-        Some((number, reason)) if check => {
+        Some((place, reason)) if check => {
             let count = refused.len();
             Err(CliError::Other(format!(
-                "nothing was sent: {count} lines are refused, the first: line {number} {reason}"
+                "nothing was sent: {count} of {} jobs are refused, the first: {place} {reason}",
+                jobs.len()
             )))
         }
         _ => Ok(()),
     }
 }
 
-/// Lines in order, as many together as one call takes.
-fn batches(lines: Vec<Line>) -> Vec<Vec<Line>> {
-    let mut batches: Vec<Vec<Line>> = Vec::new();
-    let mut bytes = 0;
-    for line in lines {
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_MAX && bytes + line.text.len() <= MESSAGE_MAX_BYTES => {
-                bytes += line.text.len();
-                batch.push(line);
-            }
-            _ => {
-                bytes = line.text.len();
-                batches.push(vec![line]);
-            }
-        }
-    }
-    batches
-}
-
-async fn send(queue: &impl Queue, run: u64, batch: Vec<Line>) -> Result<usize, CliError> {
-    let (count, mut numbers) = (batch.len(), batch.iter().map(|line| line.number).collect::<Vec<_>>());
-    let mut messages: Vec<Outgoing> =
-        batch.into_iter().map(|line| message(line, queue.is_fifo().then_some(run))).collect();
-    for attempt in 1.. {
-        let failures = queue.send(&messages).await?;
-        let Some((first, fault)) = failures.first() else { break };
-        if !fault.is_transient() || attempt == ATTEMPTS {
-            return Err(CliError::Other(format!("line {} was not sent: {fault}", numbers[*first])));
-        }
-        (messages, numbers) =
-            failures.iter().map(|(position, _)| (messages[*position].clone(), numbers[*position])).unzip();
-        PAUSES.sleep(attempt).await;
-    }
-    Ok(count)
-}
-
-/// `run`: of a FIFO queue, so that only a call that is repeated is taken for a duplicate.
-fn message(line: Line, run: Option<u64>) -> Outgoing {
-    let fifo = run.map(|run| {
-        // Order matters only among messages of one request id.
-        let group = receive(&line.text).map_or_else(|_| format!("line-{}", line.number), |job| job.request_id);
-        (group, format!("{run:016x}-{}", line.number))
+/// What was sent, what was not, and how to send the rest.
+fn summary(jobs: &[Job], unsent: &[Unsent], queue_url: &str, file: Option<&Path>) -> String {
+    let (total, sent) = (jobs.len(), jobs.len() - unsent.len());
+    let places = jobs::list(unsent.iter().map(|unsent| jobs[unsent.index].place));
+    let mut text = format!("{sent} of {total} jobs sent to {queue_url}; not sent: {places}");
+    let reason = unsent.iter().find_map(|unsent| match &unsent.why {
+        Why::Refused(why) | Why::Stopped(why) => Some((jobs[unsent.index].place, why)),
+        Why::NotTried => None,
     });
-    let (group, deduplication_id) = fifo.unzip();
-    Outgoing { body: line.text, attributes: Vec::new(), group, deduplication_id }
+    if let Some((place, why)) = reason {
+        let _ = write!(text, " ({place}: {why})"); // writing to a String cannot fail
+    }
+    let _ = match file {
+        Some(file) => write!(text, "; they are in {}, for `nearline enqueue --file`", file.display()),
+        None => write!(text, "; `--unsent FILE` would write them to a file; sending a job again is harmless"),
+    };
+    text
+}
+
+/// Each job on one line: line ends stand only between the parts of its JSON.
+fn write_unsent(path: &Path, jobs: &[Job], unsent: &[Unsent]) -> Result<(), CliError> {
+    let line = |unsent: &Unsent| jobs[unsent.index].body.replace(['\n', '\r'], " ") + "\n";
+    let text: String = unsent.iter().map(line).collect();
+    std::fs::write(path, text).map_err(CliError::io(path.display().to_string()))
 }
 
 #[cfg(test)]
@@ -168,11 +153,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_hold_ten_lines_or_one_mebibyte() {
-        let line = |number: usize, bytes: usize| Line { number, text: "x".repeat(bytes) };
-        let sizes = |lines: Vec<Line>| batches(lines).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes((0..25).map(|number| line(number, 10)).collect()), [10, 10, 5]);
-        assert_eq!(sizes((0..3).map(|number| line(number, MESSAGE_MAX_BYTES / 2)).collect()), [2, 1]);
-        assert_eq!(sizes(vec![line(0, MESSAGE_MAX_BYTES), line(1, 1)]), [1, 1]);
+    fn the_summary_says_what_was_sent_and_how_to_send_the_rest() {
+        let job = |line| Job { place: Place { line, element: None }, body: "{}".into() };
+        let jobs: Vec<Job> = (1..=9).map(job).collect();
+        let unsent = [
+            Unsent { index: 2, why: Why::Refused("too large".into()) },
+            Unsent { index: 7, why: Why::NotTried },
+            Unsent { index: 8, why: Why::NotTried },
+        ];
+        let start = "6 of 9 jobs sent to http://q; not sent: lines 3, 8-9 (line 3: too large); ";
+        assert!(summary(&jobs, &unsent, "http://q", None).starts_with(&format!("{start}`--unsent FILE`")));
+        let text = summary(&jobs, &unsent, "http://q", Some(Path::new("rest.jsonl")));
+        assert_eq!(text, format!("{start}they are in rest.jsonl, for `nearline enqueue --file`"));
     }
 }

@@ -5,11 +5,15 @@
 mod catalog;
 mod doctor;
 mod enqueue;
+mod jobs;
+mod numpy;
 mod output;
 mod progress;
 mod queries;
 mod result;
+mod run;
 mod search;
+mod sending;
 
 use std::process::ExitCode;
 
@@ -43,6 +47,8 @@ enum Command {
     Search(search::SearchArgs),
     /// Put jobs on the queue
     Enqueue(enqueue::EnqueueArgs),
+    /// Put jobs on the queue, wait for their records, and write them in the order of the jobs
+    Run(run::RunArgs),
     /// Read records
     #[command(subcommand)]
     Result(result::Command),
@@ -78,6 +84,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Catalog(command) => catalog::run(command).await,
         Command::Search(args) => search::run(args).await,
         Command::Enqueue(args) => enqueue::run(args).await,
+        Command::Run(args) => run::run(args).await,
         Command::Result(command) => result::run(command).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
@@ -85,6 +92,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
 
 async fn worker(args: WorkerArgs) -> Result<(), CliError> {
     let settings = Reader::from_process().worker()?;
+    settings.warn_of_unknown();
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::io("SIGTERM"))?;
     let stopping = stop.clone();

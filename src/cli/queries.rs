@@ -1,15 +1,13 @@
 //! What `nearline search` searches for: a text, a NumPy matrix, or jobs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use ndarray::Array2;
-use ndarray_npy::ReadNpyExt;
 use nearline_contract::limits::TOP_K_DEFAULT;
 use nearline_contract::{ErrorCode, GroupBy, JobError, Refusal, SearchJob, Target, receive};
 
+use super::jobs::{self, Job};
+use super::numpy;
 use super::output::CliError;
 use crate::catalog::Catalog;
 
@@ -32,12 +30,12 @@ pub(super) fn text(defaults: &Defaults, text: &str) -> Vec<Input> {
     vec![Input { request_id: Some("text".into()), job: Ok(job) }]
 }
 
-/// The queries of a file: `.npy` (float32, queries x dimension), or jobs as JSON Lines.
+/// The queries of a file: a NumPy matrix (float32, queries x dimension), or jobs. Its first bytes tell which.
 pub(super) fn file(defaults: &Defaults, path: &Path, catalog: &Catalog) -> Result<Vec<Input>, CliError> {
-    if path.extension().is_some_and(|extension| extension == "npy") {
+    if path.extension().is_some_and(|extension| extension == "npy") || numpy::is_array(path) {
         npy(defaults, path, catalog)
     } else {
-        json_lines(defaults, path)
+        jobs(defaults, path)
     }
 }
 
@@ -58,10 +56,7 @@ fn job(defaults: &Defaults, request_id: String, target: Target) -> SearchJob {
 
 fn npy(defaults: &Defaults, path: &Path, catalog: &Catalog) -> Result<Vec<Input>, CliError> {
     let what = path.display().to_string();
-    let file = File::open(path).map_err(CliError::io(&what))?;
-    let matrix = Array2::<f32>::read_npy(BufReader::new(file)).map_err(|error| {
-        CliError::Other(format!("{what}: a float32 matrix of queries x dimension is needed: {error}"))
-    })?;
+    let matrix = numpy::matrix(path)?;
     if matrix.ncols() != catalog.dimension() {
         let (found, wanted) = (matrix.ncols(), catalog.dimension());
         return Err(CliError::Other(format!("{what}: its vectors have {found} numbers, the catalog's {wanted}")));
@@ -76,15 +71,9 @@ fn npy(defaults: &Defaults, path: &Path, catalog: &Catalog) -> Result<Vec<Input>
     Ok(matrix.rows().into_iter().enumerate().map(input).collect())
 }
 
-fn json_lines(defaults: &Defaults, path: &Path) -> Result<Vec<Input>, CliError> {
-    let what = path.display().to_string();
-    let file = File::open(path).map_err(CliError::io(&what))?;
+fn jobs(defaults: &Defaults, path: &Path) -> Result<Vec<Input>, CliError> {
     let mut inputs = Vec::new();
-    for text in BufReader::new(file).lines() {
-        let text = text.map_err(CliError::io(&what))?;
-        if text.trim().is_empty() {
-            continue;
-        }
+    for Job { body: text, .. } in jobs::read(path)? {
         inputs.push(match receive(&text) {
             Err(error) => Input { request_id: None, job: Err(error) },
             Ok(received) => Input {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use nearline_contract::ResultRecord;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -14,6 +14,7 @@ use crate::aws::{DynamoRecords, Sdk};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::Reader;
+use crate::fault::Fault;
 use crate::results::Results;
 
 /// Records that are read at once.
@@ -23,7 +24,7 @@ const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_s
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Print records as JSON, one a line (indented on a terminal)
+    /// Print the records that exist as JSON, one a line (indented on a terminal), then name the missing ones
     Get(Ids),
     /// Wait for records, then print them as `get` does
     Wait {
@@ -52,40 +53,54 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
     };
     let mut records = stream::iter(ids.ids)
         .map(|id| async move {
-            match deadline {
-                None => store.get(&id).await?.ok_or_else(|| missing(&id)),
+            let found = match deadline {
+                None => store.get(&id).await,
                 Some(deadline) => wait(store, &id, deadline).await,
-            }
+            };
+            (id, found)
         })
         .buffered(READS_IN_FLIGHT);
-    while let Some(record) = records.try_next().await? {
-        print_record(&record)?;
+    let (mut missing, mut unread) = (Vec::new(), Vec::new());
+    while let Some((id, found)) = records.next().await {
+        match found {
+            Ok(Some(record)) => print_record(&record)?,
+            Ok(None) => missing.push(id),
+            Err(fault) => unread.push((id, fault)),
+        }
     }
-    Ok(())
+    absent(&missing, &unread).map_or(Ok(()), |what| Err(CliError::Other(what)))
 }
 
-/// The record, once there is one that counts.
-async fn wait(store: &Results<DynamoRecords>, id: &str, deadline: Instant) -> Result<ResultRecord, CliError> {
+/// All ids that brought no record, and why.
+fn absent(missing: &[String], unread: &[(String, Fault)]) -> Option<String> {
+    let quoted =
+        |ids: &mut dyn Iterator<Item = &String>| ids.map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+    let missing = (!missing.is_empty()).then(|| format!("there is no record for {}", quoted(&mut missing.iter())));
+    let unread = unread
+        .first()
+        .map(|(_, fault)| format!("{} could not be read: {fault}", quoted(&mut unread.iter().map(|(id, _)| id))));
+    let parts: Vec<String> = missing.into_iter().chain(unread).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// The record, once there is one that counts; none at the deadline.
+async fn wait(store: &Results<DynamoRecords>, id: &str, deadline: Instant) -> Result<Option<ResultRecord>, Fault> {
     let mut looks = 0;
     loop {
         looks += 1;
         let pause = PAUSES.step(looks);
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let found = match store.get(id).await {
-            Ok(Some(record)) if record.expires_at >= now => return Ok(record),
-            Ok(_) => missing(id),
-            Err(fault) if fault.is_permanent() => return Err(fault.into()),
-            Err(fault) => fault.into(),
+            Ok(Some(record)) if record.expires_at >= now => return Ok(Some(record)),
+            Err(fault) if fault.is_permanent() => return Err(fault),
+            Err(fault) => Err(fault),
+            Ok(_) => Ok(None),
         };
         if Instant::now() + pause > deadline {
-            return Err(found);
+            return found;
         }
         sleep(pause).await;
     }
-}
-
-fn missing(id: &str) -> CliError {
-    CliError::Other(format!("there is no record for `{id}`"))
 }
 
 fn print_record(record: &ResultRecord) -> Result<(), CliError> {
@@ -94,4 +109,20 @@ fn print_record(record: &ResultRecord) -> Result<(), CliError> {
         return print(&text.map_err(|error| CliError::Other(error.to_string()))?);
     }
     print(&json(record)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Cause;
+
+    #[test]
+    fn all_that_is_absent_is_named_in_one_line() {
+        let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
+        let fault = |id: &str| (id.to_owned(), Fault::new(Cause::Throttled, "slow down"));
+        assert_eq!(absent(&[], &[]), None);
+        assert_eq!(absent(&ids(&["b"]), &[]).unwrap(), "there is no record for `b`");
+        let both = absent(&ids(&["b", "d"]), &[fault("e"), fault("f")]).unwrap();
+        assert_eq!(both, "there is no record for `b`, `d`; `e`, `f` could not be read: slow down");
+    }
 }

@@ -15,10 +15,10 @@ use nearline_search::{Available, Kernel, Query, Ranking};
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::catalog::open_catalog;
 use super::output::{CliError, json, print};
 use super::queries::{self, Defaults};
 use crate::aws::Sdk;
-use crate::catalog::store::load_file;
 use crate::catalog::{Catalog, Indexing};
 use crate::compute::Compute;
 use crate::config::Reader;
@@ -33,13 +33,13 @@ const TEXTS_IN_FLIGHT: usize = 1_024;
 #[derive(Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "queries"]))]
 pub(super) struct SearchArgs {
-    /// Catalog file
+    /// Catalog file; or products that bring their vectors, in whatever form `catalog build` reads
     #[arg(long)]
     catalog: PathBuf,
     /// One text to search for (embedded by the catalog's model)
     #[arg(long)]
     text: Option<String>,
-    /// Queries: .npy (float32, queries x dimension), or jobs as JSON Lines
+    /// Queries: .npy (float32, queries x dimension), or jobs: one JSON object a line, or one array of them
     #[arg(long)]
     queries: Option<PathBuf>,
     /// Most matches in each group; for jobs that name none themselves [default: 5]
@@ -116,7 +116,7 @@ struct Prepared {
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
     let compute = Compute::threads(args.threads.map(usize::from))?;
     let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), compute: compute.clone() };
-    let catalog = load_file(&args.catalog, &indexing).await?;
+    let catalog = open_catalog(&args.catalog, &indexing).await?;
     let defaults = Defaults { top_k: args.top_k, group_by: args.group_by.map(GroupBy::from) };
     let inputs = match (&args.text, &args.queries) {
         (Some(text), _) => queries::text(&defaults, text),
@@ -189,7 +189,7 @@ async fn prepare(
 async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
     let settings = Reader::from_process().query()?;
     let Some(model) = catalog.query_model(&settings.guard)? else { return Ok(None) };
-    let models = Sdk::load().await.models();
+    let models = Sdk::load_usable().await?.models();
     Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
 }
 

@@ -1,4 +1,11 @@
-//! `nearline catalog`: build, publish, roll back, inspect.
+//! `nearline catalog`: build, check, publish, roll back, inspect.
+
+mod build;
+mod input;
+mod open;
+mod report;
+
+pub(super) use open::open_catalog;
 
 use std::path::{Path, PathBuf};
 
@@ -6,29 +13,22 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::output::{CliError, json, print};
-use super::progress::Progress;
 use crate::aws::{S3Artifacts, Sdk};
-use crate::catalog::store::load_file;
-use crate::catalog::{
-    Catalog, CatalogError, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact, build,
-};
+use crate::catalog::{Catalog, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact};
 use crate::config::Reader;
-use crate::embed::{Embedder, Model, Purpose};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Embed the products of a CSV file and write a catalog; goes on where an earlier build was stopped
+    /// Make a catalog of products: embed what has no vector; goes on where an earlier build was stopped
     ///
-    /// Columns: product_id, category, text (what is embedded), and optionally title and embedding (a JSON array; the
-    /// text is not embedded then). Model and dimension: NEARLINE_EMBEDDING_MODEL, NEARLINE_EMBEDDING_DIMENSION.
-    Build {
-        /// CSV file
-        #[arg(long)]
-        input: PathBuf,
-        /// Catalog to write (an Arrow IPC file)
-        #[arg(long)]
-        output: PathBuf,
-    },
+    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, exports of
+    /// DynamoDB, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
+    /// (only this is embedded), and optionally title and embedding (numbers; the text is not embedded then). Model and
+    /// dimension: NEARLINE_EMBEDDING_MODEL (what is called), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
+    /// name does not say so), NEARLINE_EMBEDDING_DIMENSION.
+    Build(build::BuildArgs),
+    /// List all that is wrong with products, with their own lines, before anything is paid for
+    Check(build::CheckArgs),
     /// Check a catalog, upload it, and make it the current one
     Publish {
         /// Catalog file
@@ -39,6 +39,10 @@ pub(super) enum Command {
         /// Embedding model to name in a catalog that names none
         #[arg(long)]
         model: Option<String>,
+        /// Which model that is, if its name does not say so, as the ARN of an application inference profile; unset:
+        /// NEARLINE_EMBEDDING_MODEL_FAMILY
+        #[arg(long, value_name = "ID")]
+        model_family: Option<String>,
     },
     /// Make a version current that was published before
     Rollback {
@@ -60,51 +64,41 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command) -> Result<(), CliError> {
     match command {
-        Command::Build { input, output } => build_catalog(&input, &output).await,
-        Command::Publish { file, to, model } => publish(&file, &to, model.as_deref()).await,
+        Command::Build(args) => build::build(args).await,
+        Command::Check(args) => build::check(args).await,
+        Command::Publish { file, to, model, model_family } => publish(&file, &to, model.as_deref(), model_family).await,
         Command::Rollback { version, to } => {
-            let pointer = store().await.rollback(&to, &version).await?;
+            let pointer = store().await?.rollback(&to, &version).await?;
             announce(&to, &pointer)
         }
         Command::Inspect { catalog, json } => inspect(&catalog, json).await,
     }
 }
 
-async fn store() -> CatalogStore<S3Artifacts> {
-    CatalogStore::new(Sdk::load().await.artifacts(), Indexing::default())
+async fn store() -> Result<CatalogStore<S3Artifacts>, CliError> {
+    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), Indexing::default()))
 }
 
-async fn build_catalog(input: &Path, output: &Path) -> Result<(), CliError> {
-    let settings = Reader::from_process().build()?;
-    let model = Model::new(&settings.model_id, settings.dimension)?;
-    let products = build::read_csv(input)?;
-    let models = Sdk::load().await.models();
-    let embedder = Embedder::start(models, settings.embedding, model.clone(), Purpose::Document);
-    let (total, progress) = (products.len(), Progress::new("embedding", products.len()));
-    let built = build::build(products, &model, &embedder, output, |done| progress.set(done)).await;
-    progress.finish();
-    if let Err(CatalogError::Service(fault)) = built {
-        let hint = "what was embedded is kept: run the same command again to go on";
-        return Err(CliError::Other(format!("{fault} ({hint})")));
-    }
-    built?;
-    eprintln!("{}: {total} products, {} dimensions, model {}", output.display(), settings.dimension, model.id());
-    Ok(())
-}
-
-async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>) -> Result<(), CliError> {
+async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>, family: Option<String>) -> Result<(), CliError> {
+    let family = match family {
+        Some(family) => Some(family),
+        None => Reader::from_process().publish()?,
+    };
     let artifact = artifact::load_path(file)?;
     let artifact = match model {
         Some(model) => artifact.with_model(model)?,
         None => artifact,
     };
-    announce(to, &store().await.publish(artifact, to).await?)
+    announce(to, &store().await?.publish(artifact, to, family.as_deref()).await?)
 }
 
 fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
     eprintln!("{to} now serves version {}: {} products", pointer.version, pointer.rows);
     print(&pointer.version)
 }
+
+/// The version of products that are read as they are.
+const NO_VERSION: &str = "none: no artifact; `nearline catalog build` makes one";
 
 /// What `inspect --json` prints.
 #[derive(Serialize)]
@@ -139,15 +133,15 @@ impl<'a> Inspection<'a> {
 
 async fn inspect(location: &CatalogLocation, as_json: bool) -> Result<(), CliError> {
     let catalog = match location {
-        CatalogLocation::File(path) => load_file(path, &Indexing::default()).await?,
-        location @ CatalogLocation::S3(_) => store().await.load(location).await?,
+        CatalogLocation::File(path) => open_catalog(path, &Indexing::default()).await?,
+        location @ CatalogLocation::S3(_) => store().await?.load(location).await?,
     };
     let inspection = Inspection::new(&catalog);
     if as_json {
         return print(&json(&inspection)?);
     }
     let mut lines = vec![
-        format!("version     {}", inspection.version),
+        format!("version     {}", if inspection.version.is_empty() { NO_VERSION } else { inspection.version }),
         format!("products    {}", inspection.rows),
         format!("dimension   {}", inspection.dimension),
         format!("model       {}", inspection.model_id.unwrap_or("none: vector and product_id jobs only")),

@@ -1,0 +1,313 @@
+//! `nearline catalog build` and `check`: from a source to a catalog, or to a list of all that is wrong with it.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use nearline_contract::hash::hex;
+use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
+
+use super::input::{ColumnArgs, Input, is_same, object};
+use super::report;
+use crate::aws::{Sdk, sources};
+use crate::catalog::build::{Build, Built, Embedded, LeftOver, Options};
+use crate::catalog::source::{FaultKind, Source, Survey};
+use crate::catalog::{CatalogError, ObjectName, S3Prefix};
+use crate::cli::output::{CliError, json, print};
+use crate::cli::progress::Progress;
+use crate::config::{BuildSettings, Reader};
+use crate::embed::batch::{BatchProgress, BatchSettings};
+use crate::embed::{Embedder, Model, Purpose};
+use crate::fault::Cause;
+
+/// `--model` for vectors that no model is to be named of.
+const NO_MODEL: &str = "none";
+/// Rows between two looks at the clock.
+const PROGRESS_ROWS: u64 = 1_000;
+
+#[derive(Args)]
+pub(in crate::cli) struct BuildArgs {
+    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY (an object, or all below), or
+    /// dynamodb://TABLE[/INDEX][?KEY=VALUE&KEY=VALUE] (a scan, or a query for each value)
+    #[arg(long)]
+    input: Input,
+    /// Catalog to write, an Arrow IPC file: a path, or s3://BUCKET/KEY.arrow (built in this folder first)
+    #[arg(long)]
+    output: PathBuf,
+    #[command(flatten)]
+    columns: ColumnArgs,
+    /// none: each row brings a vector, and the catalog names no model; or the model of the rows' own vectors, which is
+    /// called for texts without one and later for queries [default: NEARLINE_EMBEDDING_MODEL for texts; a catalog of
+    /// own vectors names no model]
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    /// Leave out rows that are not valid and texts that the model refuses, write them here (CSV), and build the rest; what
+    /// makes a file unreadable from some line on cannot be left out
+    #[arg(long, value_name = "REJECTS.csv")]
+    skip_invalid: Option<PathBuf>,
+    /// Take the vectors over of a catalog that was built before, a file: only texts that changed are embedded
+    #[arg(long, value_name = "OLD.arrow")]
+    from: Option<PathBuf>,
+    /// Embed by batch jobs of Bedrock, later and at half the price (Titan v2 only): where their files go, and stay
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", requires = "batch_role")]
+    batch_inference: Option<S3Prefix>,
+    /// The role that batch jobs work with: Bedrock may assume it, and it may read and write there
+    #[arg(long, value_name = "ARN", requires = "batch_inference")]
+    batch_role: Option<String>,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct CheckArgs {
+    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY or dynamodb://TABLE, as `catalog build --input`
+    /// takes them. Exits 1 if something is wrong with them
+    input: Input,
+    #[command(flatten)]
+    columns: ColumnArgs,
+    /// none: each row must bring a vector; or the model that texts are for
+    #[arg(long, value_name = "ID")]
+    model: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is called, as flag and settings say.
+struct Called {
+    settings: BuildSettings,
+    /// `None`: no model.
+    model: Option<Result<Model, CatalogError>>,
+    label: Option<(String, Option<String>)>,
+}
+
+impl Called {
+    fn new(flag: Option<&str>) -> Result<Self, CliError> {
+        let settings = Reader::from_process().build(flag.filter(|flag| *flag != NO_MODEL))?;
+        let family = settings.model_family.clone();
+        let model = Model::new(&settings.model_id, family.as_deref(), settings.dimension);
+        let model = (flag != Some(NO_MODEL)).then(|| model.map_err(CatalogError::from));
+        let label = flag.filter(|flag| *flag != NO_MODEL).map(|flag| (flag.to_owned(), family));
+        Ok(Self { settings, model, label })
+    }
+
+    fn options(&self) -> Options {
+        let model = self.model.as_ref().and_then(|model| model.as_ref().ok()).cloned();
+        Options { model, label: self.label.clone(), ..Options::default() }
+    }
+}
+
+pub(super) async fn build(args: BuildArgs) -> Result<(), CliError> {
+    let called = Called::new(args.model.as_deref())?;
+    let remote = match remote(&args.output)? {
+        Some(name) => Some((name, Sdk::load_usable().await?)),
+        None => None,
+    };
+    let output = match &remote {
+        Some((name, _)) => {
+            args.input.check_object(name)?;
+            local(name)
+        }
+        None => args.output.clone(),
+    };
+    check_written(&args, &output)?;
+    let source = args.input.source(&args.columns, called.model.is_none()).await?;
+    let options =
+        Options { output: output.clone(), rejects: args.skip_invalid.clone(), from: args.from, ..called.options() };
+    let build = survey(source, options).await?;
+    report::warn(build.source(), build.survey());
+    let survey = build.survey();
+    let is_refused = survey.broken.is_some() || survey.faulty_rows > 0 && args.skip_invalid.is_none();
+    if is_refused {
+        report::faults(build.source(), survey);
+        return Err(refused(survey, ": nothing was written; --skip-invalid REJECTS.csv builds the rest"));
+    }
+    if build.has_texts()
+        && let (Some(prefix), Some(role), Some(Ok(model))) = (&args.batch_inference, &args.batch_role, &called.model)
+    {
+        embed_in_batches(&build, &BatchSettings::new(&prefix.to_string(), role, model.clone())?).await?;
+    }
+    let mut kinds = build.survey().kinds.clone();
+    let built = finish(build, called).await?;
+    if built.refused.count > 0 {
+        kinds.insert(FaultKind::Refused, built.refused.count);
+    }
+    if let Some((name, sdk)) = &remote {
+        let uploaded = sources::upload(sdk, &output, name).await;
+        uploaded.map_err(|error| {
+            let file = output.display();
+            CliError::Other(format!(
+                "{error} (the catalog is whole: `aws s3 cp {file} {name}`, or build with --from {file})"
+            ))
+        })?;
+        std::fs::remove_file(&output).map_err(CliError::io(output.display().to_string()))?;
+    }
+    announce(&args.output, &built, args.skip_invalid.as_deref(), &kinds);
+    Ok(())
+}
+
+pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
+    let called = Called::new(args.model.as_deref())?;
+    let source = args.input.source(&args.columns, called.model.is_none()).await?;
+    let chars_max = called.options().model.map(|model| model.chars_max());
+    let surveyed = spawn_blocking(move || {
+        let (progress, mut rows) = (Progress::counting("reading rows"), 0);
+        let mut taken = |_: &_| {
+            rows += 1;
+            show(&progress, rows);
+            Ok(())
+        };
+        let survey = Survey::of(&source, chars_max, &mut taken, &mut |_, _, _| Ok(()));
+        progress.finish();
+        survey.map(|survey| (source, survey))
+    });
+    let (source, survey) = surveyed.await.map_err(|error| CliError::Other(error.to_string()))??;
+    if args.json {
+        print(&json(&report::Report::new(&source, &survey))?)?;
+    } else {
+        report::warn(&source, &survey);
+        report::faults(&source, &survey);
+        if survey.broken.is_none() {
+            print(&report::summary(&survey))?;
+        }
+    }
+    if survey.broken.is_some() || survey.faulty_rows > 0 {
+        return Err(refused(&survey, ""));
+    }
+    if survey.rows == 0 { Err(CliError::Other("the source has no products".to_owned())) } else { Ok(()) }
+}
+
+async fn survey(source: Source, options: Options) -> Result<Build, CliError> {
+    let surveyed = spawn_blocking(move || {
+        let progress = Progress::counting("reading rows");
+        let build = Build::survey_source(source, options, &|rows| show(&progress, rows));
+        progress.finish();
+        build
+    });
+    Ok(surveyed.await.map_err(|error| CliError::Other(error.to_string()))??)
+}
+
+fn show(progress: &Progress, rows: u64) {
+    if rows.is_multiple_of(PROGRESS_ROWS) {
+        progress.set(rows as usize);
+    }
+}
+
+async fn embed_in_batches(build: &Build, settings: &BatchSettings) -> Result<(), CliError> {
+    let service = Sdk::load_usable().await?.batches();
+    let progress = Progress::counting("texts that batch jobs have embedded:");
+    let told = Cell::new(0);
+    let shown = |now: BatchProgress| {
+        if told.replace(now.jobs) != now.jobs {
+            eprintln!(
+                "note: {} texts are in {} batch jobs of Bedrock, which take minutes to hours",
+                now.texts, now.jobs
+            );
+        }
+        progress.set(now.embedded);
+    };
+    let left = build.embed_in_batches(&service, settings, shown).await;
+    progress.finish();
+    let left = left.map_err(hinted)?;
+    if left.too_few + left.unanswered > 0 {
+        let LeftOver { too_few, unanswered } = left;
+        eprintln!("note: {too_few} texts are too few for a job and {unanswered} got no answer: they are embedded now");
+    }
+    Ok(())
+}
+
+/// With what to do after a fault of a service.
+fn hinted(error: CatalogError) -> CliError {
+    match error {
+        CatalogError::Service(fault) => {
+            let first = if fault.cause == Cause::CredentialsExpired { "log in again, then " } else { "" };
+            CliError::Other(format!("{fault} (what was embedded is kept: {first}run the same command again to go on)"))
+        }
+        error => error.into(),
+    }
+}
+
+async fn finish(build: Build, called: Called) -> Result<Built, CliError> {
+    let (survey, mut embedder) = (build.survey(), None);
+    let texts = survey.without_vector as usize;
+    if build.has_texts() {
+        if let Some(model) = called.model {
+            let models = Sdk::load_usable().await?.models();
+            embedder = Some(Embedder::start(models, called.settings.embedding, model?, Purpose::Document));
+        }
+        let own = survey.rows - survey.without_vector;
+        if own > 0 {
+            let rows = report::counted(own, "row");
+            eprintln!("note: {rows} with vectors of their own, which are taken to be of the same model");
+        }
+    }
+    let progress = Progress::new("embedding", texts);
+    let shown = |embedded: Embedded| {
+        progress.set_both((embedded.now + embedded.before) as usize, embedded.now as usize);
+    };
+    let built = build.finish(embedder.as_ref(), shown).await;
+    progress.finish();
+    built.map_err(hinted)
+}
+
+fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeMap<FaultKind, u64>) {
+    let list = |what: &str, listed: &crate::catalog::source::Listed| {
+        if listed.count > 0 {
+            let shown: Vec<&str> = listed.first.iter().map(|(_, what)| what.as_str()).collect();
+            let more = listed.count - shown.len() as u64;
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            eprintln!("warning: {} {what}: {}{more}", report::counted(listed.count, "text"), shown.join("; "));
+        }
+    };
+    list("longer than the model takes, cut at the end", &built.truncated);
+    list("refused by the model", &built.refused);
+    if let (Some(path), 1..) = (rejects, built.left_out) {
+        let rows = report::counted(built.left_out, "row");
+        eprintln!("{rows} left out ({}): see {}", report::counts(kinds), path.display());
+    }
+    let model = built.model_id.as_ref().map_or_else(
+        || "no model (vector and product_id jobs only; `catalog publish --model ID` names one)".to_owned(),
+        |model| format!("model {model}"),
+    );
+    eprintln!("{}: {} products, {} dimensions, {model}", output.display(), built.rows, built.dimension);
+}
+
+fn refused(survey: &Survey, consequence: &str) -> CliError {
+    if let Some(broken) = &survey.broken {
+        return CliError::Other(broken.to_string());
+    }
+    let (rows, are) = (survey.faulty_rows, if survey.faulty_rows == 1 { " is" } else { "s are" });
+    CliError::Other(format!("{rows} row{are} not valid ({}){consequence}", report::counts(&survey.kinds)))
+}
+
+/// Where the catalog of an object is built: a name of its own in this folder, the same again for a build that goes on.
+fn local(name: &ObjectName) -> PathBuf {
+    let file = name.key.rsplit('/').next().unwrap_or(&name.key);
+    let hash = Sha256::digest(name.to_string());
+    PathBuf::from(format!("{file}.for-s3-{}", &hex(&hash)[..8]))
+}
+
+/// Whether the build would write over a file that it reads, or twice the same file.
+fn check_written(args: &BuildArgs, output: &Path) -> Result<(), CliError> {
+    args.input.check_written("--output", output)?;
+    let Some(rejects) = &args.skip_invalid else { return Ok(()) };
+    args.input.check_written("--skip-invalid", rejects)?;
+    for (flag, other) in [("--output", Some(output)), ("--from", args.from.as_deref())] {
+        if other.is_some_and(|other| other == rejects || is_same(other, rejects)) {
+            return Err(CliError::Other(format!("--skip-invalid is {flag}, {}: name another file", rejects.display())));
+        }
+    }
+    Ok(())
+}
+
+/// The object that an output names; `None`: it is a path.
+fn remote(output: &Path) -> Result<Option<ObjectName>, CliError> {
+    match output.to_str() {
+        Some(text) if text.contains("://") => match object(text) {
+            Ok(name) if !name.key.is_empty() && !name.key.ends_with('/') => Ok(Some(name)),
+            Ok(_) => Err(CliError::Other("--output must name an object: s3://BUCKET/KEY.arrow".to_owned())),
+            Err(what) => Err(CliError::Other(format!("--output {what}"))),
+        },
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,193 @@
+//! Where products come from: a file, a folder, standard input, S3 or DynamoDB; and how their columns are read.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::aws::Sdk;
+use crate::aws::sources::{self, Table};
+use crate::catalog::source::{Mapping, Shard, Source, open};
+use crate::catalog::{CatalogError, ObjectName};
+use crate::cli::output::CliError;
+use crate::cli::progress::Progress;
+
+/// Where products come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Input {
+    Stdin,
+    Path(PathBuf),
+    /// An object, or all objects below.
+    S3(ObjectName),
+    DynamoDb(Table),
+}
+
+impl FromStr for Input {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" {
+            return Ok(Self::Stdin);
+        }
+        match text.split_once("://") {
+            None => Ok(Self::Path(PathBuf::from(text))),
+            Some(("s3", _)) => object(text).map(Self::S3),
+            Some(("dynamodb", rest)) => rest.parse().map(Self::DynamoDb),
+            Some((scheme, _)) => Err(format!("{scheme}:// is not read: a path, -, s3:// or dynamodb:// is")),
+        }
+    }
+}
+
+/// `s3://BUCKET/KEY`.
+pub(super) fn object(text: &str) -> Result<ObjectName, String> {
+    let wrong = || format!("must be s3://BUCKET/KEY, was `{text}`");
+    let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;
+    let (bucket, key) = rest.split_once('/').ok_or_else(wrong)?;
+    if bucket.is_empty() { Err(wrong()) } else { Ok(ObjectName { bucket: bucket.into(), key: key.into() }) }
+}
+
+/// How the columns of a source are read.
+#[derive(Args, Debug, Clone, Default)]
+pub(super) struct ColumnArgs {
+    /// What a column is called: product_id, category, text, title or embedding = its name in the source; may be
+    /// given several times. An empty name: there is none
+    #[arg(long = "column", value_name = "KNOWN=NAME")]
+    columns: Vec<String>,
+    /// What is embedded, with columns in braces: '{title}. {description}' [default: the column text, and nothing else]
+    #[arg(long, value_name = "TEMPLATE")]
+    text: Option<String>,
+    /// What separates the cells of a CSV file: one character, or tab [default: found out, of , ; tab |]
+    #[arg(long, value_parser = delimiter)]
+    delimiter: Option<u8>,
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if *byte != b'"' && *byte != b'\n' && *byte != b'\r' => Ok(*byte),
+        _ => Err("must be one ASCII character, or tab".to_owned()),
+    }
+}
+
+impl Input {
+    /// The products, fetched to this machine. Those of a path are read where they are. `needs_vectors`: no model is to be
+    /// called for those that bring none.
+    pub(super) async fn source(&self, columns: &ColumnArgs, needs_vectors: bool) -> Result<Source, CliError> {
+        let mapping =
+            Mapping::new(&columns.columns, columns.text.as_deref(), needs_vectors).map_err(CliError::Other)?;
+        let shards = match self {
+            Self::Path(path) => open(path)?,
+            Self::Stdin => {
+                let what = "standard input";
+                let mut file = tempfile::tempfile().map_err(CliError::io(what))?;
+                std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(CliError::io(what))?;
+                vec![Shard::new(what.to_owned(), file)?]
+            }
+            Self::S3(name) => self.fetch(name).await?,
+            Self::DynamoDb(table) => {
+                let sdk = Sdk::load_usable().await?;
+                let progress = Progress::counting("reading items");
+                let file = sources::read_table(&sdk, table, |items| progress.set(items)).await?;
+                progress.finish();
+                vec![Shard::new(table.to_string(), file)?]
+            }
+        };
+        Ok(Source::new(shards, mapping, columns.delimiter))
+    }
+
+    async fn fetch(&self, name: &ObjectName) -> Result<Vec<Shard>, CliError> {
+        let sdk = Sdk::load_usable().await?;
+        let progress = Progress::counting("fetching MiB");
+        let done = |bytes: u64| progress.set((bytes >> 20) as usize);
+        if let Some(file) = sources::object(&sdk, name, done).await? {
+            progress.finish();
+            return Ok(vec![Shard::new(name.to_string(), file)?]);
+        }
+        // Below a prefix everything counts, as in a folder: so they become one until they are open.
+        let folder = tempfile::tempdir().map_err(CliError::io("a folder for what is fetched"))?;
+        let prefix = below(&name.key);
+        let names = sources::below(&sdk, &name.bucket, &prefix).await?;
+        if names.is_empty() {
+            return Err(CliError::Other(format!("{name}: there is no such object, and none below {prefix}")));
+        }
+        for name in names {
+            let relative = name.key.strip_prefix(&prefix).unwrap_or(&name.key);
+            let is_safe = Path::new(relative).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            if relative.is_empty() || relative.ends_with('/') || !is_safe {
+                continue;
+            }
+            let path = folder.path().join(relative);
+            let what = path.display().to_string();
+            std::fs::create_dir_all(path.parent().unwrap_or(folder.path())).map_err(CliError::io(&what))?;
+            sources::object_to(&sdk, &name, &path).await?;
+        }
+        progress.finish();
+        Ok(open(folder.path()).map_err(|error| without(error, folder.path()))?)
+    }
+
+    /// Whether a build would write over what it reads, or leave it where the next one reads it. `flag`: what names the
+    /// file.
+    pub(super) fn check_written(&self, flag: &str, path: &Path) -> Result<(), CliError> {
+        let Self::Path(input) = self else { return Ok(()) };
+        if is_same(input, path) {
+            return Err(CliError::Other(format!("{flag} is --input, {}: name another file", path.display())));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if input.is_dir() && is_same(input, folder) { Err(next_reads(flag)) } else { Ok(()) }
+    }
+
+    /// The same of an object that is the output.
+    pub(super) fn check_object(&self, output: &ObjectName) -> Result<(), CliError> {
+        let Self::S3(input) = self else { return Ok(()) };
+        if input == output {
+            return Err(CliError::Other(format!("--output is --input, {output}: name another object")));
+        }
+        let prefix = below(&input.key);
+        if input.bucket == output.bucket && output.key.starts_with(&prefix) {
+            return Err(next_reads("--output"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether two paths lead to one file, whatever they are called.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn next_reads(flag: &str) -> CliError {
+    let what = "lies in the folder --input, of which the next build would read it: name another folder";
+    CliError::Other(format!("{flag} {what}"))
+}
+
+/// How the keys of all objects begin that stand below one.
+fn below(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!("{}/", key.trim_end_matches('/')) }
+}
+
+/// An error without the name of a folder that nobody knows.
+fn without(error: CatalogError, folder: &Path) -> CatalogError {
+    match error {
+        CatalogError::Source { name, what } => {
+            CatalogError::Source { name: name.replace(&folder.display().to_string(), ""), what }
+        }
+        error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_told_apart() {
+        let parse = |text: &str| text.parse::<Input>();
+        assert_eq!(parse("-").unwrap(), Input::Stdin);
+        assert_eq!(parse("a/b.csv").unwrap(), Input::Path("a/b.csv".into()));
+        let name = ObjectName { bucket: "b".into(), key: "k/x.parquet".into() };
+        assert_eq!(parse("s3://b/k/x.parquet").unwrap(), Input::S3(name));
+        assert!(matches!(parse("dynamodb://products").unwrap(), Input::DynamoDb(_)));
+        assert!(parse("gs://b/k").unwrap_err().contains("gs:// is not read"));
+        assert!(parse("s3://b").unwrap_err().contains("must be s3://BUCKET/KEY"));
+    }
+}

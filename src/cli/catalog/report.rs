@@ -1,0 +1,143 @@
+//! What people read of a source that has been looked at, and what programs read.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::catalog::source::{FaultKind, Listed, Source, Survey};
+
+/// Look-alike categories that are named.
+const ALIKE_SHOWN_MAX: usize = 10;
+
+/// Says what somebody should know although it is no fault.
+pub(super) fn warn(source: &Source, survey: &Survey) {
+    for note in &survey.notes {
+        eprintln!("warning: {note}");
+    }
+    for names in survey.alike.iter().take(ALIKE_SHOWN_MAX) {
+        let names: Vec<String> =
+            names.iter().map(|(name, rows)| format!("{name:?} ({})", counted(*rows, "row"))).collect();
+        eprintln!("warning: categories that look alike are different ones: {}", names.join(", "));
+    }
+    if survey.alike.len() > ALIKE_SHOWN_MAX {
+        eprintln!("warning: and {} more groups of categories that look alike", survey.alike.len() - ALIKE_SHOWN_MAX);
+    }
+    list("note", "identical row", "left out: each product counts once", &survey.identical, source);
+    list("warning", "text", "longer than the model takes: cut at the end", &survey.long, source);
+}
+
+/// Lists what is wrong, the first of it.
+pub(super) fn faults(source: &Source, survey: &Survey) {
+    for (place, what) in &survey.faults.first {
+        eprintln!("{}: {what}", source.describe(*place));
+    }
+    let more = survey.faults.count - survey.faults.first.len() as u64;
+    if more > 0 {
+        eprintln!("and {more} more");
+    }
+}
+
+/// A number and what it counts.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn list(grade: &str, what: &str, because: &str, listed: &Listed, source: &Source) {
+    if listed.count == 0 {
+        return;
+    }
+    eprintln!("{grade}: {}, {because}", counted(listed.count, what));
+    for (place, what) in &listed.first {
+        eprintln!("  {}: {what}", source.describe(*place));
+    }
+    let more = listed.count - listed.first.len() as u64;
+    if more > 0 {
+        eprintln!("  and {more} more");
+    }
+}
+
+/// How many faults of each kind, in words.
+pub(super) fn counts(kinds: &BTreeMap<FaultKind, u64>) -> String {
+    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    kinds.join(", ")
+}
+
+/// What there is, for people.
+pub(super) fn summary(survey: &Survey) -> String {
+    let with_vector = survey.rows - survey.without_vector;
+    let dimension = survey.dimension.map_or(String::new(), |dimension| format!(" of {dimension} numbers"));
+    let mut lines = vec![
+        format!("products       {}", survey.rows),
+        format!("with a vector  {with_vector}{dimension}"),
+        format!("to be embedded {}", survey.without_vector),
+        format!("not valid      {}", survey.faulty_rows),
+        format!("categories     {}", survey.categories().count()),
+    ];
+    lines.extend(survey.categories().map(|(name, rows)| format!("  {rows:>9}  {name}")));
+    lines.join("\n")
+}
+
+/// What `check --json` prints.
+#[derive(Serialize)]
+pub(super) struct Report<'a> {
+    rows: u64,
+    rows_without_vector: u64,
+    dimension: Option<usize>,
+    faulty_rows: u64,
+    faults_by_kind: BTreeMap<&'static str, u64>,
+    /// The first 20 of each.
+    faults: Vec<Line>,
+    identical_rows: u64,
+    identical: Vec<Line>,
+    long_texts: u64,
+    long: Vec<Line>,
+    look_alike_categories: Vec<Vec<Category<'a>>>,
+    notes: &'a [String],
+    /// Why nothing was read from there on.
+    broken: Option<String>,
+    categories: Vec<Category<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    place: String,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Category<'a> {
+    name: &'a str,
+    rows: u64,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(source: &Source, survey: &'a Survey) -> Self {
+        let lines = |listed: &Listed| {
+            let line = |(place, message): &(_, String)| Line {
+                place: source.describe(*place).to_string(),
+                message: message.clone(),
+            };
+            listed.first.iter().map(line).collect()
+        };
+        Self {
+            rows: survey.rows,
+            rows_without_vector: survey.without_vector,
+            dimension: survey.dimension,
+            faulty_rows: survey.faulty_rows,
+            faults_by_kind: survey.kinds.iter().map(|(kind, &count)| (kind.as_str(), count)).collect(),
+            faults: lines(&survey.faults),
+            identical_rows: survey.identical.count,
+            identical: lines(&survey.identical),
+            long_texts: survey.long.count,
+            long: lines(&survey.long),
+            look_alike_categories: survey
+                .alike
+                .iter()
+                .map(|names| names.iter().map(|(name, rows)| Category { name, rows: *rows }).collect())
+                .collect(),
+            notes: &survey.notes,
+            broken: survey.broken.as_ref().map(ToString::to_string),
+            categories: survey.categories().map(|(name, rows)| Category { name, rows }).collect(),
+        }
+    }
+}
