@@ -29,7 +29,7 @@ pub enum Cause {
     Unavailable,
     /// An answer that is not the service's, or lacks what the service always sends.
     InvalidAnswer,
-    /// Credentials have expired; newer ones are fetched.
+    /// Credentials have expired, or nothing gives any; newer ones are fetched.
     CredentialsExpired,
     /// The caller may not do this.
     AccessDenied,
@@ -160,6 +160,12 @@ impl Fault {
     /// Whether another attempt may succeed without anybody's help.
     pub fn is_transient(&self) -> bool {
         self.kind == Kind::Retry
+    }
+
+    /// Whether a command that a person has started does well to wait: a worker gets new credentials in time, a person has
+    /// to fetch them.
+    pub fn may_pass(&self) -> bool {
+        self.is_transient() && self.cause != Cause::CredentialsExpired
     }
 
     /// Whether the work was attempted: waiting for a turn, a deadline or a look at the catalog is no attempt, and what

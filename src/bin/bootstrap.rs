@@ -24,6 +24,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     telemetry::init(Reader::from_process().log().unwrap_or("info"));
     Reader::from_process().log()?;
     let (settings, runtime) = (Reader::from_process().worker()?, Reader::from_process().lambda()?);
+    settings.warn_of_unknown();
     let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
     let (api, stop) = (RuntimeApi::new(&runtime)?, lambda::termination().await);
     Ok(lambda::run(services, settings.intake, api, runtime.slots, stop).await?)

@@ -20,6 +20,14 @@ pub enum CatalogError {
     /// The content breaks the artifact's contract; the message names row and column.
     #[error("the catalog is not valid: {0}")]
     Invalid(String),
+    /// A source of products, or a file of it, cannot be read.
+    #[error("{name}: {what}")]
+    Source {
+        /// The file.
+        name: String,
+        /// Where and why.
+        what: String,
+    },
     /// This machine has no memory or threads for it now.
     #[error("the catalog could not be loaded here: {0}")]
     NoRoom(String),
@@ -57,16 +65,19 @@ pub enum CatalogError {
 
 impl CatalogError {
     pub(super) fn repeated(product_id: &str, row: usize, first: u32) -> Self {
-        Self::Invalid(format!("row {row}, column product_id: `{product_id}` stands in row {first} already"))
+        Self::Invalid(format!("row {row}, column product_id: `{product_id}` is already used in row {first}"))
     }
 
     /// Whether the same catalog may load at another time: a service failed, or an object does not show yet.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Service(_) | Self::Missing(_) | Self::File { .. } | Self::NoRoom(_) => true,
-            Self::Invalid(_) | Self::Corrupt { .. } | Self::NotPublished(_) | Self::Guard { .. } | Self::Model(_) => {
-                false
-            }
+            Self::Invalid(_)
+            | Self::Source { .. }
+            | Self::Corrupt { .. }
+            | Self::NotPublished(_)
+            | Self::Guard { .. }
+            | Self::Model(_) => false,
         }
     }
 }

@@ -8,8 +8,9 @@ use nearline_search::{Available, Index, IndexError};
 use super::error::CatalogError;
 use super::location::CatalogGuard;
 use super::names::{Column, Names};
+use super::nearest;
 use super::rows::Rows;
-use crate::embed::{Model, base_id};
+use crate::embed::{Model, ModelError, base_id, model_id};
 
 /// Products and their vectors, ready to be searched.
 #[derive(Debug)]
@@ -95,6 +96,16 @@ impl Catalog {
         self.categories.find(name)
     }
 
+    /// The category that was probably meant by a name that the catalog does not have.
+    pub fn nearest_category(&self, name: &str) -> Option<&str> {
+        nearest::among(name, &self.categories)
+    }
+
+    /// The product that was probably meant by an id that the catalog does not have.
+    pub fn nearest_product(&self, product_id: &str) -> Option<&str> {
+        nearest::variant(product_id, &self.products)
+    }
+
     /// The name of a category.
     pub fn category_name(&self, category: u32) -> &str {
         self.categories.get(category)
@@ -114,31 +125,25 @@ impl Catalog {
     }
 
     /// The model that embeds the queries of this catalog, `None` if it names none: its own id, or the one that was set,
-    /// which may name another region's profile of the same model.
+    /// which may name another profile of the same model.
     ///
     /// # Errors
     /// [`CatalogError::Guard`] as [`check`](Self::check), or [`CatalogError::Model`]: not supported, or not in its
     /// dimension.
     pub fn query_model(&self, guard: &CatalogGuard) -> Result<Option<Model>, CatalogError> {
         self.check(guard)?;
-        let model = self.model_id().map(|id| Model::new(guard.model_id.as_deref().unwrap_or(id), self.dimension()));
-        Ok(model.transpose()?)
+        let Some(own) = self.model_id() else { return Ok(None) };
+        let called = guard.model_id.as_deref().unwrap_or(own);
+        Ok(Some(Model::new(called, guard.model_family.as_deref(), self.dimension())?))
     }
 
     /// Checks the catalog against what was set explicitly.
     ///
     /// # Errors
-    /// [`CatalogError::Guard`], naming both.
+    /// [`CatalogError::Guard`], naming both; [`CatalogError::Model`] if the catalog's name does not say which model it
+    /// is, and nobody else does.
     pub fn check(&self, guard: &CatalogGuard) -> Result<(), CatalogError> {
-        if let Some(wanted) = &guard.model_id
-            && self.model_id().is_none_or(|found| base_id(found) != base_id(wanted))
-        {
-            return Err(CatalogError::Guard {
-                setting: "NEARLINE_EMBEDDING_MODEL",
-                wanted: wanted.clone(),
-                found: self.model_id().unwrap_or("no model").to_owned(),
-            });
-        }
+        self.check_model(guard)?;
         match guard.dimension {
             Some(wanted) if wanted != self.dimension() => Err(CatalogError::Guard {
                 setting: "NEARLINE_EMBEDDING_DIMENSION",
@@ -146,6 +151,24 @@ impl Catalog {
                 found: self.dimension().to_string(),
             }),
             _ => Ok(()),
+        }
+    }
+
+    fn check_model(&self, guard: &CatalogGuard) -> Result<(), CatalogError> {
+        let family = guard.model_family.as_deref();
+        let (setting, wanted) = match (family, guard.model_id.as_deref()) {
+            (Some(family), _) => ("NEARLINE_EMBEDDING_MODEL_FAMILY", family),
+            (None, Some(model)) => ("NEARLINE_EMBEDDING_MODEL", model),
+            (None, None) => return Ok(()),
+        };
+        let refused =
+            |found: &str| Err(CatalogError::Guard { setting, wanted: wanted.to_owned(), found: found.to_owned() });
+        let Some(own) = self.model_id() else { return refused("no model") };
+        match model_id(own, family) {
+            Ok(id) if base_id(id) == base_id(wanted) => Ok(()),
+            // What would help is the family, not another catalog.
+            Err(opaque @ ModelError::Opaque(_)) => Err(opaque.into()),
+            _ => refused(own),
         }
     }
 }
@@ -183,7 +206,7 @@ mod tests {
             let message = Catalog::new(rows, "v".into(), None, Kernel::fastest()).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         };
-        check(|rows| rows.product_ids[2] = "a".into(), "row 2, column product_id: `a` stands in row 0 already");
+        check(|rows| rows.product_ids[2] = "a".into(), "row 2, column product_id: `a` is already used in row 0");
         check(|rows| rows.vectors[3] = f32::NAN, "row 1");
         check(|rows| rows.vectors[0] = 0.0, "row 0");
     }
@@ -191,7 +214,11 @@ mod tests {
     #[test]
     fn a_guard_names_both_sides_and_ignores_region_prefixes() {
         let catalog = Catalog::new(rows(), "v".into(), Some("eu.cohere.embed-v4:0".into()), Kernel::fastest()).unwrap();
-        let guard = |model: &str, dimension| CatalogGuard { model_id: Some(model.into()), dimension };
+        let guard = |model: &str, dimension| CatalogGuard {
+            model_id: Some(model.into()),
+            dimension,
+            ..CatalogGuard::default()
+        };
         assert!(catalog.check(&guard("us.cohere.embed-v4:0", Some(2))).is_ok());
         let message = catalog.check(&guard("amazon.titan-embed-text-v2:0", None)).unwrap_err().to_string();
         assert!(message.contains("`amazon.titan-embed-text-v2:0`") && message.contains("`eu.cohere.embed-v4:0`"));
@@ -205,7 +232,38 @@ mod tests {
         let catalog = Catalog::new(rows, "v".into(), Some("eu.cohere.embed-v4:0".into()), Kernel::fastest()).unwrap();
         let called = |guard: &CatalogGuard| catalog.query_model(guard).unwrap().unwrap().id().to_owned();
         assert_eq!(called(&CatalogGuard::default()), "eu.cohere.embed-v4:0");
-        let guard = CatalogGuard { model_id: Some("us.cohere.embed-v4:0".into()), dimension: None };
+        let guard = CatalogGuard { model_id: Some("us.cohere.embed-v4:0".into()), ..CatalogGuard::default() };
         assert_eq!(called(&guard), "us.cohere.embed-v4:0");
+    }
+
+    #[test]
+    fn the_family_says_which_model_an_application_profile_is_of() {
+        const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+        const TITAN: &str = "amazon.titan-embed-text-v2:0";
+        let catalog = |model: Option<&str>| {
+            let rows = Rows { vectors: vec![1.0; 3 * 256], dimension: 256, ..rows() };
+            Catalog::new(rows, "v".into(), model.map(str::to_owned), Kernel::fastest()).unwrap()
+        };
+        let guard = |model: Option<&str>, family: Option<&str>| CatalogGuard {
+            model_id: model.map(str::to_owned),
+            model_family: family.map(str::to_owned),
+            dimension: None,
+        };
+        let called = |own, model, family| {
+            let model = catalog(Some(own)).query_model(&guard(model, family)).map_err(|error| error.to_string())?;
+            Ok::<_, String>(model.unwrap().called().to_owned())
+        };
+        // The catalog names the profile, or the model; the worker calls the one or the other.
+        assert_eq!(called(PROFILE, None, Some(TITAN)).unwrap(), PROFILE);
+        assert_eq!(called(TITAN, Some(PROFILE), Some(TITAN)).unwrap(), PROFILE);
+        assert_eq!(called(PROFILE, Some(TITAN), Some(TITAN)).unwrap(), TITAN);
+        for (own, model) in [(PROFILE, None), (PROFILE, Some(TITAN))] {
+            let message = called(own, model, None).unwrap_err();
+            assert!(message.contains("set NEARLINE_EMBEDDING_MODEL_FAMILY"), "{message}");
+        }
+        let message = called("cohere.embed-v4:0", Some(PROFILE), Some(TITAN)).unwrap_err();
+        assert!(message.starts_with("NEARLINE_EMBEDDING_MODEL_FAMILY is `amazon.titan"), "{message}");
+        let message = catalog(None).check(&guard(None, Some(TITAN))).unwrap_err().to_string();
+        assert!(message.contains("the catalog has `no model`"), "{message}");
     }
 }

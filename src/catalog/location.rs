@@ -26,6 +26,8 @@ pub struct S3Prefix {
 pub struct CatalogGuard {
     /// Model id, compared without its region prefix; it is the one that is called.
     pub model_id: Option<String>,
+    /// Which model that is, and the catalog's, where a name does not say so itself.
+    pub model_family: Option<String>,
     /// Length of the vectors.
     pub dimension: Option<usize>,
 }

@@ -8,19 +8,25 @@ pub mod artifact;
 mod artifacts;
 pub mod build;
 mod error;
+mod folded;
 mod indexed;
+mod ipc;
+mod kind;
 mod location;
 mod memory;
 mod names;
+mod nearest;
 mod pointer;
 pub mod refresh;
 mod rows;
+pub mod source;
 pub mod store;
 #[cfg(test)]
 mod tests;
 
 pub use artifacts::Artifacts;
 pub use error::CatalogError;
+pub use folded::folded;
 pub use indexed::Catalog;
 pub use location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 pub use memory::MemoryArtifacts;

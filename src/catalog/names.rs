@@ -64,7 +64,7 @@ impl Names {
     }
 
     /// The number of `string`, a new one unless it is there. More than `u32::MAX` rows are refused by the index.
-    fn insert(&mut self, string: &str) -> u32 {
+    pub(super) fn insert(&mut self, string: &str) -> u32 {
         if let Some(number) = self.find(string) {
             return number;
         }

@@ -155,14 +155,21 @@ impl<A: Artifacts> CatalogStore<A> {
         }
     }
 
-    /// Checks an artifact, uploads it unless it is there, and points to it.
+    /// Checks an artifact, uploads it unless it is there, and points to it. `model_family` says which model it is of,
+    /// if its own name of it does not.
     ///
     /// # Errors
     /// [`CatalogError`]; the pointer is only written when all else is done.
-    pub async fn publish(&self, artifact: Loaded, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
+    pub async fn publish(
+        &self,
+        artifact: Loaded,
+        prefix: &S3Prefix,
+        model_family: Option<&str>,
+    ) -> Result<Pointer, CatalogError> {
         let bytes = artifact.bytes.clone();
         let (catalog, sha256) = catalog(artifact, self.indexing.kernel)?;
-        catalog.query_model(&CatalogGuard::default())?;
+        let family = model_family.filter(|_| catalog.model_id().is_some()).map(str::to_owned);
+        catalog.query_model(&CatalogGuard { model_family: family, ..CatalogGuard::default() })?;
         let (name, length) = (prefix.object(&artifact_name(catalog.version())), bytes.len() as u64);
         if self.artifacts.length(&name).await? != Some(length) {
             self.artifacts.put(&name, bytes).await?;

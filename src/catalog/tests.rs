@@ -63,10 +63,10 @@ async fn a_published_catalog_is_loaded_as_it_was_checked() {
     let artifacts = MemoryArtifacts::default();
     let missing = store(&artifacts).pointer(&prefix()).await.unwrap_err();
     assert!(matches!(missing, CatalogError::NotPublished(_)), "{missing}");
-    let pointer = store(&artifacts).publish(checked(3), &prefix()).await.unwrap();
+    let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
     let loaded = store(&artifacts).load(&CatalogLocation::S3(prefix())).await.unwrap();
     assert_eq!((loaded.version(), loaded.rows()), (pointer.version.as_str(), 3));
-    store(&artifacts).publish(checked(4), &prefix()).await.unwrap();
+    store(&artifacts).publish(checked(4), &prefix(), None).await.unwrap();
     let back = store(&artifacts).rollback(&prefix(), &pointer.version).await.unwrap();
     assert_eq!(back, pointer);
 }
@@ -74,7 +74,7 @@ async fn a_published_catalog_is_loaded_as_it_was_checked() {
 #[tokio::test(start_paused = true)]
 async fn a_pointer_whose_version_is_not_that_of_its_content_is_refused() {
     let artifacts = MemoryArtifacts::default();
-    let mut pointer = store(&artifacts).publish(checked(3), &prefix()).await.unwrap();
+    let mut pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
     pointer.version = "0123456789abcdef".into();
     artifacts.set(&prefix().object("current.json"), Some(serde_json::to_vec(&pointer).unwrap().into()));
     let error = store(&artifacts).load(&CatalogLocation::S3(prefix())).await.unwrap_err();
@@ -88,7 +88,7 @@ async fn a_pointer_whose_version_is_not_that_of_its_content_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn an_object_that_does_not_show_yet_is_looked_for_again() {
     let artifacts = MemoryArtifacts::default();
-    let pointer = store(&artifacts).publish(checked(3), &prefix()).await.unwrap();
+    let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
     let name = ObjectName { bucket: "bucket".into(), key: pointer.key.clone() };
     artifacts.set(&name, None);
     let replicated = async {
@@ -102,9 +102,9 @@ async fn an_object_that_does_not_show_yet_is_looked_for_again() {
 #[tokio::test(start_paused = true)]
 async fn a_catalog_is_loaded_by_the_pointer_that_was_read() {
     let artifacts = MemoryArtifacts::default();
-    let first = store(&artifacts).publish(checked(3), &prefix()).await.unwrap();
+    let first = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
     let current = store(&artifacts).current(&CatalogLocation::S3(prefix())).await.unwrap();
-    let second = store(&artifacts).publish(checked(4), &prefix()).await.unwrap();
+    let second = store(&artifacts).publish(checked(4), &prefix(), None).await.unwrap();
     assert_eq!(current.sha256(), first.sha256);
     let loaded = store(&artifacts).load_current(current).await.unwrap();
     assert_eq!(loaded.version(), first.version, "whatever was published meanwhile: {}", second.version);
@@ -113,7 +113,7 @@ async fn a_catalog_is_loaded_by_the_pointer_that_was_read() {
 #[tokio::test(start_paused = true)]
 async fn bytes_that_were_changed_on_the_way_do_not_refuse_a_catalog_for_good() {
     let artifacts = MemoryArtifacts::default();
-    let pointer = store(&artifacts).publish(checked(3), &prefix()).await.unwrap();
+    let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
     let name = ObjectName { bucket: "bucket".into(), key: pointer.key.clone() };
     artifacts.set(&name, Some(Bytes::from_static(b"<html>")));
     let passes = async {
@@ -136,7 +136,7 @@ async fn bytes_that_were_changed_on_the_way_do_not_refuse_a_catalog_for_good() {
 async fn a_fault_of_the_store_is_no_fault_of_the_catalog() {
     let plan = FaultPlan::default();
     let artifacts = MemoryArtifacts::new(plan.clone());
-    let pointer = store(&artifacts).publish(checked(3), &prefix()).await.unwrap();
+    let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
     // The pointer, then the artifact at the second look.
     plan.fail_next("GetObject", Moment::Before, Cause::Unreachable);
     let meanwhile = async {

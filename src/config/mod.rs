@@ -5,9 +5,10 @@
 //! they are handed to it.
 
 mod reader;
+mod slips;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, WorkerSettings};
+pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, RunSettings, WorkerSettings};
 pub use table::{SETTINGS, Setting, help, markdown};

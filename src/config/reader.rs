@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use nearline_search::{Available, Kernel};
 
+use super::slips;
 use super::table::{
     CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MAX_CONCURRENCY,
-    EMBEDDING_MODEL, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL, RESULTS_BUCKET,
-    RESULTS_TABLE, RESULTS_TTL_SECONDS, SEARCH_THREADS, Setting,
+    EMBEDDING_MODEL, EMBEDDING_MODEL_FAMILY, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL,
+    RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS, SEARCH_THREADS, Setting,
 };
 use crate::aws::Resources;
 use crate::catalog::{CatalogGuard, CatalogLocation};
-use crate::embed::Limits;
+use crate::embed::{Limits, model_id};
 use crate::telemetry::check_filter;
 use crate::{intake, results};
 
@@ -32,6 +33,26 @@ pub struct WorkerSettings {
     pub intake: intake::Settings,
     /// Threads that scan; `None` = one for each processor.
     pub search_threads: Option<usize>,
+    /// What was set besides and is not a setting, a sentence for each.
+    pub unknown: Vec<String>,
+}
+
+impl WorkerSettings {
+    /// Logs what was set and is not a setting.
+    pub fn warn_of_unknown(&self) {
+        for sentence in &self.unknown {
+            tracing::warn!(event = "unknown_setting", "{sentence}: it is ignored");
+        }
+    }
+}
+
+/// What `nearline run` uses.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Queue of the jobs.
+    pub queue_url: String,
+    /// Where their records are.
+    pub results: ResultSettings,
 }
 
 /// What reading records needs.
@@ -48,8 +69,10 @@ pub struct ResultSettings {
 /// What `catalog build` uses.
 #[derive(Debug, Clone)]
 pub struct BuildSettings {
-    /// Embedding model.
+    /// What is called to embed.
     pub model_id: String,
+    /// Which model that is, if its name does not say so.
+    pub model_family: Option<String>,
     /// Length of the vectors.
     pub dimension: usize,
     /// How fast the model may be called.
@@ -80,10 +103,16 @@ impl Reader {
         )
     }
 
-    /// Given variables. Empty values count as unset.
+    /// Given variables. Blanks and line ends around a value are none of it; empty values count as unset.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let variables = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        Self { variables, faults: Vec::new() }
+        let trimmed = variables.into_iter().map(|(name, value)| (name, value.trim().to_owned()));
+        Self { variables: trimmed.filter(|(_, value)| !value.is_empty()).collect(), faults: Vec::new() }
+    }
+
+    /// Variables that look like settings and are none, a sentence for each, in order. A typo must not pass in silence,
+    /// but a newer release may know the name: it is for the caller to say how bad that is.
+    pub fn unknown(&self) -> Vec<String> {
+        slips::unknown(self.variables.keys().map(String::as_str))
     }
 
     /// Settings of `bootstrap` and `nearline worker`.
@@ -117,7 +146,7 @@ impl Reader {
             kernel: self.kernel(),
         };
         let search_threads = self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize);
-        let settings = WorkerSettings { resources, intake, search_threads };
+        let settings = WorkerSettings { resources, intake, search_threads, unknown: self.unknown() };
         self.finish(settings)
     }
 
@@ -130,6 +159,15 @@ impl Reader {
         self.finish(queue_url)
     }
 
+    /// Settings of `nearline run`.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn run(mut self) -> Result<RunSettings, ConfigError> {
+        let settings = RunSettings { queue_url: self.required(&QUEUE_URL), results: self.results() };
+        self.finish(settings)
+    }
+
     /// Settings of `nearline result`.
     ///
     /// # Errors
@@ -139,17 +177,28 @@ impl Reader {
         self.finish(settings)
     }
 
-    /// Settings of `nearline catalog build`.
+    /// Settings of `nearline catalog build`; `model` is called instead of the one that is set.
     ///
     /// # Errors
     /// All faults at once.
-    pub fn build(mut self) -> Result<BuildSettings, ConfigError> {
+    pub fn build(mut self, model: Option<&str>) -> Result<BuildSettings, ConfigError> {
+        let model_id = model.map(str::to_owned).or_else(|| self.text(&EMBEDDING_MODEL)).unwrap_or_default();
         let settings = BuildSettings {
-            model_id: self.text(&EMBEDDING_MODEL).unwrap_or_default(),
+            model_family: self.model_family(Some(&model_id)),
+            model_id,
             dimension: self.whole(&EMBEDDING_DIMENSION, 1, 65_536) as usize,
             embedding: self.limits(),
         };
         self.finish(settings)
+    }
+
+    /// Settings of `nearline catalog publish`: which model a catalog is of whose name of it does not say so.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn publish(mut self) -> Result<Option<String>, ConfigError> {
+        let family = self.model_family(None);
+        self.finish(family)
     }
 
     /// Settings of commands that only embed queries.
@@ -180,7 +229,10 @@ impl Reader {
     /// # Errors
     /// It cannot be read.
     pub fn log(&self) -> Result<&str, ConfigError> {
-        let filter = self.raw(&LOG).unwrap_or_default();
+        let filter = self.set(&LOG).or(LOG.default).unwrap_or_default();
+        if let Some(fault) = slips::quotes(LOG.name, filter) {
+            return Err(ConfigError(vec![fault]));
+        }
         let fault = || ConfigError(vec![format!("{} must be {}, was `{filter}`", LOG.name, LOG.range)]);
         if check_filter(filter) { Ok(filter) } else { Err(fault()) }
     }
@@ -194,13 +246,25 @@ impl Reader {
     }
 
     fn guard(&mut self) -> CatalogGuard {
+        let model_id = self.set(&EMBEDDING_MODEL).is_some().then(|| self.text(&EMBEDDING_MODEL)).flatten();
         CatalogGuard {
-            model_id: self.variables.get(EMBEDDING_MODEL.name).cloned(),
+            model_family: self.model_family(model_id.as_deref()),
+            model_id,
             dimension: self
-                .variables
-                .contains_key(EMBEDDING_DIMENSION.name)
+                .set(&EMBEDDING_DIMENSION)
+                .is_some()
                 .then(|| self.whole(&EMBEDDING_DIMENSION, 1, 65_536) as usize),
         }
+    }
+
+    /// Which model `called` is, or that of catalogs whose own name does not say so.
+    fn model_family(&mut self, called: Option<&str>) -> Option<String> {
+        let family = self.text(&EMBEDDING_MODEL_FAMILY);
+        let named = [called, family.as_deref()].into_iter().flatten().next();
+        if let Some(Err(error)) = named.map(|named| model_id(named, family.as_deref())) {
+            self.faults.push(error.to_string());
+        }
+        family
     }
 
     fn limits(&mut self) -> Limits {
@@ -222,12 +286,17 @@ impl Reader {
         })
     }
 
-    fn raw(&self, setting: &Setting) -> Option<&str> {
-        self.variables.get(setting.name).map(String::as_str).or(setting.default)
+    /// What the environment has for it.
+    fn set(&self, setting: &Setting) -> Option<&str> {
+        self.variables.get(setting.name).map(String::as_str)
     }
 
-    fn text(&self, setting: &Setting) -> Option<String> {
-        self.raw(setting).map(str::to_owned)
+    /// Its value, or its default. Of a value in quotes only that is reported, not what they make of it.
+    fn text(&mut self, setting: &Setting) -> Option<String> {
+        let value = self.set(setting).or(setting.default)?.to_owned();
+        let Some(fault) = slips::quotes(setting.name, &value) else { return Some(value) };
+        self.faults.push(fault);
+        Some(value.trim_matches(slips::QUOTES).to_owned())
     }
 
     fn required(&mut self, setting: &Setting) -> String {
@@ -250,7 +319,7 @@ impl Reader {
     }
 
     fn optional_whole(&mut self, setting: &Setting, least: u64, most: u64) -> Option<u64> {
-        let text = self.raw(setting)?;
+        let text = self.text(setting)?;
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Some(number),
             _ => {
@@ -261,8 +330,13 @@ impl Reader {
         }
     }
 
-    fn finish<T>(self, settings: T) -> Result<T, ConfigError> {
-        if self.faults.is_empty() { Ok(settings) } else { Err(ConfigError(self.faults)) }
+    /// What is wrong may be a name that was misspelled, so those are reported with it.
+    fn finish<T>(mut self, settings: T) -> Result<T, ConfigError> {
+        if self.faults.is_empty() {
+            return Ok(settings);
+        }
+        self.faults.extend(self.unknown());
+        Err(ConfigError(self.faults))
     }
 }
 

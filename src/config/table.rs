@@ -20,7 +20,7 @@ pub(super) const QUEUE_URL: Setting = Setting {
     name: "NEARLINE_QUEUE_URL",
     default: None,
     range: "URL of an SQS queue",
-    required_by: "bootstrap, worker, enqueue, doctor",
+    required_by: "bootstrap, worker, enqueue, run, doctor",
     meaning: "queue that the jobs come from",
 };
 pub(super) const DEAD_LETTER_QUEUE_URL: Setting = Setting {
@@ -34,7 +34,7 @@ pub(super) const RESULTS_TABLE: Setting = Setting {
     name: "NEARLINE_RESULTS_TABLE",
     default: None,
     range: "name of a DynamoDB table",
-    required_by: "bootstrap, worker, result, doctor",
+    required_by: "bootstrap, worker, run, result, doctor",
     meaning: "table of the records, partition key `request_id`",
 };
 pub(super) const RESULTS_TTL_SECONDS: Setting = Setting {
@@ -68,9 +68,16 @@ pub(super) const CATALOG_REFRESH_SECONDS: Setting = Setting {
 pub(super) const EMBEDDING_MODEL: Setting = Setting {
     name: "NEARLINE_EMBEDDING_MODEL",
     default: Some("amazon.nova-2-multimodal-embeddings-v1:0"),
+    range: "id of a Nova 2, Titan v2, Cohere v3 or Cohere v4 embedding model, or of an inference profile of one; with NEARLINE_EMBEDDING_MODEL_FAMILY any name that Bedrock takes",
+    required_by: "",
+    meaning: "what is called to embed; when set, a worker refuses a catalog of another model",
+};
+pub(super) const EMBEDDING_MODEL_FAMILY: Setting = Setting {
+    name: "NEARLINE_EMBEDDING_MODEL_FAMILY",
+    default: None,
     range: "id of a Nova 2, Titan v2, Cohere v3 or Cohere v4 embedding model",
     required_by: "",
-    meaning: "model for `catalog build`; when set, a worker refuses a catalog of another model",
+    meaning: "which model that is, if its name does not say so (ARN of an application inference profile or a provisioned model), and the model of a catalog that names one in this way; when set, a worker refuses a catalog of another model",
 };
 pub(super) const EMBEDDING_DIMENSION: Setting = Setting {
     name: "NEARLINE_EMBEDDING_DIMENSION",
@@ -123,7 +130,7 @@ pub(super) const LOG: Setting = Setting {
 };
 
 /// All settings, in the order in which people read about them.
-pub const SETTINGS: [&Setting; 15] = [
+pub const SETTINGS: [&Setting; 16] = [
     &QUEUE_URL,
     &DEAD_LETTER_QUEUE_URL,
     &RESULTS_TABLE,
@@ -132,6 +139,7 @@ pub const SETTINGS: [&Setting; 15] = [
     &CATALOG,
     &CATALOG_REFRESH_SECONDS,
     &EMBEDDING_MODEL,
+    &EMBEDDING_MODEL_FAMILY,
     &EMBEDDING_DIMENSION,
     &EMBEDDING_MAX_CONCURRENCY,
     &EMBEDDING_REQUESTS_PER_MINUTE,

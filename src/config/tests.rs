@@ -66,6 +66,46 @@ fn a_command_validates_only_what_it_uses() {
 }
 
 #[test]
+fn blanks_around_a_value_are_none_of_it_and_quotes_are_named() {
+    assert_eq!(reader(&[("NEARLINE_QUEUE_URL", " http://q\r\n")]).enqueue().unwrap(), "http://q");
+    for value in ["\"http://q\"", "'http://q'", "http://q\"", "\u{201c}http://q\u{201d}"] {
+        let message = reader(&[("NEARLINE_QUEUE_URL", value)]).enqueue().unwrap_err().to_string();
+        let expected = format!("NEARLINE_QUEUE_URL has quotes around its value, `{value}`: remove them");
+        assert_eq!(message, expected);
+    }
+    let quoted = [("NEARLINE_RESULTS_TABLE", "t"), ("NEARLINE_RESULTS_TTL_SECONDS", "'3600'")];
+    let message = reader(&quoted).result().unwrap_err().to_string();
+    assert_eq!(message, "NEARLINE_RESULTS_TTL_SECONDS has quotes around its value, `'3600'`: remove them");
+    assert!(reader(&[("NEARLINE_LOG", "\"info\"")]).log().unwrap_err().to_string().contains("has quotes"));
+    assert_eq!(reader(&[("NEARLINE_LOG", "debug\n")]).log().unwrap(), "debug");
+}
+
+#[test]
+fn a_name_that_is_no_setting_is_told_with_the_nearest_that_is() {
+    let required = [("NEARLINE_QUEUE_URL", "http://q"), ("NEARLINE_RESULTS_TABLE", "t"), ("NEARLINE_CATALOG", "c")];
+    let unknown = |name: &'static str| {
+        let variables: Vec<_> = required.into_iter().chain([(name, "x")]).collect();
+        reader(&variables).worker().unwrap().unknown
+    };
+    for (name, nearest) in [
+        ("NEARLINE_MAX_ATTEMPT", "NEARLINE_MAX_ATTEMPTS"),
+        ("NEARLINE_RESULT_BUCKET", "NEARLINE_RESULTS_BUCKET"),
+        ("NEARLINE_QUEU", "NEARLINE_QUEUE_URL"),
+        ("nearline_kernel", "NEARLINE_KERNEL"),
+        ("NEARLINE_THREADS", "NEARLINE_SEARCH_THREADS"),
+        ("NEARLINE_TTL_SECONDS", "NEARLINE_RESULTS_TTL_SECONDS"),
+    ] {
+        assert_eq!(unknown(name), [format!("{name} is not a setting, did you mean {nearest}?")]);
+    }
+    assert_eq!(unknown("NEARLINE_FROBNICATE"), ["NEARLINE_FROBNICATE is not a setting"]);
+    assert!(unknown("NEARLINER").is_empty() && unknown("AWS_REGION").is_empty());
+    let misspelled = [("NEARLINE_QUEU_URL", "http://q")];
+    let message = reader(&misspelled).enqueue().unwrap_err().to_string();
+    assert!(message.contains("NEARLINE_QUEUE_URL is not set"), "{message}");
+    assert!(message.contains("NEARLINE_QUEU_URL is not a setting, did you mean NEARLINE_QUEUE_URL?"), "{message}");
+}
+
+#[test]
 fn defaults_are_those_of_the_table() {
     let variables = [("NEARLINE_QUEUE_URL", "q"), ("NEARLINE_RESULTS_TABLE", "t"), ("NEARLINE_CATALOG", "c.arrow")];
     let settings = reader(&variables).worker().unwrap();
@@ -73,7 +113,7 @@ fn defaults_are_those_of_the_table() {
     assert_eq!(settings.intake.results.ttl, Duration::from_hours(7 * 24));
     assert_eq!(settings.intake.guard, CatalogGuard::default(), "a default must not guard");
     assert_eq!(settings.intake.catalog, CatalogLocation::File("c.arrow".into()));
-    let build = reader(&[]).build().unwrap();
+    let build = reader(&[]).build(None).unwrap();
     assert_eq!((build.model_id.as_str(), build.dimension), ("amazon.nova-2-multimodal-embeddings-v1:0", 384));
 }
 
@@ -86,9 +126,32 @@ fn a_guard_is_what_was_set() {
         ("NEARLINE_EMBEDDING_DIMENSION", "256"),
     ];
     let settings = reader(&variables).worker().unwrap();
-    assert_eq!(settings.intake.guard, CatalogGuard { model_id: None, dimension: Some(256) });
+    assert_eq!(settings.intake.guard, CatalogGuard { dimension: Some(256), ..CatalogGuard::default() });
     let CatalogLocation::S3(location) = settings.intake.catalog else { panic!("not S3") };
     assert_eq!(location.to_string(), "s3://b/p");
+}
+
+#[test]
+fn a_model_whose_name_does_not_say_which_it_is_needs_its_family() {
+    const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+    let (profile, titan) = (("NEARLINE_EMBEDDING_MODEL", PROFILE), "amazon.titan-embed-text-v2:0");
+    let family = ("NEARLINE_EMBEDDING_MODEL_FAMILY", titan);
+    let build = reader(&[profile, family]).build(None).unwrap();
+    assert_eq!((build.model_id.as_str(), build.model_family.as_deref()), (PROFILE, Some(titan)));
+    let guard = reader(&[profile, family]).query().unwrap().guard;
+    assert_eq!((guard.model_id.as_deref(), guard.model_family.as_deref()), (Some(PROFILE), Some(titan)));
+    // The catalog may be what names the profile.
+    assert_eq!(reader(&[family]).query().unwrap().guard.model_family.as_deref(), Some(titan));
+    assert_eq!(reader(&[family]).publish().unwrap().as_deref(), Some(titan));
+    let refused = |variables: &[(&str, &str)], part: &str| {
+        let message = reader(variables).query().unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+        assert_eq!(reader(variables).build(None).unwrap_err().to_string(), message);
+    };
+    refused(&[profile], "set NEARLINE_EMBEDDING_MODEL_FAMILY to the id of the model behind it");
+    let cohere = ("NEARLINE_EMBEDDING_MODEL", "cohere.embed-v4:0");
+    refused(&[cohere, family], "`cohere.embed-v4:0` is not `amazon.titan-embed-text-v2:0`");
+    refused(&[profile, ("NEARLINE_EMBEDDING_MODEL_FAMILY", "titan")], "`titan` is not supported: use");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! asynchronous caller would think that its work was done.
 
 use aws_lambda_events::event::sqs::SqsMessage;
+use nearline_contract::clip;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -49,7 +50,8 @@ impl Payload {
         match serde_json::from_str::<Event<'_>>(payload) {
             Ok(Event { records: Some(records), .. }) => batch(&records),
             Ok(Event { source: Some(source), detail_type: Some(kind), .. }) => {
-                Err(unexpected(&format!("an EventBridge event `{kind}` from {source}")))
+                let source = source.as_str().map_or_else(|| clip(&source.to_string()), clip);
+                Err(unexpected(&format!("an EventBridge event `{}` from {source}", clip(&kind))))
             }
             // Whatever is wrong with a job, its parser says better.
             _ => Ok(Self::Job),
@@ -69,10 +71,11 @@ fn delivery(record: &str) -> Result<Delivery, String> {
             let hint = "subscribe the job queue to the topic instead, with raw message delivery";
             return Err(format!("{}; {hint}", unexpected("an SNS notification")));
         }
-        Some(other) => return Err(unexpected(&format!("a record of {other}"))),
+        Some(other) => return Err(unexpected(&format!("a record of {}", clip(other)))),
         None => return Err(unexpected("a record without eventSource")),
     }
-    let message: SqsMessage = serde_json::from_str(record).map_err(|error| format!("not an SQS record: {error}"))?;
+    let message: SqsMessage =
+        serde_json::from_str(record).map_err(|error| format!("not an SQS record: {}", clip(&error.to_string())))?;
     let missing = |what: &str| format!("an SQS record has no {what}");
     let attribute = |name: &str| message.attributes.get(name);
     Ok(Delivery {
@@ -128,7 +131,7 @@ mod tests {
             (r#"[{"body":"{}"}]"#, "a record without eventSource"),
             (
                 r#"{"source":"aws.s3","detail-type":"Object Created","detail":{}}"#,
-                "an EventBridge event `Object Created`",
+                "an EventBridge event `Object Created` from aws.s3",
             ),
         ] {
             let error = Payload::parse(payload).unwrap_err();
@@ -136,6 +139,20 @@ mod tests {
         }
         let nameless = RECORD.replace(r#""messageId":"m","#, "");
         assert!(Payload::parse(&format!("[{nameless}]")).unwrap_err().contains("no messageId"));
+    }
+
+    #[test]
+    fn what_is_quoted_of_an_event_is_short() {
+        let long = "x".repeat(100_000);
+        for payload in [
+            format!(r#"{{"source":"{long}","detail-type":"{long}","detail":{{}}}}"#),
+            format!(r#"{{"source":["{long}"],"detail-type":"{long}","detail":{{}}}}"#),
+            format!(r#"{{"Records":[{{"eventSource":"{long}"}}]}}"#),
+            format!(r#"{{"Records":[{{"eventSource":"aws:sqs","attributes":"{long}"}}]}}"#),
+        ] {
+            let error = Payload::parse(&payload).unwrap_err();
+            assert!(error.len() < 400, "{}", error.len());
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::start::{IntakeError, Services, Settings, start};
 use crate::backoff::Backoff;
 use crate::catalog::Artifacts;
 use crate::embed::Models;
+use crate::fault::Fault;
 use crate::results::Records;
 use crate::worker::{Processed, Worker};
 
@@ -52,7 +53,8 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     loops: usize,
     stop: CancellationToken,
 ) -> Result<(), IntakeError> {
-    let visibility = services.queue.visibility_timeout().await?.max(VISIBILITY_MIN);
+    let Some(visibility) = stop.run_until_cancelled(visibility(&services.queue)).await else { return Ok(()) };
+    let visibility = visibility?;
     let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
     let (worker, settler, queue) = started?;
     tracing::info!(event = "polling", queue = queue.url(), loops, "polling");
@@ -60,6 +62,26 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     join_all((0..loops).map(|_| poller.poll())).await;
     tracing::info!(event = "drained", "drained");
     Ok(())
+}
+
+/// The queue's visibility timeout, once it can be asked.
+async fn visibility<Q: Queue>(queue: &Q) -> Result<Duration, Fault> {
+    let mut failures = 0;
+    loop {
+        match queue.visibility_timeout().await {
+            Err(fault) if !fault.is_permanent() => {
+                failures += 1;
+                not_receiving(&fault);
+                sleep(RECEIVE_PAUSES.step(failures)).await;
+            }
+            answer => return answer.map(|visibility| visibility.max(VISIBILITY_MIN)),
+        }
+    }
+}
+
+fn not_receiving(fault: &Fault) {
+    let cause = fault.cause.as_str();
+    tracing::error!(event = "not_receiving", cause, error = %fault, "no messages can be received");
 }
 
 impl<Q: Queue, R: Records> Poller<Q, R> {
@@ -83,8 +105,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
                 }
                 Err(fault) => {
                     failures += 1;
-                    let cause = fault.cause.as_str();
-                    tracing::error!(event = "not_receiving", cause, error = %fault, "no messages can be received");
+                    not_receiving(&fault);
                     drop(permit);
                     self.stop.run_until_cancelled(sleep(RECEIVE_PAUSES.step(failures))).await;
                 }

@@ -1,11 +1,15 @@
 //! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
+//!
+//! A name that is wrong ends the start, with words that lead to the setting; what may pass does not.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::try_join3;
+use futures_util::{FutureExt, TryFutureExt};
 use nearline_search::Available;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::policy::Policy;
@@ -16,9 +20,12 @@ use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLoca
 use crate::clock::Clock;
 use crate::compute::Compute;
 use crate::embed::{Limits, Models};
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::results::{self, Records, Results};
 use crate::worker::{Engines, Worker};
+
+/// Longest wait for a check: Lambda gives a start 10 seconds.
+const CHECK_TIME: Duration = Duration::from_secs(5);
 
 /// All that a worker uses of the world.
 #[derive(Debug)]
@@ -72,6 +79,32 @@ pub enum IntakeError {
 /// A worker, what settles its messages, and the queue that they come from.
 pub(super) type Started<Q, R> = (Arc<Worker<R>>, Settler<Q, R>, Arc<Q>);
 
+/// Whether something outside is there, so that a wrong name is found now and not with the first job. What may pass does
+/// not prevent a start: it will be met again, with a job to retry.
+///
+/// # Errors
+/// What an operator has to fix.
+async fn check(what: &str, check: impl Future<Output = Result<(), Fault>>) -> Result<(), IntakeError> {
+    let fault = match timeout(CHECK_TIME, check).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(fault)) if fault.is_permanent() => return Err(fault.context(&format!("checking {what}")).into()),
+        Ok(Err(fault)) => fault,
+        Err(_) => Fault::new(Cause::TimedOut, format!("no answer within {CHECK_TIME:?}")),
+    };
+    let cause = fault.cause.as_str();
+    tracing::warn!(event = "not_checked", cause, error = %fault, "{what} could not be checked at the start");
+    Ok(())
+}
+
+/// Whether a queue exists. Lambda receives from it for us: a role that may not ask for its attributes can still serve
+/// direct invocations.
+async fn is_there<Q: Queue>(queue: &Q) -> Result<(), Fault> {
+    match queue.visibility_timeout().await {
+        Err(fault) if fault.cause != Cause::AccessDenied => Err(fault),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Loads the catalog and makes the worker that serves it, watching for newer ones until `stop`.
 ///
 /// # Errors
@@ -85,7 +118,12 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel } = settings;
     let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone() });
     let began = clock.now();
-    let catalog = store.load(&location).await?;
+    let ((), (), catalog) = try_join3(
+        check("NEARLINE_QUEUE_URL", is_there(&queue)),
+        check("NEARLINE_RESULTS_TABLE", records.check()),
+        store.load(&location).map_err(IntakeError::from),
+    )
+    .await?;
     tracing::info!(
         event = "catalog_loaded",
         version = catalog.version(),

@@ -115,6 +115,13 @@ pub trait Records: Send + Sync + 'static {
     /// See [`Records`].
     fn given_up(&self, message_id: &str) -> impl Future<Output = Result<Option<GivenUp>, Fault>> + Send;
 
+    /// Whether they can be looked up at all: that they are there, and may be read. It changes nothing, and needs no more
+    /// than [`Records::look_up`].
+    ///
+    /// # Errors
+    /// See [`Records`].
+    fn check(&self) -> impl Future<Output = Result<(), Fault>> + Send;
+
     /// Whether large results can be uploaded.
     fn has_room_for_results(&self) -> bool;
 

@@ -8,7 +8,7 @@ use nearline_contract::{ErrorCode, Group, GroupBy, JobError, Match, SearchJob, T
 use nearline_search::{Grouping, Query, Ranking};
 use time::OffsetDateTime;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, folded};
 use crate::clock::iso8601;
 
 /// What a job asks of the rows, but for its vector.
@@ -40,7 +40,9 @@ impl Plan {
         check_expiry(job, now)?;
         let number = |name: &String| {
             catalog.category(name).ok_or_else(|| {
-                JobError::new(ErrorCode::UnknownCategory, format!("the catalog has no category `{}`", clip(name)))
+                let hint = did_you_mean(name, catalog.nearest_category(name));
+                let message = format!("the catalog has no category `{}`{hint}", clip(name));
+                JobError::new(ErrorCode::UnknownCategory, message)
             })
         };
         let mut exclude: Vec<u32> = job.exclude.iter().filter_map(|id| catalog.row(id)).collect();
@@ -117,8 +119,17 @@ fn source<'a>(catalog: &Catalog, target: &'a Target) -> Result<Source<'a>, JobEr
 }
 
 fn product_row(catalog: &Catalog, id: &str) -> Result<u32, JobError> {
-    let unknown = || JobError::new(ErrorCode::UnknownProduct, format!("the catalog has no product `{}`", clip(id)));
-    catalog.row(id).ok_or_else(unknown)
+    catalog.row(id).ok_or_else(|| {
+        let hint = did_you_mean(id, catalog.nearest_product(id));
+        JobError::new(ErrorCode::UnknownProduct, format!("the catalog has no product `{}`{hint}", clip(id)))
+    })
+}
+
+/// What is added to the message of an unknown name. Two names that look the same need more than the name.
+fn did_you_mean(name: &str, nearest: Option<&str>) -> String {
+    let Some(nearest) = nearest else { return String::new() };
+    let same = if folded(nearest) == folded(name) { " (they differ only in case, blanks or Unicode form)" } else { "" };
+    format!(", did you mean `{}`?{same}", clip(nearest))
 }
 
 fn check_matches(count: usize) -> Result<(), JobError> {
@@ -182,6 +193,34 @@ mod tests {
     fn job(fields: &str) -> SearchJob {
         let body = format!(r#"{{"request_id":"r","vector":[1],{fields}}}"#);
         nearline_contract::receive(&body).unwrap().job.unwrap()
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest_that_the_catalog_has() {
+        let rows = Rows {
+            product_ids: ["SKU-1", "42", "caf\u{e9}-1"].map(String::from).to_vec(),
+            categories: ["audio", "Home & Garden", "phones"].map(String::from).to_vec(),
+            titles: vec![None; 3],
+            vectors: vec![1.0; 3],
+            dimension: 1,
+        };
+        let catalog = Catalog::new(rows, String::new(), None, Kernel::fastest()).unwrap();
+        let message = |fields: &str| {
+            let body = format!(r#"{{"request_id":"r",{fields}}}"#);
+            let job = nearline_contract::receive(&body).unwrap().job.unwrap();
+            Plan::new(&catalog, &job, OffsetDateTime::UNIX_EPOCH).unwrap_err().message
+        };
+        let category = |name: &str| message(&format!(r#""vector":[1],"categories":["{name}"]"#));
+        let product = |id: &str| message(&format!(r#""product_id":"{id}""#));
+        let same = "(they differ only in case, blanks or Unicode form)";
+        assert_eq!(category("Audio"), format!("the catalog has no category `Audio`, did you mean `audio`? {same}"));
+        assert_eq!(category("adio"), "the catalog has no category `adio`, did you mean `audio`?");
+        assert_eq!(category("toys"), "the catalog has no category `toys`");
+        assert!(category(" home  &\u{a0}garden").ends_with(&format!("did you mean `Home & Garden`? {same}")));
+        assert_eq!(product("sku-1"), format!("the catalog has no product `sku-1`, did you mean `SKU-1`? {same}"));
+        assert_eq!(product("42.0"), "the catalog has no product `42.0`, did you mean `42`?");
+        assert!(product("cafe\u{301}-1").ends_with(same));
+        assert_eq!(product("sku-2"), "the catalog has no product `sku-2`");
     }
 
     #[test]

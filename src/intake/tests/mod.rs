@@ -1,6 +1,7 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
 mod catalog;
+mod start;
 mod visibility;
 
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl World {
         let store = CatalogStore::new(self.artifacts.clone(), Indexing::default());
         loop {
             let artifact = artifact::Loaded::new(bytes.clone().into()).unwrap();
-            if let Ok(pointer) = store.publish(artifact, &prefix()).await {
+            if let Ok(pointer) = store.publish(artifact, &prefix(), None).await {
                 return pointer.version;
             }
         }
