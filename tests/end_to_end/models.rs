@@ -1,7 +1,9 @@
 //! Every model family, from the product's text to a record.
 
+use std::fs::File;
 use std::time::Duration;
 
+use nearline::catalog::{Rows, artifact};
 use nearline_contract::Status;
 
 use crate::world::World;
@@ -61,4 +63,64 @@ async fn cohere_v3_takes_many_texts_in_a_call_and_cuts_long_ones() {
 async fn cohere_v4() {
     let world = serves("global.cohere.embed-v4:0", "1536", "").await;
     assert!(!world.record("long").await.query_truncated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_profile_is_called_and_the_catalog_names_the_model_behind_it() {
+    const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+    const TITAN: &str = "amazon.titan-embed-text-v2:0";
+    let mut world = World::start().await;
+    world.set("NEARLINE_EMBEDDING_MODEL", PROFILE);
+    world.set("NEARLINE_EMBEDDING_DIMENSION", "256");
+    let (csv, output) = (world.path("products.csv"), world.path("products.arrow"));
+    std::fs::write(&csv, PRODUCTS).unwrap();
+    let (csv, output) = (csv.to_str().unwrap(), output.to_str().unwrap());
+    let build = ["catalog", "build", "--input", csv, "--output", output];
+    let failed = world.nearline(&build).await;
+    let stderr = String::from_utf8_lossy(&failed.stderr);
+    assert!(!failed.status.success() && stderr.contains("set NEARLINE_EMBEDDING_MODEL_FAMILY"), "{stderr}");
+    world.set("NEARLINE_EMBEDDING_MODEL_FAMILY", TITAN);
+    let built = world.nearline(&build).await;
+    assert!(built.status.success(), "{built:?}");
+    let publish = ["catalog", "publish", output, "--to", &world.prefix()];
+    assert!(world.nearline(&publish).await.status.success());
+    let doctor = world.nearline(&["doctor"]).await;
+    let report = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.status.success() && report.contains(&format!("{PROFILE} ({TITAN})")), "{report}");
+    let lambda = world.lambda().await;
+    world.send(&[r#"{"request_id":"r","query":"red mugs","group_by":"none"}"#]).await;
+    let record = world.record("r").await;
+    assert_eq!((record.status, record.model_id.as_deref()), (Status::Succeeded, Some(TITAN)));
+    lambda.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_names_an_application_profile_is_usable_with_the_family_beside() {
+    const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+    const TITAN: &str = "amazon.titan-embed-text-v2:0";
+    let mut world = World::start().await;
+    let rows = Rows {
+        product_ids: vec!["a".into()],
+        categories: vec!["mugs".into()],
+        titles: vec![None],
+        vectors: vec![1.0; 256],
+        dimension: 256,
+    };
+    let path = world.path("profile.arrow");
+    artifact::write(File::create(&path).unwrap(), &rows, PROFILE).unwrap();
+    let (path, prefix) = (path.to_str().unwrap(), world.prefix());
+    let publish = ["catalog", "publish", path, "--to", &prefix];
+    let failed = world.nearline(&publish).await;
+    let stderr = String::from_utf8_lossy(&failed.stderr);
+    assert!(!failed.status.success() && stderr.contains("set NEARLINE_EMBEDDING_MODEL_FAMILY"), "{stderr}");
+    let published = world.nearline(&[&publish[..], &["--model-family", TITAN]].concat()).await;
+    assert!(published.status.success(), "{published:?}");
+    let search = ["search", "--catalog", path, "--text", "red mugs"];
+    assert!(!world.nearline(&search).await.status.success());
+    world.set("NEARLINE_EMBEDDING_MODEL_FAMILY", TITAN);
+    let found = world.nearline(&search).await;
+    assert!(found.status.success(), "{found:?}");
+    assert!(world.nearline(&publish).await.status.success());
+    let doctor = world.nearline(&["doctor"]).await;
+    assert!(doctor.status.success(), "{doctor:?}");
 }

@@ -84,7 +84,22 @@ impl World {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(NEARLINE);
         command.args(arguments).env_clear().envs(self.env()).stdin(Stdio::null()).kill_on_drop(true);
+        command.current_dir(self.folder.path());
         command
+    }
+
+    /// `nearline catalog build` with some flags; its input and output are files of this world, or names of elsewhere.
+    pub(crate) async fn build(&self, input: &str, output: &str, flags: &[&str]) -> Output {
+        self.nearline(&[&["catalog", "build", "--input", input, "--output", output], flags].concat()).await
+    }
+
+    /// Writes a file of this world.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     pub(crate) async fn nearline(&self, arguments: &[&str]) -> Output {
@@ -166,6 +181,11 @@ impl World {
         .await;
         letters.into_inner()
     }
+}
+
+/// What a command said to people.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn dead_letter(message: &Message) -> DeadLetter {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use nearline::catalog::artifact;
-use nearline::catalog::build::{Product, build};
+use nearline::catalog::build::{Build, Options};
+use nearline::catalog::source::{Mapping, Source, open};
 use nearline::embed::{Embedder, Limits, MemoryModels, Model, Purpose};
 use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ thread_local! {
 pub(crate) fn try_bytes(bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("catalog.arrow");
-    let salt = hex(&Sha256::digest(format!("{MODEL}\0{DIMENSION}\0")));
+    let salt = hex(&Sha256::digest(format!("2\0{MODEL}\0{DIMENSION}\0")));
     let journal = folder.path().join(format!("catalog.arrow.partial-{}", &salt[..8]));
     std::fs::write(&journal, bytes).unwrap();
     let (built, memory) = measured(|| RUNTIME.with(|runtime| runtime.block_on(build_one(&output))));
@@ -44,9 +45,12 @@ pub(crate) fn try_bytes(bytes: &[u8]) {
 
 async fn build_one(output: &Path) -> Result<(), String> {
     let limits = Limits { max_concurrency: 1, requests_per_minute: None };
-    let model = Model::new(MODEL, DIMENSION).unwrap();
+    let model = Model::new(MODEL, None, DIMENSION).unwrap();
     let embedder = Embedder::start(MemoryModels::default(), limits, model.clone(), Purpose::Document);
-    let product =
-        Product { product_id: "p".into(), category: "c".into(), text: "mug".into(), title: None, embedding: None };
-    build(vec![product], &model, &embedder, output, |_| {}).await.map_err(|error| error.to_string())
+    let input = output.with_extension("csv");
+    std::fs::write(&input, "product_id,category,text\np,c,mug\n").unwrap();
+    let source = Source::new(open(&input).unwrap(), Mapping::default(), None);
+    let options = Options { output: output.to_owned(), model: Some(model), ..Options::default() };
+    let build = Build::survey_source(source, options, &|_| {}).unwrap();
+    build.finish(Some(&embedder), |_| {}).await.map(drop).map_err(|error| error.to_string())
 }

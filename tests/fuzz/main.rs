@@ -11,6 +11,7 @@ mod answers;
 mod artifact;
 mod damage;
 mod items;
+mod jobs;
 mod journal;
 mod payload;
 mod pointer;
@@ -28,10 +29,11 @@ const CATALOGS: &[&str] = &[
 ];
 
 /// Each reader of foreign bytes.
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     Target { name: "answers", more_seeds: &[], try_bytes: answers::try_bytes },
     Target { name: "artifact", more_seeds: CATALOGS, try_bytes: artifact::try_bytes },
     Target { name: "items", more_seeds: &[], try_bytes: items::try_bytes },
+    Target { name: "jobs", more_seeds: &["examples/jobs.jsonl"], try_bytes: jobs::try_bytes },
     Target { name: "journal", more_seeds: &[], try_bytes: journal::try_bytes },
     Target { name: "payload", more_seeds: &[], try_bytes: payload::try_bytes },
     Target { name: "pointer", more_seeds: &[], try_bytes: pointer::try_bytes },
@@ -58,6 +60,11 @@ fn catalog_artifacts() {
 #[test]
 fn items_of_the_results_table() {
     target("items").run();
+}
+
+#[test]
+fn files_of_jobs() {
+    target("jobs").run();
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Catalogs {
         let rows = rows(rng);
         let bytes: Bytes = artifact::write(Vec::new(), &rows, model).unwrap().into();
         let store = CatalogStore::new(artifacts.seen_by(FaultPlan::default()), Indexing::default());
-        let pointer = store.publish(artifact::Loaded::new(bytes).unwrap(), &prefix()).await.unwrap();
+        let pointer = store.publish(artifact::Loaded::new(bytes).unwrap(), &prefix(), None).await.unwrap();
         self.0.insert(pointer.version, rows);
     }
 
