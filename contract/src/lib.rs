@@ -13,7 +13,7 @@ pub mod lines;
 mod receive;
 pub mod record;
 pub mod schema;
-mod surrogate;
+pub mod surrogate;
 pub mod text;
 
 pub use error::{ErrorCode, JobError, clip};

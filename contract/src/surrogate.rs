@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 /// The escape of half a character.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Half {
+pub struct Half {
     escape: String,
     line: usize,
     column: usize,
@@ -22,7 +22,7 @@ impl fmt::Display for Half {
 }
 
 /// The first half without its other half in a text that is JSON but for these.
-pub(crate) fn lone(text: &str) -> Option<Half> {
+pub fn lone(text: &str) -> Option<Half> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let found = loop {

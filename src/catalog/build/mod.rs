@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -32,7 +32,7 @@ pub use batches::LeftOver;
 use draft::Draft;
 use journal::{Journal, TextHash};
 use rejects::Rejects;
-use vectors::{Failed, vector};
+use vectors::{Failed, Origin, vector};
 
 /// Texts that wait for the embedder at once: enough to fill the calls of a model that takes many texts.
 const TEXTS_IN_FLIGHT: usize = 1_024;
@@ -175,7 +175,7 @@ impl Build {
         let old = options.from.as_deref().map(|old| from::vectors(old, model)).transpose()?;
         let mut journal = Journal::open(&options.output, model.id(), model.dimension())?;
         old.map_or(Ok(()), |old| journal.adopt(old))?;
-        let journal = Mutex::new(journal);
+        let origin = Origin::new(embedder, journal);
         let mut writer = draft.writer(model.dimension(), model.id(), true)?;
         let (sender, mut receiver) = mpsc::channel::<(usize, Product)>(TEXTS_IN_FLIGHT);
         let (read, looked_at) = (Arc::clone(&source), Arc::clone(&survey));
@@ -185,9 +185,9 @@ impl Build {
         let products = stream::poll_fn(|context| receiver.poll_recv(context));
         let mut vectors = products
             .map(|(row, product)| {
-                let journal = &journal;
+                let origin = &origin;
                 async move {
-                    let vector = vector(&product, embedder, journal).await;
+                    let vector = vector(&product, origin).await;
                     (row, product, vector)
                 }
             })
@@ -228,7 +228,7 @@ impl Build {
         }
         rejects.map(Rejects::finish).transpose()?;
         draft.keep(writer)?;
-        journal.into_inner().unwrap_or_else(PoisonError::into_inner).remove()?;
+        origin.journal.into_inner().unwrap_or_else(PoisonError::into_inner).remove()?;
         Ok(built)
     }
 

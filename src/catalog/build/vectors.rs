@@ -1,5 +1,6 @@
 //! The vector of a row: its own, one that was paid for, or a new one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +9,33 @@ use crate::backoff::Backoff;
 use crate::catalog::CatalogError;
 use crate::catalog::source::Product;
 use crate::embed::{EmbedError, Embedder, Embedding};
+use crate::fault::Fault;
 use crate::under_way::UnderWay;
 
 /// Times that the embedder is asked for one text, which tries for seconds by itself: about two minutes of throttling.
 const ATTEMPTS: u32 = 6;
 /// Pauses between them.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(64));
+
+/// What the vectors of a build come from.
+pub(super) struct Origin<'a> {
+    pub(super) embedder: &'a Embedder,
+    pub(super) journal: Mutex<Journal>,
+    /// Whether somebody was told that the model does not answer: many texts meet one outage.
+    was_told: AtomicBool,
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn new(embedder: &'a Embedder, journal: Journal) -> Self {
+        Self { embedder, journal: Mutex::new(journal), was_told: AtomicBool::new(false) }
+    }
+
+    fn tell(&self, fault: &Fault) {
+        if !self.was_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(event = "embedding_delayed", %fault, "the model does not answer: it is asked again for two minutes");
+        }
+    }
+}
 
 /// Why a row has no vector.
 pub(super) enum Failed {
@@ -30,18 +52,17 @@ impl From<CatalogError> for Failed {
 /// The vector of a product; the hash of its text, if it was made of that; whether it was made now.
 pub(super) async fn vector(
     product: &Product,
-    embedder: &Embedder,
-    journal: &Mutex<Journal>,
+    origin: &Origin<'_>,
 ) -> Result<(Embedding, Option<TextHash>, bool), Failed> {
     if let Some(vector) = &product.embedding {
         return Ok((Embedding { vector: vector.clone(), truncated: false }, None, false));
     }
-    let lock = || journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || origin.journal.lock().unwrap_or_else(PoisonError::into_inner);
     let key = Journal::key(&product.text);
     if let Some(embedding) = lock().get(&key)? {
         return Ok((embedding, Some(key), false));
     }
-    let embedding = embed_patiently(embedder, &product.text).await.map_err(Failed::Embed)?;
+    let embedding = embed_patiently(origin, &product.text).await.map_err(Failed::Embed)?;
     let mut journal = lock();
     // Rows with the same text share one call, and one entry.
     if !journal.has(&key) {
@@ -50,14 +71,17 @@ pub(super) async fn vector(
     Ok((embedding, Some(key), true))
 }
 
-async fn embed_patiently(embedder: &Embedder, text: &str) -> Result<Embedding, EmbedError> {
+async fn embed_patiently(origin: &Origin<'_>, text: &str) -> Result<Embedding, EmbedError> {
     let mut failures = 0;
     loop {
-        match embedder.embed(text, &UnderWay::default()).await {
-            Ok(embedding) => return Ok(embedding.as_ref().clone()),
+        match origin.embedder.embed(text, &UnderWay::default()).await {
+            Ok(embedding) => {
+                origin.was_told.store(false, Ordering::Relaxed);
+                return Ok(embedding.as_ref().clone());
+            }
             Err(EmbedError::Fault(fault)) if fault.may_pass() && failures + 1 < ATTEMPTS => {
                 failures += 1;
-                tracing::debug!(%fault, failures, "an embedding is asked for again");
+                origin.tell(&fault);
                 BACKOFF.sleep(failures).await;
             }
             Err(error) => return Err(error),

@@ -120,7 +120,7 @@ impl Reader {
                 if !self.is_checked {
                     self.check_values(part, &message, &mut budget)?;
                 }
-                if let Some((_, dictionary)) = self.values(part, &message)? {
+                if let Some((.., dictionary)) = self.values(part, &message)? {
                     let mut dictionaries = std::mem::take(&mut self.dictionaries);
                     self.read_values(part, dictionary, message.version(), &mut dictionaries)?;
                     self.dictionaries = dictionaries;
@@ -146,27 +146,27 @@ impl Reader {
     }
 
     fn check_values(&self, part: &Part, message: &Message<'_>, budget: &mut Budget) -> Result<(), CatalogError> {
-        let damaged = |what: &str| invalid(format!("{}: {what}", part.name));
-        let Some((column, dictionary)) = self.values(part, message)? else { return Ok(()) };
+        let Some((column, values, dictionary)) = self.values(part, message)? else { return Ok(()) };
         let field = self.schema.field(column);
-        let DataType::Dictionary(_, values) = field.data_type() else { return Err(damaged("its column has no keys")) };
-        let batch = dictionary.data().ok_or_else(|| damaged("has no values"))?;
+        let batch = dictionary.data().ok_or_else(|| invalid(format!("{}: has no values", part.name)))?;
         let body = self.blob.read(part.body.clone())?;
         Columns::new(&part.name, message.version(), batch, &body, budget)?.column(field.name(), values, true)
     }
 
-    /// The values of a dictionary and the column that uses it; `None`: none that is read does.
+    /// The column that uses a dictionary, the type of its values, and these; `None`: none that is read does.
     fn values<'a>(
         &self,
         part: &Part,
         message: &Message<'a>,
-    ) -> Result<Option<(usize, DictionaryBatch<'a>)>, CatalogError> {
+    ) -> Result<Option<(usize, &DataType, DictionaryBatch<'a>)>, CatalogError> {
         let dictionary = message.header_as_dictionary_batch();
         let dictionary = dictionary.ok_or_else(|| invalid(format!("{}: is none", part.name)))?;
-        let fields = self.container.schema()?.fields();
-        let id = |column: usize| fields.and_then(|fields| fields.get(column).dictionary()).map(|known| known.id());
-        let column = self.columns.iter().find(|&&column| id(column) == Some(dictionary.id()));
-        Ok(column.map(|&column| (column, dictionary)))
+        let Some(fields) = self.container.schema()?.fields() else { return Ok(None) };
+        let values = |column: usize| {
+            values_type(fields.get(column), self.schema.field(column).data_type(), dictionary.id())
+                .map(|values| (column, values, dictionary))
+        };
+        Ok(self.columns.iter().find_map(|&column| values(column)))
     }
 
     fn read_values(
@@ -186,5 +186,17 @@ impl Reader {
         let schema = self.schema.project(&self.columns).map_err(unreadable)?;
         let body = self.blob.read(part.body.clone())?;
         read_dictionary(&body, dictionary, &schema, dictionaries, &version).map_err(unreadable)
+    }
+}
+
+/// The type of the values of the dictionary `id`, if a field uses it, or encodes its keys by runs.
+fn values_type<'a>(field: arrow_ipc::Field<'_>, kind: &'a DataType, id: i64) -> Option<&'a DataType> {
+    match kind {
+        DataType::Dictionary(_, values) => (field.dictionary()?.id() == id).then_some(&**values),
+        DataType::RunEndEncoded(_, values) => {
+            let child = field.children()?.iter().nth(1)?;
+            values_type(child, values.data_type(), id)
+        }
+        _ => None,
     }
 }

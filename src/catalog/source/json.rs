@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::rc::Rc;
 
 use memchr::memchr_iter;
-use nearline_contract::clip;
+use nearline_contract::{clip, surrogate};
 use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
@@ -151,7 +151,12 @@ impl Cells for Plain<'_> {
     fn text(&self, column: usize) -> Result<Option<Cow<'_, str>>, String> {
         let text = self.0.0[column].1.get();
         match text.as_bytes().first() {
-            Some(b'"') => serde_json::from_str::<String>(text).map(|text| Some(text.into())).map_err(|e| e.to_string()),
+            Some(b'"') => match serde_json::from_str::<String>(text) {
+                Ok(text) => Ok(Some(text.into())),
+                Err(error) => {
+                    Err(surrogate::lone(text).map_or_else(|| error.to_string(), |half| format!("has {half}")))
+                }
+            },
             Some(b'n') => Ok(None),
             Some(b'-' | b'0'..=b'9') => Ok(Some(text.into())),
             Some(b'{') => Err(format!("is an object, {}: {RECORDS}", clip(text))),

@@ -128,6 +128,8 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
         TextFrom::Column(column) => cell(*column),
         TextFrom::Template(template) => template.fill(|column| cell(Some(column))),
     };
+    // What could not be read is not missing besides.
+    let is_text_unread = faults.iter().any(|fault| Some(fault.column.as_deref()) == Some(layout.text_name()));
     let named = |name: &str| faults.iter().any(|fault| fault.column.as_deref() == Some(name));
     let mut missing = Vec::new();
     for (name, column, value) in
@@ -153,7 +155,7 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
         let name = layout.embedding.map_or("embedding", |column| layout.name(column));
         let what = if layout.embedding.is_some() { "is empty" } else { "is missing" };
         faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is to be called")));
-    } else if embedding.is_none() && text.is_none() {
+    } else if embedding.is_none() && text.is_none() && !is_text_unread {
         let (column, what) = match (layout.embedding, layout.text_name()) {
             (None, Some(text)) => (text, "is empty"),
             (Some(_), Some(text)) => (text, "is empty, and there is no embedding"),

@@ -5,8 +5,8 @@ use arrow_array::builder::{
 };
 use arrow_array::types::{Float16Type, Float32Type, Int32Type};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray,
-    ListViewArray, NullArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, BinaryArray, FixedSizeListArray, Float64Array, Int8Array, Int32Array, Int64Array,
+    LargeStringArray, ListArray, ListViewArray, NullArray, RecordBatch, RunArray, StringArray, StructArray,
 };
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
@@ -75,8 +75,16 @@ fn ids_and_categories_are_read_in_any_layout() {
     for category in ["x", "x", "y"] {
         run.append_value(category);
     }
-    let category_layouts: [(ArrayRef, [&str; 3]); 2] =
-        [(Arc::new(dictionary.finish()), ["x", "y", "x"]), (Arc::new(run.finish()), ["x", "x", "y"])];
+    let mut keyed = StringDictionaryBuilder::<Int32Type>::new();
+    for category in ["x", "y"] {
+        keyed.append_value(category);
+    }
+    let keyed_runs = RunArray::try_new(&Int32Array::from(vec![2, 3]), &keyed.finish()).unwrap();
+    let category_layouts: [(ArrayRef, [&str; 3]); 3] = [
+        (Arc::new(dictionary.finish()), ["x", "y", "x"]),
+        (Arc::new(run.finish()), ["x", "x", "y"]),
+        (Arc::new(keyed_runs), ["x", "x", "y"]),
+    ];
     for (id, expected_ids) in &id_layouts {
         for (category, expected) in &category_layouts {
             let nulls: ArrayRef = Arc::new(NullArray::new(3));

@@ -119,6 +119,10 @@ fn json_is_read_as_lines_as_objects_and_as_an_array() {
         "line 3: column product_id: is missing",
     ];
     assert_eq!(faults.lines().collect::<Vec<_>>(), expected);
+    let half = fault("{\"product_id\":\"a\",\"category\":\"c\",\"text\":\"x \\ud83d y\"}\n");
+    let expected =
+        r"line 1: column text: has half a character (\ud83d) at line 1 column 4: an emoji or the like was cut in two";
+    assert_eq!(half, expected);
     let columns = rows(r#"{"product_id":{"0":"a"},"category":{"0":"c"},"name":{"0":"x"}}"#).unwrap_err();
     assert!(columns.contains("orient='records', lines=True"), "{columns}");
 }
