@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::error::clip;
 use crate::text::{NotText, decode};
 
-/// Where a job stands in its file.
+/// Where a job is in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The line on which it begins, counted from 1.
@@ -30,7 +30,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// One job of a file, as it stands there.
+/// One job of a file, as it is written there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobText<'a> {
     /// Where.

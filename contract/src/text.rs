@@ -90,7 +90,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, NotText> {
     Ok(text.trim_start_matches('\u{feff}'))
 }
 
-/// UTF-16 and UTF-32, by their mark or by where the zero bytes of a first character stand that is ASCII.
+/// UTF-16 and UTF-32, by their mark or by where the zero bytes of an ASCII first character are.
 fn encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [1..=0x7f, 0, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0x7f, ..] => {

@@ -16,6 +16,7 @@ use tokio::io::AsyncBufRead;
 
 use super::errors::fault;
 use super::s3;
+use crate::catalog::ObjectName;
 use crate::embed::batch::{Batches, JobState, JobStatus, NewJob};
 use crate::fault::{Call, Cause, Fault};
 
@@ -47,8 +48,8 @@ impl Batches for BedrockBatches {
     async fn upload(&self, uri: &str, file: &Path) -> Result<(), Fault> {
         let body = ByteStream::from_path(file).await;
         let body = body.map_err(|error| Fault::new(Cause::Internal, format!("{}: {error}", file.display())))?;
-        let (bucket, key) = place(uri)?;
-        s3::put(&self.s3, bucket, key, body, Some("application/jsonl")).await
+        let ObjectName { bucket, key } = object(uri)?;
+        s3::put(&self.s3, &bucket, &key, body, Some("application/jsonl")).await
     }
 
     async fn start(&self, job: &NewJob) -> Result<String, Fault> {
@@ -105,16 +106,15 @@ impl Batches for BedrockBatches {
     }
 
     async fn answers(&self, uri: &str) -> Result<Option<Self::Answers>, Fault> {
-        let (bucket, key) = place(uri)?;
-        let body = s3::open(&self.s3, bucket, key).await?;
+        let ObjectName { bucket, key } = object(uri)?;
+        let body = s3::open(&self.s3, &bucket, &key).await?;
         Ok(body.map(|body| Box::pin(body.into_async_read()) as Self::Answers))
     }
 }
 
-/// Bucket and key of `s3://BUCKET/KEY`.
-fn place(uri: &str) -> Result<(&str, &str), Fault> {
-    let place = uri.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
-    place.ok_or_else(|| Fault::new(Cause::Misconfigured, format!("`{uri}` is not s3://BUCKET/KEY")))
+/// The object of `s3://BUCKET/KEY`.
+fn object(uri: &str) -> Result<ObjectName, Fault> {
+    uri.parse().map_err(|what: String| Fault::new(Cause::Misconfigured, what))
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use std::path::Path;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::Sdk;
 use super::errors::fault;
+use super::s3;
 use crate::catalog::{CatalogError, ObjectName};
 use crate::fault::{Call, Cause, Fault};
 
@@ -158,9 +157,9 @@ pub async fn object_to(sdk: &Sdk, name: &ObjectName, path: &Path) -> Result<(), 
 /// # Errors
 /// [`CatalogError::Service`].
 pub async fn below(sdk: &Sdk, bucket: &str, prefix: &str) -> Result<Vec<ObjectName>, CatalogError> {
-    let (s3, mut names, mut next) = (sdk.s3(), Vec::new(), None);
+    let (client, mut names, mut next) = (sdk.s3(), Vec::new(), None);
     loop {
-        let page = s3.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next).send().await;
+        let page = client.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next).send().await;
         let call = Call::new("S3", "ListObjectsV2", format!("s3://{bucket}/{prefix}"));
         let page = page.map_err(|error| fault(&error, call))?;
         let keys = page.contents().iter().filter_map(|object| object.key());
@@ -177,27 +176,19 @@ pub async fn below(sdk: &Sdk, bucket: &str, prefix: &str) -> Result<Vec<ObjectNa
 /// # Errors
 /// [`CatalogError::Service`].
 pub async fn upload(sdk: &Sdk, path: &Path, name: &ObjectName) -> Result<(), CatalogError> {
-    let call = || Call::new("S3", "PutObject", name.to_string());
-    let body = ByteStream::from_path(path).await;
-    let body = body.map_err(|error| Fault::of(call(), Cause::Internal, format!("{}: {error}", path.display())))?;
-    // The SDK counts the upload into the read timeout, and a catalog takes longer than an answer may.
-    let timeouts = aws_sdk_s3::config::timeout::TimeoutConfig::builder().disable_read_timeout().build();
-    let patient = aws_sdk_s3::config::Builder::default().timeout_config(timeouts);
-    let put = sdk.s3().put_object().bucket(&name.bucket).key(&name.key).body(body);
-    put.customize().config_override(patient).send().await.map_err(|error| fault(&error, call()))?;
-    Ok(())
+    let body = ByteStream::from_path(path).await.map_err(|error| {
+        let call = Call::new("S3", "PutObject", name.to_string());
+        Fault::of(call, Cause::Internal, format!("{}: {error}", path.display()))
+    })?;
+    Ok(s3::put(&sdk.s3(), &name.bucket, &name.key, body, None).await?)
 }
 
 /// `false`: there is no such object.
 async fn download(sdk: &Sdk, name: &ObjectName, file: &mut File, progress: impl Fn(u64)) -> Result<bool, CatalogError> {
-    let call = || Call::new("S3", "GetObject", name.to_string());
-    let mut body = match sdk.s3().get_object().bucket(&name.bucket).key(&name.key).send().await {
-        Ok(object) => object.body,
-        Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => return Ok(false),
-        Err(error) => return Err(fault(&error, call()).into()),
-    };
+    let Some(mut body) = s3::open(&sdk.s3(), &name.bucket, &name.key).await? else { return Ok(false) };
     let mut bytes = 0;
     while let Some(piece) = body.next().await {
+        let call = || Call::new("S3", "GetObject", name.to_string());
         let piece = piece.map_err(|error| Fault::of(call(), Cause::Unreachable, error.to_string()))?;
         file.write_all(&piece).map_err(disk)?;
         bytes += piece.len() as u64;

@@ -74,6 +74,18 @@ impl FromStr for S3Prefix {
     }
 }
 
+impl FromStr for ObjectName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        match parts.filter(|(bucket, _)| !bucket.is_empty()) {
+            Some((bucket, key)) => Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() }),
+            None => Err(format!("must be s3://BUCKET/KEY, was `{text}`")),
+        }
+    }
+}
+
 impl FromStr for CatalogLocation {
     type Err = String;
 

@@ -7,7 +7,7 @@ use nearline_contract::lines::{self, Place};
 
 use super::output::CliError;
 
-/// A job as it stands in its file.
+/// A job as it is written in its file.
 pub(super) struct Job {
     pub(super) place: Place,
     pub(super) body: String,

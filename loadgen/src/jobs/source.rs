@@ -23,7 +23,7 @@ pub(crate) enum JobsError {
     /// The job, and what is wrong with it.
     #[error("{place}: {reason}")]
     Line {
-        /// Where it stands.
+        /// Where it is.
         place: Place,
         /// What is wrong with it.
         reason: String,

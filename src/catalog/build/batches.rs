@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::journal::Journal;
-use super::{Build, TEXTS_IN_FLIGHT, from, read_again};
+use super::{Build, TEXTS_IN_FLIGHT, open_journal, read_again, read_to_the_end};
 use crate::catalog::CatalogError;
 use crate::embed::batch::{BatchProgress, BatchSettings, Batches, embed_in_batches};
 
@@ -35,9 +35,7 @@ impl Build {
     ) -> Result<LeftOver, CatalogError> {
         self.check()?;
         let Some(model) = &self.options.model else { return Ok(LeftOver::default()) };
-        let old = self.options.from.as_deref().map(|old| from::vectors(old, model)).transpose()?;
-        let mut journal = Journal::open(&self.options.output, model.id(), model.dimension())?;
-        old.map_or(Ok(()), |old| journal.adopt(old))?;
+        let mut journal = open_journal(&self.options, model)?;
         let mut seen: HashSet<_> = journal.keys().copied().collect();
         let (sender, products) = mpsc::sync_channel(TEXTS_IN_FLIGHT);
         let (source, survey) = (Arc::clone(&self.source), Arc::clone(&self.survey));
@@ -59,10 +57,7 @@ impl Build {
         let mut state = self.options.output.as_os_str().to_owned();
         state.push(".batch-jobs");
         let too_few = embed_in_batches(service, settings, state.as_ref(), texts, keep, progress).await?.len();
-        match reader.await {
-            Ok(read) => read?,
-            Err(error) => return Err(CatalogError::Invalid(format!("reading it again failed: {error}"))),
-        }
+        read_to_the_end(reader).await?;
         Ok(LeftOver { too_few, unanswered })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One file for each output, model and dimension: a build never touches what another one paid for. It begins with a
 //! line that says what it is of; entries follow, each the SHA-256 of a text, whether the model cut that, and the numbers
-//! in little-endian order. In memory is only where each vector stands.
+//! in little-endian order. Memory holds only the place of each vector.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};

@@ -15,6 +15,7 @@ mod tests;
 mod vectors;
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::CatalogError;
 use super::artifact::{Row, Writer};
@@ -95,7 +96,7 @@ impl Build {
     /// Looks at all rows of a source; `progress` gets how many so far. Blocks.
     ///
     /// # Errors
-    /// The output cannot be written. What is wrong with the source stands in [`survey`](Self::survey).
+    /// The output cannot be written. What is wrong with the source is in [`survey`](Self::survey).
     pub fn survey_source(source: Source, options: Options, progress: &dyn Fn(u64)) -> Result<Self, CatalogError> {
         let draft = Draft::open(&options.output)?;
         let mut rejects = options.rejects.as_deref().map(Rejects::create).transpose()?;
@@ -172,10 +173,7 @@ impl Build {
         };
         built.dimension = model.dimension();
         built.model_id = Some(model.id().to_owned());
-        let old = options.from.as_deref().map(|old| from::vectors(old, model)).transpose()?;
-        let mut journal = Journal::open(&options.output, model.id(), model.dimension())?;
-        old.map_or(Ok(()), |old| journal.adopt(old))?;
-        let origin = Origin::new(embedder, journal);
+        let origin = Origin::new(embedder, open_journal(&options, model)?);
         let mut writer = draft.writer(model.dimension(), model.id(), true)?;
         let (sender, mut receiver) = mpsc::channel::<(usize, Product)>(TEXTS_IN_FLIGHT);
         let (read, looked_at) = (Arc::clone(&source), Arc::clone(&survey));
@@ -207,22 +205,23 @@ impl Build {
                     writer.push(&row(&product, &embedding.vector, hash))?;
                     progress(embedded);
                 }
-                Err(Failed::Embed(EmbedError::Refused(why))) if rejects.is_some() => {
-                    refuse(&mut built, rejects.as_mut(), &source, (place, &product), &why)?;
-                }
                 Err(Failed::Embed(EmbedError::Fault(fault))) => return Err(fault.context(&at()).into()),
-                Err(Failed::Embed(refused @ EmbedError::Refused(_))) => {
-                    let rest = "--skip-invalid REJECTS.csv builds the rest, and pays for nothing twice";
-                    return Err(CatalogError::Invalid(format!("{}: {refused} ({rest})", at())));
+                Err(Failed::Embed(EmbedError::Refused(why))) => {
+                    let Some(rejects) = &mut rejects else {
+                        let refused = EmbedError::Refused(why);
+                        let rest = "--skip-invalid REJECTS.csv builds the rest, and pays for nothing twice";
+                        return Err(CatalogError::Invalid(format!("{}: {refused} ({rest})", at())));
+                    };
+                    refuse(rejects, &source.describe(place), &product, &why)?;
+                    built.refused.push(place, at);
+                    built.rows -= 1;
+                    built.left_out += 1;
                 }
                 Err(Failed::Catalog(error)) => return Err(error),
             }
         }
         drop(vectors);
-        match reader.await {
-            Ok(read) => read?,
-            Err(error) => return Err(CatalogError::Invalid(format!("reading it again failed: {error}"))),
-        }
+        read_to_the_end(reader).await?;
         if built.rows == 0 {
             return Err(CatalogError::Invalid("the embedding model refuses all texts".to_owned()));
         }
@@ -260,6 +259,21 @@ impl Build {
     }
 }
 
+/// What was paid for before, and what an older artifact has.
+fn open_journal(options: &Options, model: &Model) -> Result<Journal, CatalogError> {
+    // First what may be refused: a journal that nothing was written to would stay behind.
+    let old = options.from.as_deref().map(|old| from::vectors(old, model)).transpose()?;
+    let mut journal = Journal::open(&options.output, model.id(), model.dimension())?;
+    old.map_or(Ok(()), |old| journal.adopt(old))?;
+    Ok(journal)
+}
+
+/// Waits for who reads the source once more.
+async fn read_to_the_end(reader: JoinHandle<Result<(), CatalogError>>) -> Result<(), CatalogError> {
+    let read = reader.await;
+    read.unwrap_or_else(|error| Err(CatalogError::Invalid(format!("reading it again failed: {error}"))))
+}
+
 /// Reads the source once more, and hands the rows that become products on with their numbers, until `send` is `false`.
 fn read_again(
     source: &Source,
@@ -285,25 +299,11 @@ fn read_again(
     if row as u64 == survey.rows { Ok(()) } else { Err(changed()) }
 }
 
-fn refuse(
-    built: &mut Built,
-    rejects: Option<&mut Rejects>,
-    source: &Source,
-    (place, product): (Place, &Product),
-    why: &str,
-) -> Result<(), CatalogError> {
+/// A text that the model refuses, among the rows that are left out.
+fn refuse(rejects: &mut Rejects, place: &impl Display, product: &Product, why: &str) -> Result<(), CatalogError> {
     let fault = RowFault { kind: FaultKind::Refused, column: None, message: format!("the model refuses it: {why}") };
-    let id = nearline_contract::clip(&product.product_id);
-    built.refused.push(place, || format!("{}, product `{id}`", source.describe(place)));
-    built.rows -= 1;
-    built.left_out += 1;
-    match rejects {
-        Some(rejects) => {
-            let what = [&product.product_id, &product.category, &product.text].map(String::as_str).join("\t");
-            rejects.push(&source.describe(place).to_string(), &fault, &what)
-        }
-        None => Ok(()),
-    }
+    let what = [&product.product_id, &product.category, &product.text].map(String::as_str).join("\t");
+    rejects.push(&place.to_string(), &fault, &what)
 }
 
 fn row<'a>(product: &'a Product, vector: &'a [f32], text_sha256: Option<TextHash>) -> Row<'a> {

@@ -1,4 +1,4 @@
-//! Rows that were left out, for those who mend them: a CSV file with place, reason and what stands there.
+//! Rows that were left out, for those who mend them: a CSV file with place, reason and content.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

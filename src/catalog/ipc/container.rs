@@ -205,7 +205,7 @@ fn part(blob: &Blob, block: &Block, name: String, left: &mut u64) -> Result<Part
     Ok(part)
 }
 
-/// Where in the metadata the widths stand that no reader here knows, of a field and its children.
+/// Places in the metadata of widths that no reader here knows, of a field and its children.
 fn unknown_widths(field: arrow_ipc::Field<'_>, length: usize) -> Result<Vec<usize>, CatalogError> {
     let mut places = Vec::new();
     if field.type_type().variant_name().is_none() {

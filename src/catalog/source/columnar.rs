@@ -26,7 +26,7 @@ pub(super) fn read_parquet(shard: &Shard, mapping: &Mapping, sink: &mut Sink<'_>
     };
     let file = || shard.file.try_clone().map_err(|error| unreadable(&error));
     let typed = ArrowReaderMetadata::load(&file()?, ArrowReaderOptions::new());
-    // The writer's own Arrow types, which stand beside Parquet's, may be newer than this release.
+    // The writer's own Arrow types, kept beside Parquet's, may be newer than this release.
     let metadata = typed.or_else(|_| {
         ArrowReaderMetadata::load(&file()?, ArrowReaderOptions::new().with_skip_arrow_metadata(true))
             .map_err(|error| unreadable(&error))

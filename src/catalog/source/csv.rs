@@ -145,7 +145,7 @@ impl Cells for Row<'_> {
     }
 }
 
-/// Finds quotes that cannot be meant as they stand.
+/// Finds quotes that cannot be meant as they are.
 ///
 /// # Errors
 /// One that does not close, or that swallows what looks like rows: from there on nothing can be told apart.
@@ -169,7 +169,7 @@ fn check_quotes(record: &[u8], delimiter: u8, line: u64, layout: &Layout) -> Res
             }
             continue;
         }
-        // The cell's own first line stands in the row that it is of.
+        // The cell's first line belongs to its own row.
         let whole = inner.split(|&byte| byte == b'\n').skip(1);
         let looks_like_row = |text: &[u8]| separators > 0 && quotes::separators(text, delimiter) == separators;
         let alike = whole.take(lines - usize::from(!is_followed)).filter(|line| looks_like_row(line)).count();

@@ -3,7 +3,7 @@
 use super::product::{Product, RowFault};
 use crate::catalog::CatalogError;
 
-/// Where a row stands: the number of its file, and its line (from 1) or, in a table without lines, its row (from 0).
+/// Where a row is: the number of its file, and its line (from 1) or, in a table without lines, its row (from 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub(super) shard: u32,
@@ -14,7 +14,7 @@ pub struct Place {
 pub struct Found<'a> {
     /// Its product, or what is wrong with it.
     pub product: Result<Product, Vec<RowFault>>,
-    /// What stands there, for those who mend it.
+    /// The row as it was written, for those who mend it.
     pub what: &'a dyn Fn() -> String,
 }
 

@@ -26,7 +26,7 @@ use crate::catalog::kind::MARK;
 /// Bytes in which the first line must end for the file to be JSON Lines.
 const LINE_MAX_BYTES: usize = 16 << 20;
 
-/// What to do with columns that stand one after the other.
+/// What to do with columns one after the other.
 const RECORDS: &str = "write one object for each product (in pandas: orient='records', lines=True)";
 
 /// Reads the products of a file, handing each to `sink` with the line in which it begins.
@@ -144,7 +144,7 @@ fn check_shape(object: &Object<'_>) -> Result<(), CatalogError> {
     Err(CatalogError::Invalid(what))
 }
 
-/// An object whose values stand as they are.
+/// An object of plain values.
 struct Plain<'a>(Object<'a>);
 
 impl Cells for Plain<'_> {

@@ -55,16 +55,10 @@ impl Source {
     ///
     /// # Errors
     /// That of `each`, or what makes a file unreadable from there on.
-    pub fn read<'a>(&'a self, each: &'a mut Each<'a>) -> Result<Vec<String>, CatalogError> {
+    pub fn read(&self, each: &mut Each<'_>) -> Result<Vec<String>, CatalogError> {
         let mut notes = Vec::new();
-        self.read_shards(&mut notes, each)?;
-        Ok(notes)
-    }
-
-    fn read_shards(&self, notes: &mut Vec<String>, each: &mut Each<'_>) -> Result<(), CatalogError> {
         for (number, shard) in self.shards.iter().enumerate() {
-            let mut pass = |place: Place, found: Found<'_>| each(place, found);
-            let mut sink = Sink { shard: number as u32, notes, each: &mut pass };
+            let mut sink = Sink { shard: number as u32, notes: &mut notes, each: &mut *each };
             let read = match shard.kind {
                 Kind::Text => csv::read(shard, &self.mapping, self.delimiter, &mut sink),
                 Kind::Json => json::read(shard, &self.mapping, &mut sink),
@@ -77,7 +71,7 @@ impl Source {
                 error => error,
             })?;
         }
-        Ok(())
+        Ok(notes)
     }
 
     /// A place in words: `line 3`, with the file if there are several.

@@ -1,4 +1,4 @@
-//! A JSON object as it stands: its keys in order, each value as its text.
+//! A JSON object as it is written: its keys in order, each value as its text.
 
 use std::borrow::Cow;
 use std::fmt;

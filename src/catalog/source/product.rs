@@ -129,7 +129,7 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
         TextFrom::Template(template) => template.fill(|column| cell(Some(column))),
     };
     // What could not be read is not missing besides.
-    let is_text_unread = faults.iter().any(|fault| Some(fault.column.as_deref()) == Some(layout.text_name()));
+    let is_text_unread = faults.iter().any(|fault| fault.column.as_deref() == layout.text_name());
     let named = |name: &str| faults.iter().any(|fault| fault.column.as_deref() == Some(name));
     let mut missing = Vec::new();
     for (name, column, value) in

@@ -9,10 +9,10 @@ pub(super) struct Quote<'a> {
     pub(super) cell: usize,
     /// Lines of the record before the one in which it opens.
     pub(super) line: u64,
-    /// What stands between the quotes.
+    /// The bytes between the quotes.
     pub(super) inner: &'a [u8],
     pub(super) is_closed: bool,
-    /// Whether more than blanks stands between the closing quote and the end of the cell.
+    /// Whether more than blanks follows the closing quote within the cell.
     pub(super) is_followed: bool,
 }
 

@@ -19,7 +19,7 @@ const LISTED_MAX: usize = 20;
 
 /// Gets each row that becomes a product.
 type Taken<'a> = dyn FnMut(&Product) -> Result<(), CatalogError> + 'a;
-/// Gets each fault, with where it is and what stands there.
+/// Gets each fault, with its place and the row as it was written.
 type Rejected<'a> = dyn FnMut(Place, &RowFault, &dyn Fn() -> String) -> Result<(), CatalogError> + 'a;
 
 /// Places with what is to be said of them.
@@ -32,6 +32,11 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// How many are not among the first.
+    pub fn more(&self) -> u64 {
+        self.count - self.first.len() as u64
+    }
+
     pub(in crate::catalog) fn push(&mut self, place: Place, what: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < LISTED_MAX {
@@ -86,7 +91,7 @@ impl Survey {
     /// Reads a source, for a model that takes texts of at most `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each fault with the row that it is of.
     ///
     /// # Errors
-    /// That of `taken` or `rejected`; what is wrong with the source stands in the survey.
+    /// That of `taken` or `rejected`; what is wrong with the source is in the survey.
     pub fn of(
         source: &Source,
         chars_max: Option<usize>,
@@ -138,7 +143,7 @@ impl Survey {
         self.seen.get(row).is_some_and(|seen| seen.digest == self.digest(product))
     }
 
-    /// Where a row that becomes a product stands.
+    /// The place of a row that becomes a product.
     pub(in crate::catalog) fn place(&self, row: usize) -> Place {
         self.seen[row].place
     }

@@ -9,7 +9,7 @@ use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::input::{ColumnArgs, Input, is_same, object};
+use super::input::{ColumnArgs, Input, is_same};
 use super::report;
 use crate::aws::{Sdk, sources};
 use crate::catalog::build::{Build, Built, Embedded, LeftOver, Options};
@@ -254,8 +254,7 @@ fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeM
     let list = |what: &str, listed: &crate::catalog::source::Listed| {
         if listed.count > 0 {
             let shown: Vec<&str> = listed.first.iter().map(|(_, what)| what.as_str()).collect();
-            let more = listed.count - shown.len() as u64;
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if listed.more() > 0 { format!(" and {} more", listed.more()) } else { String::new() };
             eprintln!("warning: {} {what}: {}{more}", report::counted(listed.count, "text"), shown.join("; "));
         }
     };
@@ -303,7 +302,7 @@ fn check_written(args: &BuildArgs, output: &Path) -> Result<(), CliError> {
 /// The object that an output names; `None`: it is a path.
 fn remote(output: &Path) -> Result<Option<ObjectName>, CliError> {
     match output.to_str() {
-        Some(text) if text.contains("://") => match object(text) {
+        Some(text) if text.contains("://") => match text.parse::<ObjectName>() {
             Ok(name) if !name.key.is_empty() && !name.key.ends_with('/') => Ok(Some(name)),
             Ok(_) => Err(CliError::Other("--output must name an object: s3://BUCKET/KEY.arrow".to_owned())),
             Err(what) => Err(CliError::Other(format!("--output {what}"))),

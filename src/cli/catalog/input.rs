@@ -31,19 +31,11 @@ impl FromStr for Input {
         }
         match text.split_once("://") {
             None => Ok(Self::Path(PathBuf::from(text))),
-            Some(("s3", _)) => object(text).map(Self::S3),
+            Some(("s3", _)) => text.parse().map(Self::S3),
             Some(("dynamodb", rest)) => rest.parse().map(Self::DynamoDb),
             Some((scheme, _)) => Err(format!("{scheme}:// is not read: a path, -, s3:// or dynamodb:// is")),
         }
     }
-}
-
-/// `s3://BUCKET/KEY`.
-pub(super) fn object(text: &str) -> Result<ObjectName, String> {
-    let wrong = || format!("must be s3://BUCKET/KEY, was `{text}`");
-    let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;
-    let (bucket, key) = rest.split_once('/').ok_or_else(wrong)?;
-    if bucket.is_empty() { Err(wrong()) } else { Ok(ObjectName { bucket: bucket.into(), key: key.into() }) }
 }
 
 /// How the columns of a source are read.
@@ -160,7 +152,7 @@ fn next_reads(flag: &str) -> CliError {
     CliError::Other(format!("{flag} {what}"))
 }
 
-/// How the keys of all objects begin that stand below one.
+/// How the keys of all objects below one begin.
 fn below(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("{}/", key.trim_end_matches('/')) }
 }

@@ -31,7 +31,7 @@ pub(super) fn faults(source: &Source, survey: &Survey) {
     for (place, what) in &survey.faults.first {
         eprintln!("{}: {what}", source.describe(*place));
     }
-    let more = survey.faults.count - survey.faults.first.len() as u64;
+    let more = survey.faults.more();
     if more > 0 {
         eprintln!("and {more} more");
     }
@@ -50,7 +50,7 @@ fn list(grade: &str, what: &str, because: &str, listed: &Listed, source: &Source
     for (place, what) in &listed.first {
         eprintln!("  {}: {what}", source.describe(*place));
     }
-    let more = listed.count - listed.first.len() as u64;
+    let more = listed.more();
     if more > 0 {
         eprintln!("  and {more} more");
     }

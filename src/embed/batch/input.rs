@@ -44,7 +44,7 @@ impl Input {
             let Some((key, text)) = first.next().or_else(|| others.next()) else { break };
             let (text, was_cut) = cut(&text, model.family.chars_max());
             let request = model.family.request(&[text], Purpose::Document, model.dimension());
-            let line = json!({"recordId": to_hex([&key]), "modelInput": request}).to_string();
+            let line = json!({"recordId": to_hex(&[key]), "modelInput": request}).to_string();
             bytes += line.len() + 1;
             writeln!(sink, "{line}")?;
             input.keys.push(key);

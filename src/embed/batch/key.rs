@@ -1,13 +1,13 @@
 //! What tells texts apart, here and in the records of a job.
 
+use nearline_contract::hash::hex;
+
 /// What a text is known by, as its SHA-256: different for different texts.
 pub type Key = [u8; 32];
 
 /// Lower-case hex digits of keys, one after another: a record's id may be alphanumeric only.
-pub(super) fn to_hex<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bytes = keys.into_iter().flatten();
-    bytes.flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+pub(super) fn to_hex(keys: &[Key]) -> String {
+    hex(keys.as_flattened())
 }
 
 /// The keys of hex digits; `None` if they are none.

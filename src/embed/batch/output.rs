@@ -73,7 +73,7 @@ mod tests {
         let keys: [Key; 4] = std::array::from_fn(|at| [at as u8; 32]);
         let mut open: HashSet<Key> = keys.into_iter().collect();
         let mut read = |key: &Key, rest: &str| {
-            let line = format!(r#"{{"recordId":"{}","modelInput":{{"inputText":"x"}},{rest}}}"#, to_hex([key]));
+            let line = format!(r#"{{"recordId":"{}","modelInput":{{"inputText":"x"}},{rest}}}"#, to_hex(&[*key]));
             super::read(line.as_bytes(), &mut open, &model)
         };
         let vector = vec![0.5; 256];
@@ -95,7 +95,7 @@ mod tests {
         const PARTS: &[u8] = br#"{}[],:"\e-9"#;
         let model = Model::new("amazon.titan-embed-text-v2:0", None, 256).unwrap();
         let (key, vector) = ([7; 32], vec![0.5; 256]);
-        let line = format!(r#"{{"recordId":"{}","modelOutput":{{"embedding":{vector:?}}}}}"#, to_hex([&key]));
+        let line = format!(r#"{{"recordId":"{}","modelOutput":{{"embedding":{vector:?}}}}}"#, to_hex(&[key]));
         let mut rng = fastrand::Rng::with_seed(1);
         let mut answered = 0;
         for _ in 0..5_000 {

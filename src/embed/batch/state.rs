@@ -1,6 +1,6 @@
 //! What was started: a file of JSON lines beside the catalog that is built, synchronised line by line.
 //!
-//! A job stands in it before it is started and after its input was uploaded, with the token that a repeated start
+//! A job is recorded before it is started and after its input was uploaded, with the token that a repeated start
 //! needs. A line that a crash left unfinished counts as not written, which every line allows: the step that it stands
 //! for is repeated, to the same effect.
 

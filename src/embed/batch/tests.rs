@@ -212,5 +212,5 @@ fn only_titan_by_its_own_name_or_a_profile_has_batches() {
     let refused = batches("cohere.embed-v4:0", None, 256);
     assert_eq!(refused, Err(ModelError::NoBatches("cohere.embed-v4:0".into())));
     assert!(batches(&format!("{arn}provisioned-model/a"), Some(titan), 256).is_err());
-    assert_eq!(to_hex([&key(0)]).len(), 64);
+    assert_eq!(to_hex(&[key(0)]).len(), 64);
 }
