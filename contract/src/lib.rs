@@ -8,6 +8,7 @@ pub mod error;
 mod fields;
 pub mod hash;
 pub mod job;
+pub mod kind;
 pub mod limits;
 pub mod lines;
 mod receive;

@@ -5,18 +5,20 @@
 
 use std::fmt;
 
+use crate::kind::{Cure, HEAD_BYTES, Kind, UNKNOWN};
+
 /// Bytes that are no UTF-8 text: what they are instead, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
     /// A text in another encoding.
-    #[error("this is {0} text: save it as UTF-8")]
-    Encoding(&'static str),
+    #[error("this is {0}: save it as UTF-8")]
+    Encoding(Kind),
     /// A compressed file.
-    #[error("this is a {0} file: decompress it first")]
-    Compressed(&'static str),
+    #[error("this is {0}: unpack it first")]
+    Compressed(Kind),
     /// A file of another format.
     #[error("this is {0}, not text")]
-    Format(&'static str),
+    Format(Kind),
     /// Text up to a byte that UTF-8 does not have.
     #[error("line {line} is not UTF-8 text (byte {byte:#04x}): save the file as UTF-8")]
     Byte {
@@ -33,51 +35,22 @@ pub enum NotText {
     },
 }
 
-/// How files of other formats begin.
-const FORMATS: [(&[u8], &str); 14] = [
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "an Arrow IPC file"),
-    (b"\xff\xff\xff\xff", "an Arrow IPC stream"),
-    (b"FEA1", "a Feather version 1 file"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"PK\x03\x04", "a zip file (an Excel workbook, a NumPy .npz)"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"Obj\x01", "an Avro file"),
-    (b"ORC", "an ORC file"),
-    (b"SQLite format 3\0", "an SQLite database"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"%PDF-", "a PDF"),
-    (b"\x89PNG", "an image"),
-    (b"\xff\xd8\xff", "an image"),
-];
-
-/// How compressed files begin.
-const COMPRESSED: [(&[u8], &str); 5] = [
-    (b"\x1f\x8b", "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ", "xz"),
-    (b"\x04\x22\x4d\x18", "LZ4"),
-];
-
 /// The text of a file, without the byte order mark that some editors put in front.
 ///
 /// # Errors
 /// [`NotText`], named for what it is.
 pub fn decode(bytes: &[u8]) -> Result<&str, NotText> {
-    let begins =
-        |list: &[(&[u8], &'static str)]| list.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name);
-    if let Some(encoding) = encoding(bytes) {
-        return Err(NotText::Encoding(encoding));
-    }
-    // Parquet, ORC and the like begin with letters: a text may, too, but has no NUL.
-    let has_nul = bytes.contains(&0);
-    let is_foreign = has_nul || std::str::from_utf8(bytes).is_err();
-    if let Some(name) = begins(&COMPRESSED).filter(|_| is_foreign) {
-        return Err(NotText::Compressed(name));
-    }
-    if let Some(name) = begins(&FORMATS).filter(|_| is_foreign) {
-        return Err(NotText::Format(name));
+    match Kind::of(&bytes[..bytes.len().min(HEAD_BYTES)]) {
+        kind @ Kind::Other(_, Cure::Encode) => return Err(NotText::Encoding(kind)),
+        kind @ (Kind::Gzip | Kind::Zstandard | Kind::Other(_, Cure::Unpack)) => return Err(NotText::Compressed(kind)),
+        kind @ (Kind::ArrowFile | Kind::ArrowStream | Kind::Parquet) => return Err(NotText::Format(kind)),
+        // Of a text that is of no use its reader says more.
+        kind @ Kind::Other(name, _)
+            if name != UNKNOWN && (bytes.contains(&0) || std::str::from_utf8(bytes).is_err()) =>
+        {
+            return Err(NotText::Format(kind));
+        }
+        Kind::Json | Kind::Text | Kind::Other(..) => {}
     }
     let line = |end: usize| bytes[..end].split(|&byte| byte == b'\n').count();
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -88,28 +61,6 @@ pub fn decode(bytes: &[u8]) -> Result<&str, NotText> {
         return Err(NotText::Nul { line: line(at) });
     }
     Ok(text.trim_start_matches('\u{feff}'))
-}
-
-/// UTF-16 and UTF-32, by their mark or by where the zero bytes of an ASCII first character are.
-fn encoding(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0xff, 0xfe, 0, 0, ..] | [1..=0x7f, 0, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0x7f, ..] => {
-            Some("UTF-32")
-        }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [1..=0x7f, 0] | [0, 1..=0x7f] => Some("UTF-16"),
-        // What follows may be any letter, but a text begins with a brace, a bracket or a word.
-        [1..=0x7f, 0, low, high, ..] if (*low, *high) != (0, 0) && is_utf16(bytes, 1) => Some("UTF-16"),
-        [0, 1..=0x7f, high, low, ..] if (*low, *high) != (0, 0) && is_utf16(bytes, 0) => Some("UTF-16"),
-        _ => None,
-    }
-}
-
-/// Whether at least half of the first characters have the zero byte of ASCII at `at`, as JSON and CSV have.
-fn is_utf16(bytes: &[u8], at: usize) -> bool {
-    let pairs = bytes.chunks_exact(2).take(64);
-    let (count, ascii) =
-        pairs.fold((0, 0), |(count, ascii), pair| (count + 1, ascii + usize::from(pair[at] == 0 && pair[1 - at] != 0)));
-    ascii * 2 >= count
 }
 
 /// A character that SQS does not take in a message.
@@ -154,16 +105,16 @@ mod tests {
             }
         }
         let wide: Vec<u8> = text.chars().flat_map(|character| u32::from(character).to_le_bytes()).collect();
-        assert_eq!(decode(&wide), Err(NotText::Encoding("UTF-32")));
+        assert_eq!(decode(&wide).unwrap_err().to_string(), "this is UTF-32 text: save it as UTF-8");
     }
 
     #[test]
     fn other_files_are_named_for_what_they_are() {
         for (bytes, named) in [
-            (&b"\x1f\x8b\x08\x00\x00"[..], "a gzip file"),
-            (b"\x28\xb5\x2f\xfd\x04", "a zstd file"),
-            (b"PK\x03\x04\x14\x00", "a zip file (an Excel workbook"),
-            (b"PAR1\x15\x04\x15\x00\xff", "a Parquet file"),
+            (&b"\x1f\x8b\x08\x00\x00"[..], "this is gzip: unpack it first"),
+            (b"\x28\xb5\x2f\xfd\x04", "this is zstd: unpack it first"),
+            (b"PK\x03\x04\x14\x00", "a zip archive"),
+            (b"PAR1\x15\x04\x15\x00\xff", "Parquet, not text"),
             (b"ARROW1\x00\x00\xff\xff", "an Arrow IPC file"),
             (b"\xff\xff\xff\xff\x10\x00", "an Arrow IPC stream"),
             (b"\x93NUMPY\x01\x00", "a NumPy array"),

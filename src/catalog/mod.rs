@@ -11,7 +11,6 @@ mod error;
 mod folded;
 mod indexed;
 mod ipc;
-mod kind;
 mod location;
 mod memory;
 mod names;
@@ -23,6 +22,8 @@ pub mod source;
 pub mod store;
 #[cfg(test)]
 mod tests;
+
+use nearline_contract::kind;
 
 pub use artifacts::Artifacts;
 pub use error::CatalogError;

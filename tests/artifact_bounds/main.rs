@@ -245,6 +245,21 @@ fn equal_rows_that_compress_by_thousands_are_read() {
     assert_eq!(read(&file).0.unwrap().rows.categories.len(), rows);
 }
 
+#[test]
+fn vectors_that_are_nearly_all_zero_are_read_however_they_compress() {
+    let (rows, size) = (40_000, 1_024);
+    let dimension = size as usize;
+    let mut numbers = vec![0.0; rows * dimension];
+    numbers.iter_mut().step_by(dimension).for_each(|number| *number = 1.0);
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    let vectors = FixedSizeListArray::new(item, size, Arc::new(Float32Array::from(numbers)), None);
+    let column = |name: &'static str| (name, utf8(&numbered(name, rows)));
+    let columns = vec![column("product_id"), column("category"), ("embedding", Arc::new(vectors) as ArrayRef)];
+    let file = write(&[columns], Some(CompressionType::ZSTD));
+    assert!(file.len() < 1 << 20, "{}", file.len());
+    assert_eq!(read(&file).0.unwrap().rows.vectors.len(), rows * dimension);
+}
+
 /// What is done to a file.
 #[derive(Debug, Clone)]
 enum Damage {

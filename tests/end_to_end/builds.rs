@@ -169,6 +169,29 @@ async fn vectors_of_ones_own_call_no_model_and_are_labelled_only_as_one_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_has_nothing_to_build_says_so_before_it_asks_for_an_account_and_changes_no_file() {
+    let world = World::start().await;
+    world.write("none.csv", "product_id,category,text\n");
+    world.write("bad.csv", "product_id,category,text\na,,x\n,c,x\n");
+    world.write("cut.json", r#"[{"product_id":"a","category":"c","text":"x"},{"product_id":"b","#);
+    world.write("rejects.csv", "of the build before");
+    for (input, why) in [
+        ("none.csv", "the source: it has no products"),
+        ("bad.csv", "2 rows are not valid (2 missing_value): nothing was written; no row is left"),
+        ("cut.json", "cut.json: "),
+    ] {
+        let arguments =
+            ["catalog", "build", "--input", input, "--output", "out.arrow", "--skip-invalid", "rejects.csv"];
+        let mut command = world.command(&arguments);
+        let failed = command.env_clear().output().await.unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{input}: {failed:?}");
+        assert!(stderr(&failed).contains(why), "{input}: {failed:?}");
+        assert_eq!(world.read("rejects.csv"), b"of the build before");
+        assert!(!world.path("out.arrow").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_older_catalog_gives_the_vectors_of_the_texts_that_stayed() {
     let mut world = World::start().await;
     world.write("old.csv", GOOD);
@@ -205,7 +228,11 @@ async fn no_build_writes_over_what_it_or_another_one_reads_or_writes() {
     world.write("products.csv", GOOD);
     std::fs::create_dir(world.path("folder")).unwrap();
     world.write("folder/products.csv", GOOD);
+    std::fs::create_dir_all(world.path("folder/deep/er")).unwrap();
+    std::fs::create_dir(world.path("linked")).unwrap();
+    std::os::unix::fs::symlink("../linked", world.path("folder/link")).unwrap();
     std::os::unix::fs::symlink("products.csv", world.path("link.csv")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(world.path("pipe")).status().unwrap().success());
     let absolute = world.path("products.csv");
     for output in ["products.csv", "./folder/../products.csv", "link.csv", absolute.to_str().unwrap()] {
         let refused = world.build("products.csv", output, &[]).await;
@@ -219,6 +246,18 @@ async fn no_build_writes_over_what_it_or_another_one_reads_or_writes() {
         ("products.csv", "out.arrow", &["--skip-invalid", "link.csv"], "--skip-invalid is --input"),
         ("products.csv", "out.arrow", &["--skip-invalid", "out.arrow"], "--skip-invalid is --output"),
         ("products.csv", "s3://nearline", &[], "--output must be s3://BUCKET/KEY"),
+        ("folder", "folder/deep/er/out.arrow", &[], "--output lies in the folder --input"),
+        ("folder", "linked/out.arrow", &[], "--output lies in the folder --input"),
+        ("folder", "out.arrow", &["--skip-invalid", "folder/deep/rejects.csv"], "--skip-invalid lies in the folder"),
+        ("products.csv", "folder", &[], "--output folder is a folder: name a file in it"),
+        ("products.csv", "new/", &[], "--output new/ is a folder: name a file in it"),
+        ("products.csv", "new/out.arrow", &[], "there is no folder new"),
+        ("products.csv", "-", &[], "--output - is not written to standard output"),
+        ("products.csv", "/dev/null", &[], "--output /dev/null is a pipe or a device"),
+        ("products.csv", "out.arrow", &["--skip-invalid", "folder"], "--skip-invalid folder is a folder"),
+        ("products.csv", "out.arrow", &["--skip-invalid", "-"], "--skip-invalid - is not written to standard output"),
+        // It waits for ever if it is read.
+        ("pipe", "folder", &[], "--output folder is a folder"),
     ] {
         let refused = world.build(input, output, flags).await;
         assert_eq!(refused.status.code(), Some(1), "{input} {output} {refused:?}");

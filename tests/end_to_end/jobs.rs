@@ -19,7 +19,7 @@ async fn a_file_that_is_no_file_of_jobs_sends_nothing() {
         (b"request_id,query\nc1,speaker\n", "looks like a table (CSV)"),
         (&[&[0xff, 0xfe], &utf16[..]].concat(), "this is UTF-16 text: save it as UTF-8"),
         (&utf16, "this is UTF-16 text: save it as UTF-8"),
-        (b"PK\x03\x04\x14\x00\x06\x00", "an Excel workbook"),
+        (b"PK\x03\x04\x14\x00\x06\x00....[Content_Types].xml", "an Excel workbook"),
         (b"\n", "there are no jobs in it"),
     ];
     let path = world.path("jobs");

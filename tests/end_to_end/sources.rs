@@ -229,6 +229,45 @@ async fn a_source_with_vectors_is_searched_and_inspected_as_it_is_and_publish_sa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_are_read_whatever_their_keys_are() {
+    let world = World::start().await;
+    let row = |id: &str| format!("product_id,category,embedding\n{id},c,\"[1, 2]\"\n").into_bytes();
+    for (key, id) in [("in/a", "p0"), ("in/a/b", "p1"), ("in/a//c", "p2"), ("in/d/", "p3")] {
+        put(&world, key, row(id)).await;
+    }
+    for passed in ["in/folder/", "in/_SUCCESS", "in/empty.csv", "in/.hidden/x"] {
+        put(&world, passed, Vec::new()).await;
+    }
+    let built = world.build("s3://nearline/in", "out.arrow", &[]).await;
+    assert!(built.status.success(), "{built:?}");
+    assert!(stderr(&built).contains("empty files are passed over: empty.csv\n"), "{built:?}");
+    let mut found = rows(&world.read("out.arrow")).product_ids;
+    found.sort();
+    assert_eq!(found, ["p0", "p1", "p2", "p3"]);
+    put(&world, "in/a//c", row("p0")).await;
+    put(&world, "in/a//e", b"product_id,category,embedding\np9,c,oops!\n".to_vec()).await;
+    let failed = world.build("s3://nearline/in", "out.arrow", &[]).await;
+    assert!(stderr(&failed).contains("a//e line 2: column embedding"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_has_more_files_than_a_process_may_open() {
+    let world = World::start().await;
+    std::fs::create_dir(world.path("folder")).unwrap();
+    for number in 0..3_000 {
+        let row = format!("{{\"product_id\":\"{number}\",\"category\":\"c\",\"embedding\":[1,2]}}\n");
+        world.write(&format!("folder/{number}.jsonl"), row);
+    }
+    let script = "ulimit -n 64 && exec \"$@\"";
+    let nearline = env!("CARGO_BIN_EXE_nearline");
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", script, "sh", nearline, "catalog", "build", "--input", "folder", "--output", "out.arrow"]);
+    let built = command.env_clear().current_dir(world.folder.path()).output().await.unwrap();
+    assert!(built.status.success(), "{built:?}");
+    assert_eq!(rows(&world.read("out.arrow")).product_ids.len(), 3_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_source_is_named_with_what_to_do() {
     let world = World::start().await;
     let utf16: Vec<u8> = "product_id,category,text\n".encode_utf16().flat_map(u16::to_le_bytes).collect();

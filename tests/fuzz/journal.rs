@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use nearline::catalog::artifact;
 use nearline::catalog::build::{Build, Options};
-use nearline::catalog::source::{Mapping, Source, open};
+use nearline::catalog::source::{Dialect, Mapping, Source, open};
 use nearline::embed::{Embedder, Limits, MemoryModels, Model, Purpose};
 use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
@@ -49,7 +49,7 @@ async fn build_one(output: &Path) -> Result<(), String> {
     let embedder = Embedder::start(MemoryModels::default(), limits, model.clone(), Purpose::Document);
     let input = output.with_extension("csv");
     std::fs::write(&input, "product_id,category,text\np,c,mug\n").unwrap();
-    let source = Source::new(open(&input).unwrap(), Mapping::default(), None);
+    let source = Source::new(open(&input).unwrap(), Mapping::default(), Dialect::default());
     let options = Options { output: output.to_owned(), model: Some(model), ..Options::default() };
     let build = Build::survey_source(source, options, &|_| {}).unwrap();
     build.finish(Some(&embedder), |_| {}).await.map(drop).map_err(|error| error.to_string())

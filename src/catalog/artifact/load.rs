@@ -1,6 +1,5 @@
 //! A file read once: what is hashed, checked and published are the same bytes.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
 
 use super::format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT};
-use super::read::{check_all_columns, read_bytes};
+use super::read::{check_all_columns, open, read_bytes};
 use crate::catalog::CatalogError;
 use crate::catalog::ipc::{invalid, unreadable};
 
@@ -88,18 +87,6 @@ pub fn load_path(path: &Path) -> Result<Loaded, CatalogError> {
     let read = open(path)?.read_to_end(&mut bytes);
     read.map_err(|source| CatalogError::File { path: path.to_owned(), source })?;
     Loaded::new(bytes.into())
-}
-
-/// Opens a regular file. A named pipe would wait for a writer, a device may never end.
-///
-/// # Errors
-/// [`CatalogError::File`].
-pub fn open(path: &Path) -> Result<File, CatalogError> {
-    let file_error = |source| CatalogError::File { path: path.to_owned(), source };
-    if !std::fs::metadata(path).map_err(file_error)?.is_file() {
-        return Err(file_error(std::io::Error::other("is not a regular file")));
-    }
-    File::open(path).map_err(file_error)
 }
 
 /// SHA-256 of an artifact's bytes, as lower-case hex.

@@ -10,6 +10,6 @@ mod read;
 mod write;
 
 pub use format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256, version};
-pub use load::{Loaded, load_path, open, sha256};
-pub use read::{read, read_bytes};
+pub use load::{Loaded, load_path, sha256};
+pub use read::{is_artifact, open, read, read_bytes};
 pub use write::{Row, Writer, write};

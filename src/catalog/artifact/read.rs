@@ -1,6 +1,8 @@
 //! From bytes to rows.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
@@ -12,7 +14,7 @@ use nearline_contract::clip;
 
 use super::format::{Artifact, COLUMNS, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT};
 use crate::catalog::ipc::{Blob, Budget, Reader, invalid, type_name};
-use crate::catalog::kind::Kind;
+use crate::catalog::kind::{HEAD_BYTES, Kind};
 use crate::catalog::{CatalogError, Rows};
 
 /// What to do with a file that has products, but not in the form of an artifact.
@@ -26,6 +28,36 @@ pub fn read(mut source: impl Read) -> Result<Artifact, CatalogError> {
     let mut bytes = Vec::new();
     source.read_to_end(&mut bytes).map_err(|error| invalid(error.to_string()))?;
     read_bytes(&bytes.into())
+}
+
+/// Opens a regular file. A named pipe would wait for a writer, a device may never end.
+///
+/// # Errors
+/// [`CatalogError::File`].
+pub fn open(path: &Path) -> Result<File, CatalogError> {
+    let file_error = |source| CatalogError::File { path: path.to_owned(), source };
+    if !std::fs::metadata(path).map_err(file_error)?.is_file() {
+        return Err(file_error(std::io::Error::other("is not a regular file")));
+    }
+    File::open(path).map_err(file_error)
+}
+
+/// Whether a file is to be an artifact: it says so, or has the columns of one. What is wrong with its rows is not looked at.
+///
+/// # Errors
+/// [`CatalogError::File`].
+pub fn is_artifact(path: &Path) -> Result<bool, CatalogError> {
+    let mut file = open(path)?;
+    let file_error = |source| CatalogError::File { path: path.to_owned(), source };
+    let mut head = Vec::new();
+    (&mut file).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(file_error)?;
+    if Kind::of(&head) != Kind::ArrowFile {
+        return Ok(false);
+    }
+    let length = file.metadata().map_err(file_error)?.len();
+    let is_one =
+        |file: Reader| file.schema().metadata().contains_key(FORMAT_VERSION) || check_columns(file.schema()).is_ok();
+    Ok(Reader::open(Blob::File(file, length)).is_ok_and(is_one))
 }
 
 /// Reads an artifact that is in memory. Besides the rows it takes what one batch expands to.

@@ -99,35 +99,41 @@ impl Build {
     /// The output cannot be written. What is wrong with the source is in [`survey`](Self::survey).
     pub fn survey_source(source: Source, options: Options, progress: &dyn Fn(u64)) -> Result<Self, CatalogError> {
         let draft = Draft::open(&options.output)?;
-        let mut rejects = options.rejects.as_deref().map(Rejects::create).transpose()?;
         let chars_max = options.model.as_ref().map(Model::chars_max);
-        let (mut rows, mut written) = (0, None);
-        // Whether each row so far brought a vector, and none is missing that would have to be there.
-        let is_whole = Cell::new(true);
-        let mut take = |product: &Product| {
-            rows += 1;
-            progress(rows);
-            let Some(vector) = product.embedding.as_ref().filter(|_| is_whole.get()) else {
-                is_whole.set(false);
-                return Ok(());
+        let (survey, (rejects, written)) = Survey::by_most(|dimension| {
+            let mut rejects = options.rejects.as_deref().map(Rejects::create).transpose()?;
+            let (mut rows, mut written) = (0, None);
+            // Whether each row so far brought a vector, and none is missing that would have to be there.
+            let is_whole = Cell::new(true);
+            let mut take = |product: &Product| {
+                rows += 1;
+                progress(rows);
+                let Some(vector) = product.embedding.as_ref().filter(|_| is_whole.get()) else {
+                    is_whole.set(false);
+                    return Ok(());
+                };
+                let writer = if let Some(writer) = &mut written {
+                    writer
+                } else {
+                    // A model may refuse the length of a vector that is not as most are: that is said at the end.
+                    let model_id = label(&options, vector.len()).ok().flatten().unwrap_or_default();
+                    written.insert(draft.writer(vector.len(), &model_id, false)?)
+                };
+                writer.push(&row(product, vector, None))
             };
-            let writer = if let Some(writer) = &mut written {
-                writer
-            } else {
-                let model_id = label(&options, vector.len())?.unwrap_or_default();
-                written.insert(draft.writer(vector.len(), &model_id, false)?)
+            let mut reject = |place: Place, fault: &RowFault, what: &dyn Fn() -> String| {
+                let Some(rejects) = &mut rejects else {
+                    is_whole.set(false);
+                    return Ok(());
+                };
+                rejects.push(&source.describe(place).to_string(), fault, &what())
             };
-            writer.push(&row(product, vector, None))
-        };
-        let mut reject = |place: Place, fault: &RowFault, what: &dyn Fn() -> String| {
-            let Some(rejects) = &mut rejects else {
-                is_whole.set(false);
-                return Ok(());
-            };
-            rejects.push(&source.describe(place).to_string(), fault, &what())
-        };
-        let survey = Survey::of(&source, chars_max, &mut take, &mut reject)?;
-        let written = written.filter(|_| is_whole.get());
+            let survey = Survey::of(&source, dimension, chars_max, &mut take, &mut reject)?;
+            Ok((survey, (rejects, written.filter(|_| is_whole.get()))))
+        })?;
+        if let (Some(_), Some(dimension)) = (&written, survey.dimension) {
+            label(&options, dimension)?;
+        }
         Ok(Self { source: Arc::new(source), survey: Arc::new(survey), options, draft, rejects, written })
     }
 
@@ -232,7 +238,10 @@ impl Build {
     }
 
     /// Whether what was found can be built.
-    fn check(&self) -> Result<(), CatalogError> {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), CatalogError> {
         let survey = &self.survey;
         if let Some(broken) = &survey.broken {
             return Err(wrong(broken.to_string()));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::catalog::Rows;
 use crate::catalog::artifact::{self, Artifact};
-use crate::catalog::source::{Mapping, open};
+use crate::catalog::source::{Dialect, Mapping, open};
 use crate::embed::batch::{BatchSettings, MemoryBatches};
 use crate::embed::{Limits, MemoryModels, Purpose};
 use crate::fault::Cause;
@@ -39,7 +39,7 @@ impl Place {
     async fn build(&self, content: &str, options: Options) -> Result<Built, CatalogError> {
         let input = self.path("products");
         std::fs::write(&input, content).unwrap();
-        let source = Source::new(open(&input).unwrap(), Mapping::default(), None);
+        let source = Source::new(open(&input).unwrap(), Mapping::default(), Dialect::default());
         let build = Build::survey_source(source, options, &|_| {})?;
         let limits = Limits { max_concurrency: 1, requests_per_minute: None };
         let model = Model::new(MODEL, None, DIMENSION).unwrap();
@@ -61,6 +61,25 @@ impl Place {
 
 fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_length_of_most_vectors_decides_and_other_rows_are_faults() {
+    let place = Place::new();
+    let content = "product_id,category,embedding\na,c,\"[1,2,3,4]\"\nb,c,\"[1,2]\"\nc,c,\"[3,4]\"\nd,c,\"[5,6]\"\n";
+    let rejects = place.path("rejects.csv");
+    let options = Options { rejects: Some(rejects.clone()), ..place.options() };
+    let built = place.build(content, options).await.unwrap();
+    assert_eq!((built.rows, built.dimension, built.left_out), (3, 2, 1));
+    assert_eq!(place.read("catalog.arrow").rows.product_ids, ["b", "c", "d"]);
+    let rejected = std::fs::read_to_string(rejects).unwrap();
+    let hint = "\"has 4 numbers, most have 2 (64-bit floats in base64 or binary? 32-bit ones are read)\"";
+    assert!(rejected.contains(&format!("line 2,other_dimension,embedding,{hint}")), "{rejected}");
+    assert_eq!(rejected.lines().count(), 2);
+    // Of as many the first.
+    let content = content.replace("b,c,\"[1,2]\"", "b,c,\"[1,2,3,4]\"");
+    let options = Options { rejects: Some(place.path("rejects.csv")), ..place.options() };
+    assert_eq!(place.build(&content, options).await.unwrap().dimension, 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,7 +214,7 @@ async fn batch_jobs_embed_all_but_what_they_leave_over() {
     let input = place.path("products");
     std::fs::write(&input, content).unwrap();
     let build = || {
-        let source = Source::new(open(&input).unwrap(), Mapping::default(), None);
+        let source = Source::new(open(&input).unwrap(), Mapping::default(), Dialect::default());
         Build::survey_source(source, place.options(), &|_| {}).unwrap()
     };
     let service = MemoryBatches::new(FaultPlan::default());

@@ -6,9 +6,13 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use arrow_buffer::{Buffer, MutableBuffer};
+use memchr::memmem;
 
 use super::invalid;
 use crate::catalog::CatalogError;
+
+/// Bytes that are looked through at once.
+const PIECE_BYTES: u64 = 64 << 10;
 
 /// Bytes that are read in pieces.
 #[derive(Debug)]
@@ -45,5 +49,37 @@ impl Blob {
                 Ok(bytes.into())
             }
         }
+    }
+
+    /// Whether a piece within the blob holds some bytes.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(in crate::catalog) fn holds(&self, piece: Range<u64>, wanted: &[u8]) -> Result<bool, CatalogError> {
+        let mut at = piece.start;
+        while at < piece.end {
+            let end = piece.end.min(at + PIECE_BYTES);
+            if memmem::find(&self.read(at..end)?, wanted).is_some() {
+                return Ok(true);
+            }
+            // The next piece begins with what may be the beginning of them.
+            at = if end < piece.end { end - (wanted.len() as u64 - 1) } else { end };
+        }
+        Ok(false)
+    }
+
+    /// Whether there are only zeros from a place on, as in what was padded.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn is_zero(&self, mut at: u64) -> Result<bool, CatalogError> {
+        while at < self.len() {
+            let end = self.len().min(at + PIECE_BYTES);
+            if self.read(at..end)?.iter().any(|&byte| byte != 0) {
+                return Ok(false);
+            }
+            at = end;
+        }
+        Ok(true)
     }
 }

@@ -9,7 +9,7 @@ use arrow_schema::{DataType, UnionMode};
 use flatbuffers::VectorIter;
 use nearline_contract::clip;
 
-use super::invalid;
+use super::{invalid, type_name};
 use crate::catalog::CatalogError;
 
 /// What any file may expand to, in bytes: a small one of equal vectors compresses by thousands.
@@ -24,16 +24,26 @@ const LZ4_EXPANSION: u64 = 255;
 const ZSTD_EXPANSION: u64 = (128 << 10) / 4;
 /// Writers pad buffers up to this many bytes.
 const PADDING: u64 = 64;
+/// What numbers of vectors may expand to besides, as far as there are rows for them: most of them may be null or zero,
+/// and compress to nothing.
+const VECTORS_BYTES: u64 = 4 << 30;
+/// The longest vector that is counted so: 16,384 numbers of 32 bits.
+const VECTOR_BYTES: u64 = 64 << 10;
+/// Rows that a byte of a file may stand for: each brings an id of its own, which takes a few bits however it is written.
+const ROWS_PER_BYTE: u64 = 4;
 
 /// Bytes that reading a file may still take.
 pub(in crate::catalog) struct Budget {
     file_bytes: u64,
     taken: u64,
+    /// What vectors may take of the room that there is for the rows so far, and for any number of them.
+    vectors_left: u64,
+    vectors_max: u64,
 }
 
 impl Budget {
     pub(in crate::catalog) fn new(file_bytes: u64) -> Self {
-        Self { file_bytes, taken: 0 }
+        Self { file_bytes, taken: 0, vectors_left: 0, vectors_max: VECTORS_BYTES }
     }
 
     /// Counts `bytes` in, or says for what they are too many.
@@ -43,9 +53,29 @@ impl Budget {
         match self.taken {
             taken if taken <= limit => Ok(()),
             taken => Err(invalid(format!(
-                "{}: takes {taken} bytes with what comes before, a file of {file} bytes may take {limit}",
+                "{}: takes {taken} bytes with what comes before, {file} bytes may take {limit}: write smaller batches, or \
+                 do not compress",
                 what()
             ))),
+        }
+    }
+
+    /// Makes room for the vectors of so many rows: decoded, and as they stay.
+    fn expect_rows(&mut self, rows: u64) {
+        let rows = rows.min(self.file_bytes.saturating_mul(ROWS_PER_BYTE));
+        self.vectors_left =
+            self.vectors_left.saturating_add(rows.saturating_mul(2 * VECTOR_BYTES)).min(self.vectors_max);
+    }
+
+    /// Counts `bytes` of vectors in, or says for what they are too many.
+    fn take_vectors(&mut self, bytes: u64, what: impl FnOnce() -> String) -> Result<(), CatalogError> {
+        match self.vectors_left.checked_sub(bytes) {
+            Some(left) => {
+                self.vectors_left = left;
+                self.vectors_max -= bytes;
+                Ok(())
+            }
+            None => self.take(bytes, what),
         }
     }
 }
@@ -62,6 +92,8 @@ pub(super) struct Columns<'a, 'b> {
     /// What a compressed byte can stand for; `None` if nothing is compressed.
     codec_expansion: Option<u64>,
     has_union_validity: bool,
+    /// Whether what is checked are the numbers of lists.
+    is_vectors: bool,
     budget: &'b mut Budget,
 }
 
@@ -79,24 +111,29 @@ impl<'a, 'b> Columns<'a, 'b> {
             CompressionType::LZ4_FRAME => LZ4_EXPANSION,
             _ => ZSTD_EXPANSION,
         });
+        let rows = rows.map_err(|_| invalid(format!("{batch_name}: declares {} rows", batch.length())))?;
+        budget.expect_rows(rows);
         Ok(Self {
             batch_name,
             column: String::new(),
             body,
-            rows: rows.map_err(|_| invalid(format!("{batch_name}: declares {} rows", batch.length())))?,
+            rows,
             nodes: batch.nodes().ok_or_else(|| missing("nodes"))?.iter(),
             buffers: batch.buffers().ok_or_else(|| missing("buffers"))?.iter(),
             variadic_counts: batch.variadicBufferCounts().map(|counts| counts.iter()),
             codec_expansion,
             has_union_validity: version < arrow_ipc::MetadataVersion::V5,
+            is_vectors: false,
             budget,
         })
     }
 
     /// Counts what the rows of a record batch take when they have been read.
     pub(super) fn take_rows(&mut self, dimension: usize) -> Result<(), CatalogError> {
-        let row = (dimension as u64).saturating_mul(size_of::<f32>() as u64).saturating_add(ROW_BYTES);
-        self.budget.take(self.rows.saturating_mul(row), || format!("{} with {} rows", self.batch_name, self.rows))
+        let what = || format!("{} with {} rows", self.batch_name, self.rows);
+        let vector = (dimension as u64).saturating_mul(size_of::<f32>() as u64);
+        self.budget.take_vectors(self.rows.saturating_mul(vector), what)?;
+        self.budget.take(self.rows.saturating_mul(ROW_BYTES), what)
     }
 
     /// Checks what each buffer declares, whatever column it is of, for a reader of all columns.
@@ -124,6 +161,8 @@ impl<'a, 'b> Columns<'a, 'b> {
         }
         match kind {
             DataType::Null => return Ok(()),
+            // Their buffers are others than those of the rest.
+            DataType::Map(..) | DataType::Union(..) => return Err(self.unknown(kind)),
             DataType::RunEndEncoded(ends, values) => {
                 self.check(ends.data_type(), None)?;
                 return self.check(values.data_type(), None);
@@ -137,17 +176,17 @@ impl<'a, 'b> Columns<'a, 'b> {
             DataType::Utf8View | DataType::BinaryView => self.numbers(length, 16)?,
             DataType::FixedSizeList(item, size) => {
                 let size = u64::try_from(*size).unwrap_or_default();
-                return self.check(item.data_type(), Some(length.saturating_mul(size)));
+                return self.check_items(item.data_type(), Some(length.saturating_mul(size)));
             }
             DataType::List(item) | DataType::LargeList(item) => {
                 self.numbers(offsets, if matches!(kind, DataType::List(_)) { 4 } else { 8 })?;
-                return self.check(item.data_type(), None);
+                return self.check_items(item.data_type(), None);
             }
             DataType::ListView(item) | DataType::LargeListView(item) => {
                 let width = if matches!(kind, DataType::ListView(_)) { 4 } else { 8 };
                 self.numbers(length, width)?;
                 self.numbers(length, width)?;
-                return self.check(item.data_type(), None);
+                return self.check_items(item.data_type(), None);
             }
             DataType::Struct(fields) => {
                 return fields.iter().try_for_each(|field| self.check(field.data_type(), None));
@@ -156,12 +195,23 @@ impl<'a, 'b> Columns<'a, 'b> {
             DataType::FixedSizeBinary(width) => {
                 return self.numbers(length, usize::try_from(*width).unwrap_or_default().max(1));
             }
-            DataType::Dictionary(number, _) => return self.numbers(length, number.primitive_width().unwrap_or(1)),
-            number => return self.numbers(length, number.primitive_width().unwrap_or(1)),
+            number => {
+                let number = if let DataType::Dictionary(keys, _) = number { keys } else { number };
+                let width = number.primitive_width().ok_or_else(|| self.unknown(kind))?;
+                return self.numbers(length, width);
+            }
         }
         let views = matches!(kind, DataType::Utf8View | DataType::BinaryView);
         let texts = if views { self.variadic_count()? } else { 1 };
         (0..texts).try_for_each(|_| self.buffer(None).map(drop))
+    }
+
+    /// Checks what lists hold, as [`check`](Self::check) does.
+    fn check_items(&mut self, kind: &DataType, length: Option<u64>) -> Result<(), CatalogError> {
+        let outer = std::mem::replace(&mut self.is_vectors, kind.primitive_width().is_some());
+        let checked = self.check(kind, length);
+        self.is_vectors = outer;
+        checked
     }
 
     /// As the reader skips what it is not asked for, without looking into buffers.
@@ -231,8 +281,10 @@ impl<'a, 'b> Columns<'a, 'b> {
         if declared > most {
             return Err(self.fault(&format!("a buffer declares {declared} bytes, it can hold {most}")));
         }
-        self.budget.take(declared, || place(self.batch_name, &self.column))?;
-        Ok(declared)
+        let what = || place(self.batch_name, &self.column);
+        let counted =
+            if self.is_vectors { self.budget.take_vectors(declared, what) } else { self.budget.take(declared, what) };
+        counted.map(|()| declared)
     }
 
     fn node(&mut self) -> Result<&'a FieldNode, CatalogError> {
@@ -247,6 +299,10 @@ impl<'a, 'b> Columns<'a, 'b> {
     fn variadic_count(&mut self) -> Result<i64, CatalogError> {
         let count = self.variadic_counts.as_mut().and_then(Iterator::next);
         count.ok_or_else(|| self.fault("the batch does not say how many buffers of text it has"))
+    }
+
+    fn unknown(&self, kind: &DataType) -> CatalogError {
+        self.fault(&format!("is {}, which is not read: leave it out, or write another type", type_name(kind)))
     }
 
     fn fault(&self, message: &str) -> CatalogError {

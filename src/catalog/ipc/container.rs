@@ -17,6 +17,8 @@ use crate::catalog::CatalogError;
 /// Bytes that verifying metadata may visit for each of its own. A few fields are visited more than once; a name that
 /// many fields share is copied by each, and children that fields share double with each level.
 const VISITS: usize = 8;
+/// Where one Arrow file ends and another begins.
+const BETWEEN_FILES: &[u8] = b"ARROW1ARROW1";
 /// How each message of a stream begins.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
@@ -41,6 +43,8 @@ pub(super) struct Part {
     metadata: Buffer,
     /// Where the body lies in the file.
     pub(super) body: Range<u64>,
+    /// Whether a stream begins with it, which has dictionaries of its own.
+    pub(super) begins: bool,
 }
 
 impl Part {
@@ -121,22 +125,40 @@ impl Container {
                 parts.push(part(blob, block, format!("{kind} {number}"), &mut left)?);
             }
         }
+        // The places of another file before it would be taken for those of this one.
+        let end = parts.iter().map(|part| part.body.end).max().unwrap_or_default();
+        if blob.holds(end..start, BETWEEN_FILES)? {
+            return Err(invalid("several Arrow files one after the other: put each in a file of its own"));
+        }
         Ok(Self { metadata, is_stream: false, has_end: true, parts })
     }
 
     fn open_stream(blob: &Blob) -> Result<Self, CatalogError> {
-        let (mut metadata, mut parts, mut at, mut batches) = (None, Vec::new(), 0, 0);
-        let mut has_end = false;
-        while at + 8 <= blob.len() {
+        let (mut metadata, mut parts, mut at, mut batches) = (None::<Buffer>, Vec::new(), 0, 0);
+        let (mut has_end, mut begins) = (false, true);
+        while at < blob.len() {
             let cut = |what: &str| invalid(format!("the stream is cut short: {what} at byte {at} goes past its end"));
-            let head = blob.read(at..at + 8)?;
+            if has_end && blob.is_zero(at)? {
+                break;
+            }
+            let head = blob.read(at..blob.len().min(at + 8))?;
+            if head.len() < 8 {
+                return Err(cut("a message"));
+            }
             let Some((&CONTINUATION, length)) = head.split_first_chunk() else {
-                return Err(invalid(format!("no message of an Arrow stream begins at byte {at}")));
+                let bytes = blob.len() - at;
+                return Err(invalid(if has_end {
+                    format!(
+                        "behind the end of the Arrow stream, at byte {at}, are {bytes} bytes that are no other stream"
+                    )
+                } else {
+                    format!("no message of an Arrow stream begins at byte {at}")
+                }));
             };
             let length = length.first_chunk().map_or(0, |length| i32::from_le_bytes(*length));
             if length == 0 {
-                has_end = true;
-                break;
+                (has_end, at) = (true, at + 8);
+                continue;
             }
             let start = at + 8;
             let length = u64::try_from(length).map_err(|_| cut("a message"))?;
@@ -150,16 +172,25 @@ impl Container {
             let end = middle.checked_add(body).filter(|&end| end <= blob.len()).ok_or_else(|| cut("a body"))?;
             match (read.header_type(), &metadata) {
                 (MessageHeader::Schema, None) => metadata = Some(bytes),
-                (MessageHeader::DictionaryBatch, Some(_)) => {
-                    let name = format!("the dictionary batch at byte {at}");
-                    parts.push(Part { name, metadata: bytes, body: middle..end });
+                // Streams one after the other, as `cat` makes them.
+                (MessageHeader::Schema, Some(first)) if *first == bytes => begins = true,
+                (MessageHeader::Schema, Some(_)) => {
+                    let what = "another Arrow stream begins, with other columns: put each stream in a file of its own";
+                    return Err(invalid(format!("at byte {at} {what}")));
                 }
-                (MessageHeader::RecordBatch, Some(_)) => {
-                    parts.push(Part { name: format!("record batch {batches}"), metadata: bytes, body: middle..end });
-                    batches += 1;
+                (MessageHeader::DictionaryBatch, Some(_)) if !has_end => {
+                    let name = format!("the dictionary batch at byte {at}");
+                    parts.push(Part { name, metadata: bytes, body: middle..end, begins });
+                    begins = false;
+                }
+                (MessageHeader::RecordBatch, Some(_)) if !has_end => {
+                    let name = format!("record batch {batches}");
+                    parts.push(Part { name, metadata: bytes, body: middle..end, begins });
+                    (begins, batches) = (false, batches + 1);
                 }
                 _ => return Err(invalid(format!("the message at byte {at} has no place in an Arrow stream"))),
             }
+            has_end = false;
             at = end;
         }
         let metadata = metadata.ok_or_else(|| invalid("the Arrow stream has no schema"))?;
@@ -200,7 +231,7 @@ fn part(blob: &Blob, block: &Block, name: String, left: &mut u64) -> Result<Part
         [_, _, _, _, ..] => 4,
         short => return Err(invalid(format!("{name}: its metadata has {} bytes", short.len()))),
     };
-    let part = Part { name, metadata: metadata.slice(head), body: middle..end };
+    let part = Part { name, metadata: metadata.slice(head), body: middle..end, begins: false };
     part.message()?;
     Ok(part)
 }

@@ -114,6 +114,9 @@ impl Reader {
     pub(in crate::catalog) fn next_batch(&mut self) -> Result<Option<RecordBatch>, CatalogError> {
         while let Some(part) = self.container.parts.get(self.next) {
             self.next += 1;
+            if part.begins {
+                self.dictionaries.clear();
+            }
             let message = part.message()?;
             let mut budget = Budget::new(part.body.end - part.body.start);
             let Some(batch) = message.header_as_record_batch() else {

@@ -3,14 +3,18 @@
 //! Names are compared without regard to case and outer blanks. A column that is ignored although its name is nearly
 //! a known one is never passed over in silence: what is paid for twice, or lost, is found too late.
 
+use std::collections::BTreeSet;
+
 use nearline_contract::clip;
 
+use super::found::KEYS_MAX;
 use super::known::{CATEGORY, EMBEDDING, KNOWN, Known, PRODUCT_ID, TEXT, TITLE, fold, nearest};
+use super::layout::{Layout, TextFrom, list};
 use super::template::Template;
 use crate::catalog::CatalogError;
 
-/// Columns that a message lists.
-const LISTED_MAX: usize = 20;
+/// Columns that are ignored and of which something is said.
+const NOTES_MAX: usize = 10;
 
 /// What the person who builds says of the columns.
 #[derive(Debug, Clone, Default)]
@@ -20,29 +24,6 @@ pub struct Mapping {
     text: Option<Template>,
     /// No model will be called: each row must bring a vector, and needs no text.
     needs_vectors: bool,
-}
-
-/// Which columns of a table are meant.
-#[derive(Debug, Clone)]
-pub(super) struct Layout {
-    names: Vec<String>,
-    pub(super) product_id: Option<usize>,
-    pub(super) category: Option<usize>,
-    pub(super) title: Option<usize>,
-    pub(super) embedding: Option<usize>,
-    pub(super) text: TextFrom,
-    /// Whether each row must bring a vector.
-    pub(super) needs_vectors: bool,
-    /// What somebody should know of columns that are not read.
-    pub(super) notes: Vec<String>,
-}
-
-/// Where a text comes from.
-#[derive(Debug, Clone)]
-pub(super) enum TextFrom {
-    Column(Option<usize>),
-    /// Its columns are numbers of the layout.
-    Template(Template<usize>),
 }
 
 impl Mapping {
@@ -78,6 +59,35 @@ impl Mapping {
     /// # Errors
     /// A column is there twice, one that was named is not there, or one that would be ignored looks like vectors.
     pub(super) fn layout<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Layout, CatalogError> {
+        self.lay_out(names, false)
+    }
+
+    /// The same of an object, which may lack a key that was named: [`check_seen`](Self::check_seen) asks for it.
+    ///
+    /// # Errors
+    /// As [`layout`](Self::layout).
+    pub(super) fn layout_of_object<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Result<Layout, CatalogError> {
+        self.lay_out(keys, true)
+    }
+
+    /// Whether each column that was named is among the keys of objects.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub(super) fn check_seen(&self, keys: &BTreeSet<String>) -> Result<(), CatalogError> {
+        let texts = self.text.iter().flat_map(Template::columns).map(|name| (TEXT.name, name));
+        let mut named = self.columns.iter().map(|(flag, name)| (*flag, name)).chain(texts);
+        let lost = named.find(|(_, name)| !name.is_empty() && !keys.contains(&fold(name)));
+        let Some((flag, name)) = lost.filter(|_| keys.len() < KEYS_MAX) else { return Ok(()) };
+        let keys: Vec<String> = keys.iter().cloned().collect();
+        Err(CatalogError::Invalid(format!(
+            "{flag}: no product has the key `{}`; they have {}",
+            clip(name),
+            list(&keys)
+        )))
+    }
+
+    fn lay_out<'a>(&self, names: impl Iterator<Item = &'a str>, may_lack: bool) -> Result<Layout, CatalogError> {
         let names: Vec<String> = names.map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
         let folded: Vec<String> = names.iter().map(|name| fold(name)).collect();
         let find = |name: &str| -> Result<Option<usize>, CatalogError> {
@@ -98,6 +108,7 @@ impl Mapping {
             Some((_, name)) if name.is_empty() => Ok(None),
             Some((flag, name)) => match find(name)? {
                 Some(column) => Ok(Some(column)),
+                None if may_lack => Ok(None),
                 None => Err(CatalogError::Invalid(format!(
                     "--column {flag}={}: there is no such column; it has {}",
                     clip(name),
@@ -108,7 +119,8 @@ impl Mapping {
         let text = match &self.text {
             None => TextFrom::Column(column(&TEXT)?),
             Some(template) => TextFrom::Template(template.resolve(|name| match find(name)? {
-                Some(column) => Ok(column),
+                Some(column) => Ok(Some(column)),
+                None if may_lack => Ok(None),
                 None => Err(CatalogError::Invalid(format!(
                     "--text names `{}`, which is no column; it has {}",
                     clip(name),
@@ -126,120 +138,72 @@ impl Mapping {
             notes: Vec::new(),
             names,
         };
-        self.look_at_ignored(&mut layout, &folded)?;
+        self.look_at_ignored(&mut layout)?;
         Ok(layout)
     }
 
     /// Says of what is not read that it may be meant.
-    fn look_at_ignored(&self, layout: &mut Layout, folded: &[String]) -> Result<(), CatalogError> {
+    fn look_at_ignored(&self, layout: &mut Layout) -> Result<(), CatalogError> {
         let read = layout.columns();
         let is_given = |known: &Known| self.columns.iter().any(|(name, _)| *name == known.name);
-        for (column, name) in folded.iter().enumerate().filter(|(column, _)| !read.contains(column)) {
+        let mut more = 0;
+        for column in (0..layout.names.len()).filter(|column| !read.contains(column)) {
             let (shown, there) = (clip(&layout.names[column]), |known: &Known| layout.has(known.name));
-            let Some((known, is_typo)) = nearest(name) else { continue };
+            let Some((known, is_typo)) = nearest(&layout.names[column]) else { continue };
             if is_given(known) || (known.name == TEXT.name && self.text.is_some()) || (there(known) && !is_typo) {
                 continue;
             }
             let name = known.name;
-            if there(known) {
+            if name == EMBEDDING.name && !there(known) {
+                return Err(lost_vectors(&layout.names[column]));
+            }
+            if layout.notes.len() == NOTES_MAX {
+                more += 1;
+            } else if there(known) {
                 layout.notes.push(format!("column `{shown}` is ignored; {name} is read"));
-            } else if name == EMBEDDING.name && shown.ends_with(|last: char| last.is_ascii_digit()) {
-                let what = "did you mean embedding? Write the numbers of a vector as one list in one column";
-                return Err(CatalogError::Invalid(format!("column `{shown}` would be ignored: {what}")));
-            } else if name == EMBEDDING.name {
-                return Err(CatalogError::Invalid(format!(
-                    "column `{shown}` would be ignored: did you mean {name}? \
-                     --column {name}={shown} reads it, --column {name}= says that there are no vectors"
-                )));
             } else {
                 layout.notes.push(format!(
                     "column `{shown}` is ignored: did you mean {name}? --column {name}={shown} reads it"
                 ));
             }
         }
+        if more > 0 {
+            layout.notes.push(format!("{more} more columns that look like known ones are ignored"));
+        }
         Ok(())
     }
-}
 
-impl Layout {
-    /// The name of a column in the source.
-    pub(super) fn name(&self, column: usize) -> &str {
-        &self.names[column]
-    }
-
-    /// How many columns the table has.
-    pub(super) fn width(&self) -> usize {
-        self.names.len()
-    }
-
-    /// The name of a column that may be beyond the header.
-    pub(super) fn cell_name(&self, column: usize) -> &str {
-        self.names.get(column).map_or("?", String::as_str)
-    }
-
-    /// What messages call the text; `None`: there is none.
-    pub(super) fn text_name(&self) -> Option<&str> {
-        match &self.text {
-            TextFrom::Column(column) => column.map(|column| self.name(column)),
-            TextFrom::Template(_) => Some("--text"),
-        }
-    }
-
-    /// The columns that are read, ascending.
-    pub(super) fn columns(&self) -> Vec<usize> {
-        let mut columns: Vec<usize> =
-            [self.product_id, self.category, self.title, self.embedding].into_iter().flatten().collect();
-        match &self.text {
-            TextFrom::Column(column) => columns.extend(*column),
-            TextFrom::Template(template) => columns.extend(template.columns()),
-        }
-        columns.sort_unstable();
-        columns.dedup();
-        columns
-    }
-
-    /// Whether a table has what each row needs.
+    /// Refuses a table in which a column that is ignored holds lists of floats, unless it was said that there are no
+    /// vectors, or which are.
     ///
     /// # Errors
-    /// Which columns are missing, which there are, and which of them may be meant.
-    pub(super) fn require(&self) -> Result<(), CatalogError> {
-        let last = match (self.needs_vectors, self.embedding) {
-            (true, _) => Some(EMBEDDING.name),
-            (false, None) => Some(TEXT.name),
-            (false, Some(_)) => None,
-        };
-        let needed = [Some(PRODUCT_ID.name), Some(CATEGORY.name), last];
-        let missing: Vec<&str> = needed.into_iter().flatten().filter(|name| !self.has(name)).collect();
-        if missing.is_empty() {
+    /// The first such column.
+    pub(super) fn check_ignored_lists(
+        &self,
+        layout: &Layout,
+        is_list: impl Fn(usize) -> bool,
+    ) -> Result<(), CatalogError> {
+        if layout.embedding.is_some() || self.columns.iter().any(|(name, _)| *name == EMBEDDING.name) {
             return Ok(());
         }
-        let (plural, verb) = if missing.len() > 1 { ("s", "are") } else { ("", "is") };
-        let mut message = format!("column{plural} {} {verb} missing; it has {}", missing.join(", "), list(&self.names));
-        for note in &self.notes {
-            message.push_str("; ");
-            message.push_str(note);
-        }
-        if self.names.len() == 1 && self.names[0].contains([',', ';', '\t', '|']) {
-            message.push_str("; if another character separates the cells, --delimiter names it");
-        }
-        Err(CatalogError::Invalid(message))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        match name {
-            "product_id" => self.product_id.is_some(),
-            "category" => self.category.is_some(),
-            "title" => self.title.is_some(),
-            "embedding" => self.embedding.is_some(),
-            _ => !matches!(self.text, TextFrom::Column(None)),
-        }
+        let read = layout.columns();
+        let lost = (0..layout.width()).find(|&column| !read.contains(&column) && is_list(column));
+        lost.map_or(Ok(()), |column| Err(lost_vectors(layout.name(column))))
     }
 }
 
-fn list(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(LISTED_MAX).map(|name| format!("`{}`", clip(name))).collect();
-    let more = names.len().saturating_sub(LISTED_MAX);
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+/// A column that is ignored and holds vectors, or one number of each: they would be paid for again.
+fn lost_vectors(name: &str) -> CatalogError {
+    let shown = clip(name);
+    let numbers = if name.ends_with(|last: char| last.is_ascii_digit()) {
+        "; if there is a column for each number, write a vector as one list in one column"
+    } else {
+        ""
+    };
+    CatalogError::Invalid(format!(
+        "column `{shown}` would be ignored: did you mean embedding? --column embedding={shown} reads it, \
+         --column embedding= says that there are no vectors{numbers}"
+    ))
 }
 
 #[cfg(test)]
@@ -265,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_column_that_is_nearly_a_known_one_is_never_passed_over_in_silence() {
-        for vectors in ["Embeddings", "vector", "embeding", "emb"] {
+        for vectors in ["Embeddings", "vector", "embeding", "emb", "text_embedding", "Embedding Vector"] {
             let error = layout(&[], &["product_id", "category", "text", vectors]).unwrap_err();
             assert!(error.contains(&format!("column `{vectors}` would be ignored")), "{error}");
             assert!(error.contains("did you mean embedding?"), "{error}");
@@ -281,6 +245,11 @@ mod tests {
         }
         assert!(layout(&[], &["product_id", "category", "text", "price", "id"]).unwrap().notes.is_empty());
         assert_eq!(layout(&[], &["product_id", "category", "text", "title", "titel"]).unwrap().notes.len(), 1);
+        let many: Vec<String> = (0..100).map(|number| format!("title{number}")).collect();
+        let many: Vec<&str> =
+            ["product_id", "category", "text"].into_iter().chain(many.iter().map(String::as_str)).collect();
+        let notes = layout(&[], &many).unwrap().notes;
+        assert_eq!((notes.len(), notes[10].as_str()), (11, "90 more columns that look like known ones are ignored"));
     }
 
     #[test]

@@ -2,28 +2,38 @@
 
 use std::borrow::Cow;
 
+use nearline_contract::clip;
 use serde_json::value::RawValue;
 
 use super::numbers;
-use super::objects::Object;
+use super::objects::{Object, why};
 
-/// The item of a line, if the line is one of an export: an object whose only key is `Item`.
+/// The types of values.
+const TYPES: [&str; 10] = ["B", "BOOL", "BS", "L", "M", "N", "NS", "NULL", "S", "SS"];
+
+/// The item of an object: as exports have it, alone under the key `Item`, or as a Scan prints it, whose values all are
+/// typed.
 pub(super) fn item<'a>(object: &Object<'a>) -> Option<Result<Object<'a>, String>> {
     match &object.0[..] {
         [(key, value)] if key == "Item" && value.get().starts_with('{') => Some(Object::parse(value.get())),
+        [_, ..] if object.0.iter().all(|(_, value)| is_typed(value)) => Some(Ok(Object(object.0.clone()))),
         _ => None,
     }
+}
+
+fn is_typed(value: &RawValue) -> bool {
+    value.get().starts_with('{') && typed(value).is_ok_and(|(kind, _)| TYPES.contains(&kind.as_ref()))
 }
 
 /// The text of a value; `None` for null.
 pub(super) fn text(value: &RawValue) -> Result<Option<Cow<'_, str>>, String> {
     let (kind, value) = typed(value)?;
     match kind.as_ref() {
-        "S" | "N" => {
-            serde_json::from_str::<String>(value.get()).map(|text| Some(text.into())).map_err(|e| e.to_string())
-        }
+        "S" | "N" => serde_json::from_str::<String>(value.get())
+            .map(|text| Some(text.into()))
+            .map_err(|error| why(&error, value.get())),
         "NULL" => Ok(None),
-        other => Err(format!("is a value of DynamoDB's type {other}: a string or number was expected")),
+        other => Err(format!("is a value of DynamoDB's type {}: a string or number was expected", clip(other))),
     }
 }
 
@@ -32,7 +42,8 @@ pub(super) fn vector(value: &RawValue) -> Result<Option<Vec<f32>>, String> {
     let (kind, value) = typed(value)?;
     match kind.as_ref() {
         "L" => {
-            let numbers: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+            let numbers: Vec<&RawValue> =
+                serde_json::from_str(value.get()).map_err(|error| why(&error, value.get()))?;
             numbers
                 .into_iter()
                 .enumerate()
@@ -41,17 +52,19 @@ pub(super) fn vector(value: &RawValue) -> Result<Option<Vec<f32>>, String> {
                 .map(Some)
         }
         "B" => {
-            let text: String = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+            let text: String = serde_json::from_str(value.get()).map_err(|error| why(&error, value.get()))?;
             let bytes = numbers::from_base64(&text).ok_or("is binary, but no base64")?;
             numbers::from_bytes(&bytes).map(Some)
         }
         "S" => {
-            let text: String = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+            let text: String = serde_json::from_str(value.get()).map_err(|error| why(&error, value.get()))?;
             numbers::from_text(&text)
         }
         "NULL" => Ok(None),
         "NS" => Err("is a set of numbers, which has no order: keep vectors as a list or as binary".to_owned()),
-        other => Err(format!("is a value of DynamoDB's type {other}: a list of numbers or binary was expected")),
+        other => {
+            Err(format!("is a value of DynamoDB's type {}: a list of numbers or binary was expected", clip(other)))
+        }
     }
 }
 
@@ -59,10 +72,10 @@ fn number(position: usize, value: &RawValue) -> Result<f32, String> {
     let fault = |what: &str| format!("number {position} {what}");
     let (kind, value) = typed(value)?;
     if kind != "N" {
-        return Err(fault(&format!("is of DynamoDB's type {kind}")));
+        return Err(fault(&format!("is of DynamoDB's type {}", clip(&kind))));
     }
-    let text: String = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
-    let number: f32 = text.parse().map_err(|_| fault(&format!("is `{}`", nearline_contract::clip(&text))))?;
+    let text: String = serde_json::from_str(value.get()).map_err(|error| why(&error, value.get()))?;
+    let number: f32 = text.parse().map_err(|_| fault(&format!("is `{}`", clip(&text))))?;
     if number.is_finite() { Ok(number) } else { Err(fault("is beyond 32-bit floats")) }
 }
 

@@ -1,131 +1,98 @@
 //! Which files a path means: the file itself, or those of a folder.
 
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use super::part::{Parts, file_error, list, open as open_file};
 use super::shard::Shard;
+use super::tree::Tree;
 use crate::catalog::CatalogError;
 
-/// What Hugging Face datasets writes beside its shards.
-const DATASET_STATE: &str = "state.json";
-/// What DynamoDB writes beside the items of an export: a line for each file.
-const EXPORT_FILES: &str = "manifest-files.json";
-/// Where those items are.
-const EXPORT_DATA: &str = "data";
-
-/// The files of a path, a folder's in the order of their names. In a folder, names that begin with `.` or `_` are
-/// passed over; a data set of Hugging Face and an export of DynamoDB are read as their own lists of files say.
+/// The files of a path, a folder's as its [`Tree`] says.
 ///
 /// # Errors
 /// A file cannot be read, is of a kind without products, or is missing although a list names it.
-pub fn open(path: &Path) -> Result<Vec<Shard>, CatalogError> {
+pub fn open(path: &Path) -> Result<Parts, CatalogError> {
     let metadata = fs::metadata(path).map_err(file_error(path))?;
     if !metadata.is_dir() {
-        return Ok(vec![shard(path, path.display().to_string())?]);
+        return Ok(shard(path, &metadata)?.into());
     }
-    let files = files(path)?;
-    if files.is_empty() {
-        return Err(CatalogError::Source {
-            name: path.display().to_string(),
-            what: "the folder has no files".to_owned(),
-        });
-    }
-    let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
-    files.iter().map(|file| shard(file, name(file))).collect()
+    let mut walk = Walk::default();
+    let tree = walk.tree(path)?;
+    let name = |again: &PathBuf| again.strip_prefix(path).unwrap_or(again).display().to_string();
+    let again: Vec<String> = walk.again.iter().map(name).collect();
+    let note = (!again.is_empty())
+        .then(|| format!("what leads to a folder that is read already is passed over: {}", list(&again)));
+    tree.parts(&path.display().to_string(), note.into_iter().collect())
 }
 
-fn shard(path: &Path, name: String) -> Result<Shard, CatalogError> {
+/// Whether a folder that is read is `folder`, or holds it.
+///
+/// # Errors
+/// The one that is read cannot be looked at.
+pub fn reads_below(read: &Path, folder: &Path) -> Result<bool, CatalogError> {
+    let mut walk = Walk::default();
+    walk.tree(read)?;
+    let folder = folder.canonicalize().map_err(file_error(folder))?;
+    Ok(folder.ancestors().any(|folder| fs::metadata(folder).is_ok_and(|folder| walk.seen.contains(&identity(&folder)))))
+}
+
+fn shard(path: &Path, metadata: &Metadata) -> Result<Shard, CatalogError> {
+    let kind = metadata.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Err(file_error(path)(std::io::Error::other(
+            "is a device: give a file, a folder, or - for standard input",
+        )));
+    }
+    let mut file = open_file(path)?;
     // A named pipe can be read only once and from the front: into a file with it.
-    let metadata = fs::metadata(path).map_err(file_error(path))?;
-    let mut file = File::open(path).map_err(file_error(path))?;
     if !metadata.is_file() {
-        let mut copy = tempfile::tempfile().map_err(file_error(path))?;
+        let mut copy: File = tempfile::tempfile().map_err(file_error(path))?;
         std::io::copy(&mut file, &mut copy).map_err(file_error(path))?;
         file = copy;
     }
-    Shard::new(name, file)
+    Shard::new(path.display().to_string(), file)
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
-    let has = |name: &str| folder.join(name).is_file();
-    let invalid = |what: String| CatalogError::Source { name: folder.display().to_string(), what };
-    if has(EXPORT_FILES) {
-        return export(folder);
-    }
-    if has("dataset_dict.json") {
-        return Err(invalid("it holds several data sets: name the folder of one, such as train".to_owned()));
-    }
-    if has(DATASET_STATE) && has("dataset_info.json") {
-        let state = read(&folder.join(DATASET_STATE))?;
-        let state: State =
-            serde_json::from_str(&state).map_err(|error| invalid(format!("{DATASET_STATE}: {error}")))?;
-        return Ok(state.files.into_iter().map(|file| folder.join(file.filename)).collect());
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(file_error(folder))? {
-        let path = entry.map_err(file_error(folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with(['.', '_']) {
-            continue;
-        }
-        if path.is_dir() {
-            if name.contains('=') {
-                let what = format!("{name}: the values in the names of folders are not read: write them as columns");
-                return Err(invalid(what));
+/// A walk through a folder and those below, each of which is entered once: links can lead in circles.
+#[derive(Debug, Default)]
+struct Walk {
+    seen: HashSet<(u64, u64)>,
+    /// What led to a folder once more.
+    again: Vec<PathBuf>,
+}
+
+impl Walk {
+    fn tree(&mut self, folder: &Path) -> Result<Tree, CatalogError> {
+        self.seen.insert(identity(&fs::metadata(folder).map_err(file_error(folder))?));
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let mut entries = entries.map_err(file_error(folder))?;
+        // Which of two ways into a folder is taken must not depend on the disk.
+        entries.sort_by_key(fs::DirEntry::file_name);
+        let mut tree = Tree::default();
+        for entry in entries {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if Tree::is_passed_over(&name) {
+                continue;
             }
-            files.extend(self::files(&path)?);
-        } else {
-            files.push(path);
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    if self.seen.contains(&identity(&metadata)) {
+                        self.again.push(path);
+                    } else {
+                        tree.add_folder(name, self.tree(&path)?);
+                    }
+                }
+                // What is wrong with it is said if it is read.
+                _ => tree.add(&name, path),
+            }
         }
+        Ok(tree)
     }
-    files.sort();
-    Ok(files)
 }
 
-#[derive(Deserialize)]
-struct State {
-    #[serde(rename = "_data_files")]
-    files: Vec<DataFile>,
-}
-
-#[derive(Deserialize)]
-struct DataFile {
-    filename: String,
-}
-
-/// A line of an export's list.
-#[derive(Deserialize)]
-struct ExportFile {
-    #[serde(rename = "dataFileS3Key")]
-    key: String,
-}
-
-/// The files of an export, none of which may be missing.
-fn export(folder: &Path) -> Result<Vec<PathBuf>, CatalogError> {
-    let invalid = |what: String| CatalogError::Source { name: folder.display().to_string(), what };
-    let list = read(&folder.join(EXPORT_FILES))?;
-    let mut files = Vec::new();
-    for line in list.lines().filter(|line| !line.trim().is_empty()) {
-        let file: ExportFile =
-            serde_json::from_str(line).map_err(|error| invalid(format!("{EXPORT_FILES}: {error}")))?;
-        let name = file.key.rsplit('/').next().unwrap_or(&file.key);
-        let path = folder.join(EXPORT_DATA).join(name);
-        if !path.is_file() {
-            return Err(invalid(format!(
-                "{EXPORT_FILES} names {EXPORT_DATA}/{name}, which is not there: fetch the whole export"
-            )));
-        }
-        files.push(path);
-    }
-    Ok(files)
-}
-
-fn read(path: &Path) -> Result<String, CatalogError> {
-    fs::read_to_string(path).map_err(file_error(path))
-}
-
-fn file_error(path: &Path) -> impl Fn(std::io::Error) -> CatalogError {
-    move |source| CatalogError::File { path: path.to_owned(), source }
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }

@@ -1,5 +1,8 @@
 //! Rows as readers find them, and who takes them.
 
+use std::collections::BTreeSet;
+
+use super::known::fold;
 use super::product::{Product, RowFault};
 use crate::catalog::CatalogError;
 
@@ -18,6 +21,11 @@ pub struct Found<'a> {
     pub what: &'a dyn Fn() -> String,
 }
 
+/// Notes of one source.
+const NOTES_MAX: usize = 50;
+/// Different keys that are kept of objects; none of those that were named is sought among more.
+pub(super) const KEYS_MAX: usize = 10_000;
+
 /// Takes rows in order.
 pub(super) type Each<'a> = dyn FnMut(Place, Found<'_>) -> Result<(), CatalogError> + 'a;
 
@@ -25,6 +33,8 @@ pub(super) type Each<'a> = dyn FnMut(Place, Found<'_>) -> Result<(), CatalogErro
 pub(super) struct Sink<'a> {
     pub(super) shard: u32,
     pub(super) notes: &'a mut Vec<String>,
+    /// Keys of objects, without case and outer blanks.
+    pub(super) keys: &'a mut BTreeSet<String>,
     pub(super) each: &'a mut Each<'a>,
 }
 
@@ -33,9 +43,19 @@ impl Sink<'_> {
         (self.each)(Place { shard: self.shard, number }, found)
     }
 
+    /// Says something of the source, once; after [`NOTES_MAX`] nothing new.
     pub(super) fn note(&mut self, note: &str) {
-        if !self.notes.iter().any(|known| known == note) {
+        if self.notes.len() < NOTES_MAX && !self.notes.iter().any(|known| known == note) {
             self.notes.push(note.to_owned());
+        }
+    }
+
+    /// Keeps the keys of an object, as long as they are few.
+    pub(super) fn saw<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
+        for key in keys {
+            if self.keys.len() < KEYS_MAX {
+                self.keys.insert(fold(key));
+            }
         }
     }
 }

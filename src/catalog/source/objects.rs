@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use nearline_contract::surrogate;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// Characters of what a parser says that are kept: it quotes what it found.
+const WHY_MAX_CHARS: usize = 160;
 
 /// Keys and the texts of their values.
 #[derive(Debug)]
@@ -16,13 +20,31 @@ impl<'a> Object<'a> {
             let has = |word: &str| text.contains(word);
             let hint =
                 if has("NaN") || has("Infinity") { " (JSON has no NaN and no Infinity: write null)" } else { "" };
-            format!("is no JSON object: {error}{hint}")
+            format!("is no JSON object: {}{hint}", why(&error, text))
         })
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key.as_ref())
     }
+}
+
+/// What is wrong with a JSON text, in few words, and where in it: it stands in some line of a file, so a text of one
+/// line has no lines of its own.
+pub(super) fn why(error: &serde_json::Error, text: &str) -> String {
+    let message = surrogate::lone(text).map_or_else(|| error.to_string(), |half| format!("it has {half}"));
+    let message = if text.contains('\n') {
+        message.replacen(" at line ", " at its line ", 1)
+    } else {
+        message.replacen(" at line 1 column ", " at column ", 1)
+    };
+    let chars = message.chars().count();
+    if chars <= WHY_MAX_CHARS {
+        return message;
+    }
+    // What it quotes is long; where that is stands at the end.
+    let part = |skip: usize| message.chars().skip(skip).take(WHY_MAX_CHARS / 2).collect::<String>();
+    format!("{}...{}", part(0), part(chars - WHY_MAX_CHARS / 2))
 }
 
 impl<'de> Deserialize<'de> for Object<'de> {

@@ -5,7 +5,10 @@ use std::fmt;
 
 use nearline_contract::clip;
 
-use super::columns::{Layout, TextFrom};
+use super::layout::{Layout, TextFrom};
+
+/// Longest message of a fault.
+const MESSAGE_MAX_CHARS: usize = 1_000;
 
 /// One product of a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,12 +81,21 @@ pub struct RowFault {
 
 impl RowFault {
     pub(super) fn new(kind: FaultKind, column: &str, message: impl Into<String>) -> Self {
-        Self { kind, column: Some(clip(column)), message: message.into() }
+        Self { kind, column: Some(clip(column)), message: bounded(message.into()) }
     }
 
     pub(super) fn of_row(message: impl Into<String>) -> Self {
-        Self { kind: FaultKind::Unreadable, column: None, message: message.into() }
+        Self { kind: FaultKind::Unreadable, column: None, message: bounded(message.into()) }
     }
+}
+
+/// A message without the end of one that quotes too much.
+pub(super) fn bounded(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_MAX_CHARS) {
+        message.truncate(end);
+        message.push_str("...");
+    }
+    message
 }
 
 impl fmt::Display for RowFault {

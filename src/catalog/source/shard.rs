@@ -1,9 +1,10 @@
 //! One file of a source: what it is, whatever its name says, and its bytes, unpacked.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 
+use super::gzip::Gzip;
 use crate::catalog::CatalogError;
 use crate::catalog::kind::{HEAD_BYTES, Kind};
 
@@ -25,27 +26,53 @@ impl Shard {
     pub fn new(name: String, file: File) -> Result<Self, CatalogError> {
         let failed = |what: String| CatalogError::Source { name: name.clone(), what };
         let unread = |error: std::io::Error| failed(format!("it cannot be read: {error}"));
-        let (mut file, mut length) = (file, 0);
+        let mut file = file;
         for _ in 0..2 {
-            length = file.metadata().map_err(unread)?.len();
-            let mut head = vec![0; HEAD_BYTES.min(usize::try_from(length).unwrap_or(HEAD_BYTES))];
-            file.read_exact_at(&mut head, 0).map_err(unread)?;
-            let kind = Kind::of(&head);
-            let packed: Box<dyn Read> = match kind {
-                Kind::Gzip => {
-                    file.seek(SeekFrom::Start(0)).map_err(unread)?;
-                    Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file)))
-                }
-                Kind::Zstandard => {
-                    file.seek(SeekFrom::Start(0)).map_err(unread)?;
-                    Box::new(zstd::Decoder::new(file).map_err(unread)?)
-                }
-                Kind::Other(..) => return Err(failed(format!("this is {kind}: {}", kind.cure()))),
-                kind => return Ok(Self { name, file, length, kind }),
+            let length = file.metadata().map_err(unread)?.len();
+            let kind = Kind::of(&head(&file).map_err(unread)?);
+            if matches!(kind, Kind::Other(..)) {
+                return Err(failed(format!("this is {kind}: {}", kind.cure())));
+            }
+            let Some(packed) = packed(kind, &file).map_err(unread)? else {
+                return Ok(Self { name, file, length, kind });
             };
             file = unpack(packed).map_err(|error| failed(format!("it cannot be unpacked as {kind}: {error}")))?;
         }
-        Err(failed(format!("it is packed twice ({length} bytes): unpack it")))
+        Err(failed("it is packed twice: unpack it".to_owned()))
+    }
+
+    /// What [`new`](Self::new) would find in a file, by the beginning of it; `None`: there is nothing in it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn look(name: &str, file: &File) -> Result<Option<Kind>, CatalogError> {
+        let failed = |what: String| CatalogError::Source { name: name.to_owned(), what };
+        let unread = |error: std::io::Error| failed(format!("it cannot be read: {error}"));
+        let mut head = head(file).map_err(unread)?;
+        let outer = Kind::of(&head);
+        if let Some(packed) = packed(outer, file).map_err(unread)? {
+            head = Vec::new();
+            let read = packed.take(HEAD_BYTES as u64).read_to_end(&mut head);
+            read.map_err(|error| failed(format!("it cannot be unpacked as {outer}: {error}")))?;
+        }
+        match Kind::of(&head) {
+            _ if head.is_empty() => Ok(None),
+            Kind::Gzip | Kind::Zstandard => Err(failed("it is packed twice: unpack it".to_owned())),
+            kind @ Kind::Other(..) => Err(failed(format!("this is {kind}: {}", kind.cure()))),
+            kind => Ok(Some(kind)),
+        }
+    }
+
+    /// The same file once more.
+    ///
+    /// # Errors
+    /// The process has too many files open.
+    pub(super) fn again(&self) -> Result<Self, CatalogError> {
+        let file = self.file.try_clone().map_err(|error| CatalogError::Source {
+            name: self.name.clone(),
+            what: format!("it cannot be read: {error}"),
+        })?;
+        Ok(Self { name: self.name.clone(), file, length: self.length, kind: self.kind })
     }
 
     /// The first bytes, at most so many.
@@ -74,6 +101,29 @@ impl Read for ReadAt<'_> {
         self.at += read as u64;
         Ok(read)
     }
+}
+
+/// The first bytes of a file, but for blanks that fill them.
+fn head(file: &File) -> std::io::Result<Vec<u8>> {
+    let mut at = 0;
+    loop {
+        let mut head = Vec::new();
+        ReadAt { file, at }.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+        if head.len() < HEAD_BYTES || !head.trim_ascii().is_empty() {
+            return Ok(head);
+        }
+        at += HEAD_BYTES as u64;
+    }
+}
+
+/// What unpacks a file; `None`: it is not packed.
+fn packed(kind: Kind, file: &File) -> std::io::Result<Option<Box<dyn Read + '_>>> {
+    let bytes = ReadAt { file, at: 0 };
+    Ok(match kind {
+        Kind::Gzip => Some(Box::new(Gzip::new(BufReader::new(bytes)))),
+        Kind::Zstandard => Some(Box::new(zstd::Decoder::new(bytes)?)),
+        _ => None,
+    })
 }
 
 fn unpack(mut packed: impl Read) -> std::io::Result<File> {

@@ -52,7 +52,7 @@ pub struct Survey {
     pub rows: u64,
     /// Of those, rows without a vector.
     pub without_vector: u64,
-    /// Length of the vectors, if there is one.
+    /// Length of the vectors, if there is one: of the first, or what most have.
     pub dimension: Option<usize>,
     /// What is wrong with rows.
     pub faults: Listed,
@@ -70,6 +70,8 @@ pub struct Survey {
     pub notes: Vec<String>,
     /// What makes the source unreadable from there on.
     pub broken: Option<CatalogError>,
+    /// How many rows have a vector of each length.
+    lengths: BTreeMap<usize, u64>,
     products: Names,
     seen: Vec<Seen>,
     categories: Names,
@@ -88,17 +90,39 @@ struct Seen {
 }
 
 impl Survey {
-    /// Reads a source, for a model that takes texts of at most `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each fault with the row that it is of.
+    /// A survey by the length that most vectors have. `read` makes one by [`of`](Self::of) for a length, and all that it
+    /// makes of the rows besides; it is called once more if the first vector's length is not that of most.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub fn by_most<T>(
+        mut read: impl FnMut(Option<usize>) -> Result<(Self, T), CatalogError>,
+    ) -> Result<(Self, T), CatalogError> {
+        let (survey, made) = read(None)?;
+        let count = |length: Option<usize>| length.and_then(|length| survey.lengths.get(&length)).copied();
+        let most = survey.lengths.iter().max_by_key(|(_, rows)| **rows).map(|(&length, _)| length);
+        if count(most) <= count(survey.dimension) {
+            return Ok((survey, made));
+        }
+        // What it holds open is written to anew.
+        drop(made);
+        read(most)
+    }
+
+    /// Reads a source whose vectors have this length, or that of the first, for a model that takes texts of at most
+    /// `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each fault with the row that
+    /// it is of.
     ///
     /// # Errors
     /// That of `taken` or `rejected`; what is wrong with the source is in the survey.
     pub fn of(
         source: &Source,
+        dimension: Option<usize>,
         chars_max: Option<usize>,
         taken: &mut Taken<'_>,
         rejected: &mut Rejected<'_>,
     ) -> Result<Self, CatalogError> {
-        let mut survey = Self::default();
+        let mut survey = Self { dimension, ..Self::default() };
         let (mut number, mut failed) = (0, false);
         let read = source.read(&mut |place, found: Found<'_>| {
             let faults = match found.product {
@@ -176,9 +200,14 @@ impl Survey {
             let message = format!("`{id}` is already used in {first}, with other content");
             return Err(RowFault::new(FaultKind::Repeated, "product_id", message));
         }
+        if let Some(vector) = &product.embedding {
+            *self.lengths.entry(vector.len()).or_default() += 1;
+        }
         match (&product.embedding, self.dimension) {
             (Some(vector), Some(dimension)) if vector.len() != dimension => {
-                let message = format!("has {} numbers, those before have {dimension}", vector.len());
+                let is_double = vector.len() == 2 * dimension;
+                let hint = if is_double { " (64-bit floats in base64 or binary? 32-bit ones are read)" } else { "" };
+                let message = format!("has {} numbers, most have {dimension}{hint}", vector.len());
                 return Err(RowFault::new(FaultKind::OtherDimension, "embedding", message));
             }
             (Some(vector), None) => self.dimension = Some(vector.len()),
@@ -221,7 +250,9 @@ impl Survey {
         }
         let mut alike: Vec<Vec<usize>> = by_form.into_values().filter(|numbers| numbers.len() > 1).collect();
         alike.sort();
-        let named = |number: usize| (self.categories.get(number as u32).to_owned(), self.rows_by_category[number]);
+        let named = |number: usize| {
+            (nearline_contract::clip(self.categories.get(number as u32)), self.rows_by_category[number])
+        };
         self.alike = alike.into_iter().map(|numbers| numbers.into_iter().map(named).collect()).collect();
     }
 }

@@ -56,24 +56,24 @@ impl FromStr for Template {
 }
 
 impl<C> Template<C> {
-    /// The same template with other names of its columns.
-    pub(super) fn resolve<D, E>(&self, mut column: impl FnMut(&C) -> Result<D, E>) -> Result<Template<D>, E> {
+    /// The same template with other names of its columns; `None`: there is no such column, so nothing stands there.
+    pub(super) fn resolve<D, E>(&self, mut column: impl FnMut(&C) -> Result<Option<D>, E>) -> Result<Template<D>, E> {
         let pieces = self.pieces.iter().map(|piece| match piece {
             Piece::Literal(literal) => Ok(Piece::Literal(literal.clone())),
-            Piece::Column(name) => column(name).map(Piece::Column),
+            Piece::Column(name) => Ok(column(name)?.map_or(Piece::Literal(String::new()), Piece::Column)),
         });
         Ok(Template { pieces: pieces.collect::<Result<_, E>>()? })
+    }
+
+    pub(super) fn columns(&self) -> impl Iterator<Item = &C> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Literal(_) => None,
+            Piece::Column(column) => Some(column),
+        })
     }
 }
 
 impl Template<usize> {
-    pub(super) fn columns(&self) -> impl Iterator<Item = usize> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Literal(_) => None,
-            Piece::Column(column) => Some(*column),
-        })
-    }
-
     /// The text of a row; `None` if all its cells are empty.
     pub(super) fn fill(&self, mut cell: impl FnMut(usize) -> Option<String>) -> Option<String> {
         let (mut text, mut has_any) = (String::new(), false);
@@ -98,7 +98,7 @@ mod tests {
 
     fn fill(template: &str, cells: &[(&str, &str)]) -> Option<String> {
         let template: Template = template.parse().unwrap();
-        let position = |name: &String| cells.iter().position(|(cell, _)| cell == name).ok_or(());
+        let position = |name: &String| cells.iter().position(|(cell, _)| cell == name).map(Some).ok_or(());
         let resolved = template.resolve(position).unwrap();
         resolved.fill(|column| Some(cells[column].1.to_owned()).filter(|text| !text.is_empty()))
     }

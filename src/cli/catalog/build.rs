@@ -9,7 +9,7 @@ use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::input::{ColumnArgs, Input, is_same};
+use super::input::{ColumnArgs, Input, folder_of, is_same};
 use super::report;
 use crate::aws::{Sdk, sources};
 use crate::catalog::build::{Build, Built, Embedded, LeftOver, Options};
@@ -117,11 +117,14 @@ pub(super) async fn build(args: BuildArgs) -> Result<(), CliError> {
     let build = survey(source, options).await?;
     report::warn(build.source(), build.survey());
     let survey = build.survey();
-    let is_refused = survey.broken.is_some() || survey.faulty_rows > 0 && args.skip_invalid.is_none();
-    if is_refused {
+    let is_nothing_left = survey.rows == 0 && survey.faulty_rows > 0;
+    if survey.broken.is_some() || is_nothing_left || survey.faulty_rows > 0 && args.skip_invalid.is_none() {
         report::faults(build.source(), survey);
-        return Err(refused(survey, ": nothing was written; --skip-invalid REJECTS.csv builds the rest"));
+        let rest = if is_nothing_left { "no row is left" } else { "--skip-invalid REJECTS.csv builds the rest" };
+        return Err(refused(survey, &format!(": nothing was written; {rest}")));
     }
+    // Before settings are asked for that only what can be built needs.
+    build.check()?;
     if build.has_texts()
         && let (Some(prefix), Some(role), Some(Ok(model))) = (&args.batch_inference, &args.batch_role, &called.model)
     {
@@ -151,15 +154,18 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let source = args.input.source(&args.columns, called.model.is_none()).await?;
     let chars_max = called.options().model.map(|model| model.chars_max());
     let surveyed = spawn_blocking(move || {
-        let (progress, mut rows) = (Progress::counting("reading rows"), 0);
-        let mut taken = |_: &_| {
-            rows += 1;
-            show(&progress, rows);
-            Ok(())
-        };
-        let survey = Survey::of(&source, chars_max, &mut taken, &mut |_, _, _| Ok(()));
+        let progress = Progress::counting("reading rows");
+        let survey = Survey::by_most(|dimension| {
+            let mut rows = 0;
+            let mut taken = |_: &_| {
+                rows += 1;
+                show(&progress, rows);
+                Ok(())
+            };
+            Ok((Survey::of(&source, dimension, chars_max, &mut taken, &mut |_, _, _| Ok(()))?, ()))
+        });
         progress.finish();
-        survey.map(|survey| (source, survey))
+        survey.map(|(survey, ())| (source, survey))
     });
     let (source, survey) = surveyed.await.map_err(|error| CliError::Other(error.to_string()))??;
     if args.json {
@@ -286,17 +292,40 @@ fn local(name: &ObjectName) -> PathBuf {
     PathBuf::from(format!("{file}.for-s3-{}", &hex(&hash)[..8]))
 }
 
-/// Whether the build would write over a file that it reads, or twice the same file.
+/// Whether the build would write over a file that it reads, twice the same file, or what is no file.
 fn check_written(args: &BuildArgs, output: &Path) -> Result<(), CliError> {
-    args.input.check_written("--output", output)?;
-    let Some(rejects) = &args.skip_invalid else { return Ok(()) };
-    args.input.check_written("--skip-invalid", rejects)?;
+    let rejects = args.skip_invalid.as_deref();
+    for (flag, path) in [("--output", Some(output)), ("--skip-invalid", rejects)] {
+        let Some(path) = path else { continue };
+        check_place(flag, path)?;
+        args.input.check_written(flag, path)?;
+    }
+    // It is replaced, and nothing but a file should be.
+    if std::fs::metadata(output).is_ok_and(|output| !output.is_file()) {
+        return Err(CliError::Other(format!("--output {} is a pipe or a device: name a file", output.display())));
+    }
+    let Some(rejects) = rejects else { return Ok(()) };
     for (flag, other) in [("--output", Some(output)), ("--from", args.from.as_deref())] {
         if other.is_some_and(|other| other == rejects || is_same(other, rejects)) {
             return Err(CliError::Other(format!("--skip-invalid is {flag}, {}: name another file", rejects.display())));
         }
     }
     Ok(())
+}
+
+/// Whether there can be a file of this name.
+fn check_place(flag: &str, path: &Path) -> Result<(), CliError> {
+    let (shown, folder) = (path.display(), folder_of(path));
+    let what = if path == Path::new("-") {
+        "is not written to standard output: name a file".to_owned()
+    } else if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        "is a folder: name a file in it".to_owned()
+    } else if !folder.is_dir() {
+        format!("cannot be written: there is no folder {}", folder.display())
+    } else {
+        return Ok(());
+    };
+    Err(CliError::Other(format!("{flag} {shown} {what}")))
 }
 
 /// The object that an output names; `None`: it is a path.

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::aws::Sdk;
 use crate::aws::sources::{self, Table};
-use crate::catalog::source::{Mapping, Shard, Source, open};
-use crate::catalog::{CatalogError, ObjectName};
+use crate::catalog::ObjectName;
+use crate::catalog::source::{Dialect, Mapping, Parts, Quoting, Shard, Source, Tree, open, reads_below};
 use crate::cli::output::CliError;
 use crate::cli::progress::Progress;
 
@@ -51,6 +51,39 @@ pub(super) struct ColumnArgs {
     /// What separates the cells of a CSV file: one character, or tab [default: found out, of , ; tab |]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<u8>,
+    /// What quotes cells of a CSV file: one character, by which all cells are as they are quoted; or none: quotes are plain
+    /// characters, and each line is a row [default: ", but a quoted cell with a line that looks like a row is a fault]
+    #[arg(long, value_name = "CHARACTER|none", value_parser = quoting)]
+    quote: Option<Quoting>,
+    /// What stands before a quote within a quoted cell of a CSV file, such as \ [default: the quote is written twice]
+    #[arg(long, value_name = "CHARACTER", value_parser = character)]
+    escape: Option<u8>,
+}
+
+impl ColumnArgs {
+    fn dialect(&self) -> Result<Dialect, CliError> {
+        let Self { delimiter, quote: quoting, escape, .. } = *self;
+        let quote = match quoting {
+            Some(Quoting::By(quote)) => Some(quote),
+            Some(Quoting::None) => None,
+            None => Some(b'"'),
+        };
+        if quote.is_some() && (quote == delimiter || quote == escape) || escape.is_some() && escape == delimiter {
+            return Err(CliError::Other("--delimiter, --quote and --escape must be different characters".to_owned()));
+        }
+        Ok(Dialect { delimiter, quoting, escape })
+    }
+}
+
+fn quoting(text: &str) -> Result<Quoting, String> {
+    if text == "none" { Ok(Quoting::None) } else { character(text).map(Quoting::By) }
+}
+
+fn character(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii_graphic() => Ok(*byte),
+        _ => Err("must be one visible ASCII character".to_owned()),
+    }
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {
@@ -67,13 +100,14 @@ impl Input {
     pub(super) async fn source(&self, columns: &ColumnArgs, needs_vectors: bool) -> Result<Source, CliError> {
         let mapping =
             Mapping::new(&columns.columns, columns.text.as_deref(), needs_vectors).map_err(CliError::Other)?;
-        let shards = match self {
+        let dialect = columns.dialect()?;
+        let parts = match self {
             Self::Path(path) => open(path)?,
             Self::Stdin => {
                 let what = "standard input";
                 let mut file = tempfile::tempfile().map_err(CliError::io(what))?;
                 std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(CliError::io(what))?;
-                vec![Shard::new(what.to_owned(), file)?]
+                Shard::new(what.to_owned(), file)?.into()
             }
             Self::S3(name) => self.fetch(name).await?,
             Self::DynamoDb(table) => {
@@ -81,40 +115,41 @@ impl Input {
                 let progress = Progress::counting("reading items");
                 let file = sources::read_table(&sdk, table, |items| progress.set(items)).await?;
                 progress.finish();
-                vec![Shard::new(table.to_string(), file)?]
+                Shard::new(table.to_string(), file)?.into()
             }
         };
-        Ok(Source::new(shards, mapping, columns.delimiter))
+        Ok(Source::new(parts, mapping, dialect))
     }
 
-    async fn fetch(&self, name: &ObjectName) -> Result<Vec<Shard>, CliError> {
+    async fn fetch(&self, name: &ObjectName) -> Result<Parts, CliError> {
         let sdk = Sdk::load_usable().await?;
         let progress = Progress::counting("fetching MiB");
         let done = |bytes: u64| progress.set((bytes >> 20) as usize);
         if let Some(file) = sources::object(&sdk, name, done).await? {
             progress.finish();
-            return Ok(vec![Shard::new(name.to_string(), file)?]);
+            return Ok(Shard::new(name.to_string(), file)?.into());
         }
-        // Below a prefix everything counts, as in a folder: so they become one until they are open.
+        // Below a prefix everything counts, as in a folder. Keys may be what no path is, so files are named by numbers.
         let folder = tempfile::tempdir().map_err(CliError::io("a folder for what is fetched"))?;
         let prefix = below(&name.key);
-        let names = sources::below(&sdk, &name.bucket, &prefix).await?;
-        if names.is_empty() {
+        let objects = sources::below(&sdk, &name.bucket, &prefix).await?;
+        if objects.is_empty() {
             return Err(CliError::Other(format!("{name}: there is no such object, and none below {prefix}")));
         }
-        for name in names {
-            let relative = name.key.strip_prefix(&prefix).unwrap_or(&name.key);
-            let is_safe = Path::new(relative).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-            if relative.is_empty() || relative.ends_with('/') || !is_safe {
+        let mut tree = Tree::default();
+        for (number, (object, bytes)) in objects.iter().enumerate() {
+            let relative = object.key.strip_prefix(&prefix).unwrap_or(&object.key);
+            // What consoles make to show a folder.
+            let is_folder = *bytes == 0 && (relative.is_empty() || relative.ends_with('/'));
+            if is_folder || Tree::is_passed_over(relative) {
                 continue;
             }
-            let path = folder.path().join(relative);
-            let what = path.display().to_string();
-            std::fs::create_dir_all(path.parent().unwrap_or(folder.path())).map_err(CliError::io(&what))?;
-            sources::object_to(&sdk, &name, &path).await?;
+            let path = folder.path().join(number.to_string());
+            sources::object_to(&sdk, object, &path).await?;
+            tree.add(relative, path);
         }
         progress.finish();
-        Ok(open(folder.path()).map_err(|error| without(error, folder.path()))?)
+        Ok(tree.parts(&name.to_string(), Vec::new())?.fetched_to(folder))
     }
 
     /// Whether a build would write over what it reads, or leave it where the next one reads it. `flag`: what names the
@@ -124,8 +159,7 @@ impl Input {
         if is_same(input, path) {
             return Err(CliError::Other(format!("{flag} is --input, {}: name another file", path.display())));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if input.is_dir() && is_same(input, folder) { Err(next_reads(flag)) } else { Ok(()) }
+        if input.is_dir() && reads_below(input, folder_of(path))? { Err(next_reads(flag)) } else { Ok(()) }
     }
 
     /// The same of an object that is the output.
@@ -147,6 +181,11 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
+/// The folder of a file.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn next_reads(flag: &str) -> CliError {
     let what = "lies in the folder --input, of which the next build would read it: name another folder";
     CliError::Other(format!("{flag} {what}"))
@@ -154,17 +193,7 @@ fn next_reads(flag: &str) -> CliError {
 
 /// How the keys of all objects below one begin.
 fn below(key: &str) -> String {
-    if key.is_empty() { String::new() } else { format!("{}/", key.trim_end_matches('/')) }
-}
-
-/// An error without the name of a folder that nobody knows.
-fn without(error: CatalogError, folder: &Path) -> CatalogError {
-    match error {
-        CatalogError::Source { name, what } => {
-            CatalogError::Source { name: name.replace(&folder.display().to_string(), ""), what }
-        }
-        error => error,
-    }
+    if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") }
 }
 
 #[cfg(test)]
@@ -181,5 +210,23 @@ mod tests {
         assert!(matches!(parse("dynamodb://products").unwrap(), Input::DynamoDb(_)));
         assert!(parse("gs://b/k").unwrap_err().contains("gs:// is not read"));
         assert!(parse("s3://b").unwrap_err().contains("must be s3://BUCKET/KEY"));
+    }
+
+    #[test]
+    fn what_structures_csv_is_one_character_each() {
+        assert_eq!((quoting("none"), quoting("'")), (Ok(Quoting::None), Ok(Quoting::By(b'\''))));
+        assert!(quoting("\"\"").is_err() && quoting("é").is_err() && character("\\").is_ok());
+        let dialect = |delimiter, quote, escape| {
+            let columns = ColumnArgs { delimiter, quote, escape, ..ColumnArgs::default() };
+            columns.dialect().map_err(|error| error.to_string())
+        };
+        let (quote, escape) = (Some(Quoting::By(b'\'')), Some(b'\\'));
+        assert_eq!(dialect(None, quote, escape), Ok(Dialect { delimiter: None, quoting: quote, escape }));
+        assert!(dialect(Some(b'|'), Some(Quoting::None), None).is_ok());
+        for (delimiter, quote, escape) in
+            [(Some(b'\''), quote, None), (None, None, Some(b'"')), (Some(b'|'), None, Some(b'|'))]
+        {
+            assert!(dialect(delimiter, quote, escape).unwrap_err().contains("must be different characters"));
+        }
     }
 }

@@ -148,6 +148,7 @@ async fn inspect(location: &CatalogLocation, as_json: bool) -> Result<(), CliErr
         format!("memory      {:.1} MiB", inspection.memory_bytes as f64 / f64::from(1 << 20)),
         format!("categories  {}", inspection.categories.len()),
     ];
-    lines.extend(inspection.categories.iter().map(|category| format!("  {:>9}  {}", category.rows, category.name)));
+    let categories = inspection.categories.iter();
+    lines.extend(report::categories(categories.map(|category| (category.name, u64::from(category.rows)))));
     print(&lines.join("\n"))
 }

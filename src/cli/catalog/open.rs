@@ -2,28 +2,47 @@
 
 use std::path::Path;
 
-use crate::catalog::source::{Mapping, Source, open};
+use crate::catalog::source::{Dialect, Mapping, Source, open};
 use crate::catalog::store::load_file;
-use crate::catalog::{Catalog, CatalogError, Indexing};
+use crate::catalog::{Catalog, Indexing, artifact};
 use crate::cli::output::CliError;
 
-/// The catalog of a file or folder. What is no artifact has no version, and names no model.
+/// The catalog of a file or folder. What has not the form of an artifact is read as a source: it has no version, and names
+/// no model. What is wrong with an artifact is never passed over by reading it otherwise.
 pub(in crate::cli) async fn open_catalog(path: &Path, indexing: &Indexing) -> Result<Catalog, CliError> {
-    let artifact = if path.is_dir() { None } else { Some(load_file(path, indexing).await) };
-    match artifact {
-        Some(Ok(catalog)) => return Ok(catalog),
-        Some(Err(CatalogError::Invalid(_))) | None => {}
-        Some(Err(error)) => return Err(error.into()),
+    if !path.is_dir() && artifact::is_artifact(path)? {
+        return Ok(load_file(path, indexing).await?);
     }
     let mapping = Mapping::new(&[], None, true).map_err(CliError::Other)?;
-    let source = Source::new(open(path)?, mapping, None);
-    let rows = source.rows();
-    match (rows, artifact) {
-        (Ok(rows), _) => Ok(Catalog::new(rows, String::new(), None, indexing.kernel)?),
-        // What is wrong with both is said of the artifact that it was meant to be.
-        (Err(_), Some(Err(error))) if path.extension().is_some_and(|extension| extension == "arrow") => {
-            Err(error.into())
-        }
-        (Err(error), _) => Err(error.into()),
+    let source = Source::new(open(path)?, mapping, Dialect::default());
+    Ok(Catalog::new(source.rows()?, String::new(), None, indexing.kernel)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Rows;
+
+    #[tokio::test]
+    async fn a_fault_of_an_artifact_is_said_and_not_passed_over_by_reading_it_as_a_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog");
+        // As a source it would be one product, which is there twice.
+        let mut rows = Rows {
+            product_ids: vec!["a".to_owned(); 2],
+            categories: vec!["c".to_owned(); 2],
+            titles: vec![None; 2],
+            vectors: vec![1.0; 4],
+            dimension: 2,
+        };
+        std::fs::write(&path, artifact::write(Vec::new(), &rows, "").unwrap()).unwrap();
+        let error = open_catalog(&path, &Indexing::default()).await.unwrap_err().to_string();
+        assert!(error.contains("the catalog is not valid: row 1, column product_id"), "{error}");
+        rows.product_ids[1] = "b".to_owned();
+        std::fs::write(&path, artifact::write(Vec::new(), &rows, "").unwrap()).unwrap();
+        assert!(!open_catalog(&path, &Indexing::default()).await.unwrap().version().is_empty());
+        std::fs::write(&path, "product_id,category,embedding\na,c,\"[1, 2]\"\n").unwrap();
+        let read = open_catalog(&path, &Indexing::default()).await.unwrap();
+        assert_eq!((read.version(), read.rows()), ("", 1));
     }
 }

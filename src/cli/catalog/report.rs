@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use nearline_contract::clip;
 use serde::Serialize;
 
 use crate::catalog::source::{FaultKind, Listed, Source, Survey};
 
 /// Look-alike categories that are named.
 const ALIKE_SHOWN_MAX: usize = 10;
+/// Categories that people are shown; `--json` has all.
+const CATEGORIES_SHOWN_MAX: usize = 1_000;
 
 /// Says what somebody should know although it is no fault.
 pub(super) fn warn(source: &Source, survey: &Survey) {
@@ -15,9 +18,14 @@ pub(super) fn warn(source: &Source, survey: &Survey) {
         eprintln!("warning: {note}");
     }
     for names in survey.alike.iter().take(ALIKE_SHOWN_MAX) {
-        let names: Vec<String> =
-            names.iter().map(|(name, rows)| format!("{name:?} ({})", counted(*rows, "row"))).collect();
-        eprintln!("warning: categories that look alike are different ones: {}", names.join(", "));
+        let more = names.len().saturating_sub(ALIKE_SHOWN_MAX);
+        let names: Vec<String> = names
+            .iter()
+            .take(ALIKE_SHOWN_MAX)
+            .map(|(name, rows)| format!("{name:?} ({})", counted(*rows, "row")))
+            .collect();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        eprintln!("warning: categories that look alike are different ones: {}{more}", names.join(", "));
     }
     if survey.alike.len() > ALIKE_SHOWN_MAX {
         eprintln!("warning: and {} more groups of categories that look alike", survey.alike.len() - ALIKE_SHOWN_MAX);
@@ -73,8 +81,24 @@ pub(super) fn summary(survey: &Survey) -> String {
         format!("not valid      {}", survey.faulty_rows),
         format!("categories     {}", survey.categories().count()),
     ];
-    lines.extend(survey.categories().map(|(name, rows)| format!("  {rows:>9}  {name}")));
+    lines.extend(categories(survey.categories()));
     lines.join("\n")
+}
+
+/// A line for each category and its rows, as many as people read.
+pub(super) fn categories<'a>(all: impl Iterator<Item = (&'a str, u64)>) -> Vec<String> {
+    let (mut lines, mut more) = (Vec::new(), 0);
+    for (name, rows) in all {
+        if lines.len() < CATEGORIES_SHOWN_MAX {
+            lines.push(format!("  {rows:>9}  {}", clip(name)));
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        lines.push(format!("  and {more} more: --json lists all"));
+    }
+    lines
 }
 
 /// What `check --json` prints.
@@ -139,5 +163,18 @@ impl<'a> Report<'a> {
             broken: survey.broken.as_ref().map(ToString::to_string),
             categories: survey.categories().map(|(name, rows)| Category { name, rows }).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_shown_so_many_categories_and_no_long_names() {
+        let names: Vec<String> = (0..1_200).map(|number| format!("{number}{}", "x".repeat(5_000))).collect();
+        let lines = categories(names.iter().map(|name| (name.as_str(), 7)));
+        assert_eq!((lines.len(), lines[1_000].as_str()), (1_001, "  and 200 more: --json lists all"));
+        assert!(lines[0].len() < 200 && lines[0].starts_with("          7  0xxx"), "{}", lines[0]);
     }
 }

@@ -1,5 +1,8 @@
 //! Sources as people have them: each kind, read to the same products.
 
+mod damage;
+mod folders;
+mod quoted;
 mod tables;
 mod text;
 
@@ -26,7 +29,11 @@ impl Folder {
 type Rows = Vec<(String, Result<Product, String>)>;
 
 fn read_with(path: &Path, mapping: Mapping) -> Result<(Rows, Vec<String>), String> {
-    let source = Source::new(open(path).map_err(|error| error.to_string())?, mapping, None);
+    read_as(path, mapping, Dialect::default())
+}
+
+fn read_as(path: &Path, mapping: Mapping, dialect: Dialect) -> Result<(Rows, Vec<String>), String> {
+    let source = Source::new(open(path).map_err(|error| error.to_string())?, mapping, dialect);
     let mut rows = Vec::new();
     let notes = source.read(&mut |place, found: Found<'_>| {
         let fault = |faults: Vec<RowFault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -45,6 +52,13 @@ fn rows(content: impl AsRef<[u8]>) -> Result<Rows, String> {
     let folder = Folder::new();
     let path = folder.put("products", content);
     read(&path).map_err(|error| error.replace(&format!("{}: ", path.display()), ""))
+}
+
+/// What a CSV file reads as, and what is said besides.
+fn csv_as(content: impl AsRef<[u8]>, dialect: Dialect) -> Result<(Rows, Vec<String>), String> {
+    let folder = Folder::new();
+    let path = folder.put("products", content);
+    read_as(&path, Mapping::default(), dialect).map_err(|error| error.replace(&format!("{}: ", path.display()), ""))
 }
 
 fn places(rows: &Rows) -> Vec<&str> {

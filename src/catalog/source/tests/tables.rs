@@ -201,6 +201,21 @@ fn what_is_wrong_with_vectors_is_named() {
 }
 
 #[test]
+fn a_list_of_floats_that_would_be_ignored_is_an_error_unless_it_is_said_to_be_none() {
+    let id = strings(&[Some("a"), Some("b"), Some("c")]);
+    let columns =
+        [("product_id", Arc::clone(&id)), ("category", Arc::clone(&id)), ("text", id), ("ada", own_vectors())];
+    for (kind, table) in tables(&columns) {
+        let error = rows(table.as_ref().unwrap()).unwrap_err();
+        assert!(error.contains("column `ada` would be ignored: did you mean embedding?"), "{kind}: {error}");
+        let folder = Folder::new();
+        let path = folder.put("products", table.unwrap());
+        let none = Mapping::new(&["embedding=".to_owned()], None, false).unwrap();
+        assert_eq!(ids(&read_with(&path, none).unwrap().0), ["a", "b", "c"]);
+    }
+}
+
+#[test]
 fn files_that_others_wrote_are_read_or_refused_for_what_they_are() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sources");
     for name in [

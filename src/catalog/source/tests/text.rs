@@ -43,29 +43,6 @@ fn any_separator_line_end_mark_and_case_of_names_is_read() {
 }
 
 #[test]
-fn a_quote_that_is_not_meant_so_is_an_error_that_names_its_line() {
-    let header = "product_id,category,text,title\na,c,x,t\n";
-    for (rest, line, what) in [
-        ("b,c,x,\"open\nd,c,x,t\n", 3, "column title: a quote opens here and never closes"),
-        (
-            "b,c,x,\"open\nd,c,x,t\ne,c,x,\"closes\nf,c,x,t\n",
-            3,
-            "column title: a quote opens here and swallows 2 lines, of which 2 look like rows",
-        ),
-        ("b,c,\"open,t\nd,c,x,t\ne,c,\"x\",t\n", 3, "column text: a quote opens here and swallows"),
-        ("b,c,\"two\nlines\",\"open\nd,c,x,t\n", 4, "column title: a quote opens here and never closes"),
-    ] {
-        let error = rows(format!("{header}{rest}")).unwrap_err();
-        assert!(error.starts_with(&format!("line {line}, {what}")), "{error}");
-        let crlf = rows(format!("{header}{rest}").replace('\n', "\r\n")).unwrap_err();
-        assert!(crlf.starts_with(&format!("line {line}, {what}")), "{crlf}");
-    }
-    let early = fault(&format!("{header}b,c,\"27\" monitor\",t\nd,c,x,t\n"));
-    assert!(early.starts_with("line 3: column text: its quote closes before the cell ends"), "{early}");
-    assert!(fault(&format!("{header}b,c,\"several\nlines, of text\n\",\"t\" \n")).is_empty());
-}
-
-#[test]
 fn all_faults_of_rows_are_named_with_line_and_column() {
     let csv =
         "product_id,category,text,embedding\na,,x,\n ,c, ,\nb,c,x,nope!\nc,c\nd,c,x,\"[1,NaN]\"\ne,c,x,\"[0, -0]\"\n";
@@ -74,7 +51,7 @@ fn all_faults_of_rows_are_named_with_line_and_column() {
         "line 3: column product_id: is empty; column text: is empty, and there is no embedding",
         "line 4: column embedding: is neither a JSON array of numbers nor base64 of 32-bit floats",
         "line 5: has 2 cells, the header 4: quote a cell that holds the separator `,`",
-        "line 6: column embedding: is no JSON array of numbers: expected value at line 1 column 4 (JSON has no NaN)",
+        "line 6: column embedding: is no JSON array of numbers: expected value at column 4 (JSON has no NaN)",
         "line 7: column embedding: is all zero: it has no direction to compare",
     ];
     assert_eq!(fault(csv).lines().collect::<Vec<_>>(), expected);
@@ -115,16 +92,100 @@ fn json_is_read_as_lines_as_objects_and_as_an_array() {
         fault("{\"product_id\":\"a\",\"category\":[1],\"text\":\"x\"}\nnope\n{\"category\":\"c\",\"text\":\"x\"}\n");
     let expected = [
         "line 1: column category: is [1]: a string or number was expected",
-        "line 2: is no JSON object: expected ident at line 1 column 2",
+        "line 2: is no JSON object: expected ident at column 2",
         "line 3: column product_id: is missing",
     ];
     assert_eq!(faults.lines().collect::<Vec<_>>(), expected);
     let half = fault("{\"product_id\":\"a\",\"category\":\"c\",\"text\":\"x \\ud83d y\"}\n");
-    let expected =
-        r"line 1: column text: has half a character (\ud83d) at line 1 column 4: an emoji or the like was cut in two";
+    let expected = r"line 1: column text: is no string: it has half a character (\ud83d) at column 4: an emoji or the like was cut in two";
     assert_eq!(half, expected);
     let columns = rows(r#"{"product_id":{"0":"a"},"category":{"0":"c"},"name":{"0":"x"}}"#).unwrap_err();
     assert!(columns.contains("orient='records', lines=True"), "{columns}");
+}
+
+#[test]
+fn a_fault_of_one_object_is_a_fault_of_its_line_wherever_it_stands() {
+    let good = r#"{"product_id":"a","category":"c","text":"x"}"#;
+    for (bad, why) in [
+        (r#"{"product_id":NaN}"#, "(JSON has no NaN and no Infinity: write null)"),
+        (r#"{"product_id":"b","category":"c","text":"x"#, "is no JSON object"),
+        (r#"{"product_id":"b","category":"c","text":"x","Text":"y"}"#, "column text appears twice"),
+        (r#"{"product_id":"b","category":"c","text":"x","vector":[1]}"#, "column `vector` would be ignored"),
+        (r#"{"product_id":"b","tags":[{"name":"t"}],"text":"x"}"#, "column category: is missing"),
+        (r#"{"product_id":"b","\ud83d":1}"#, r"it has half a character (\ud83d) at column 20"),
+        (r#"["b","c","x"]"#, "is no JSON object"),
+    ] {
+        for (lines, place) in [([bad, good], 1), ([good, bad], 2)] {
+            if bad.starts_with('[') && place == 1 {
+                continue;
+            }
+            let found = rows(lines.join("\n")).unwrap_or_else(|error| panic!("{bad}: {error}"));
+            let [(_, one), (_, other)] = &found[..] else { panic!("{found:?}") };
+            let (product, fault) = if place == 1 { (other, one) } else { (one, other) };
+            assert_eq!(product.as_ref().unwrap().product_id, "a");
+            assert!(fault.as_ref().unwrap_err().contains(why), "{fault:?}");
+            assert_eq!(found[place - 1].0, format!("line {place}"));
+        }
+    }
+    let long = format!("{{\"product_id\":\"{}\"}}\n{good}\n", "x".repeat(17 << 20));
+    let found = rows(long).unwrap();
+    assert!(found[0].1.as_ref().unwrap_err().contains("is a line of more than"));
+    assert_eq!(found[1].1.as_ref().unwrap().product_id, "a");
+    let array = rows("[\"a\",\"c\",\"x\"]\n[\"b\",\"c\",\"x\"]\n").unwrap_err();
+    assert!(array.contains("each line is an array: write one object for each product"), "{array}");
+    for (broken, why) in [
+        (format!("[{good},\n{good}"), "from line 2 on: the array does not end"),
+        (format!("[{good}\n{good}]"), "from line 2 on: a comma was expected between two products, not `{`"),
+        (format!("[{good}]\n[{good},{good},\n{good}]"), "each line is an array"),
+        (format!("[{good},\n{good}]\n{good}"), "from line 3 on: something follows the array"),
+        (format!("[{good},\n{{\"a\":\"1\n]"), "from line 2 on: a value begins here and does not end"),
+    ] {
+        let error = rows(&broken).unwrap_err();
+        assert!(error.contains(why), "{broken}: {error}");
+    }
+}
+
+#[test]
+fn an_object_may_lack_a_key_that_was_named_but_not_all_of_them() {
+    let folder = Folder::new();
+    let lines =
+        "{\"sku\":\"a\",\"category\":\"c\",\"about\":\"x\"}\n{\"category\":\"c\",\"name\":\"B\",\"sku\":\"b\"}\n";
+    let path = folder.put("products", format!("{lines}{{\"sku\":\"c\",\"category\":\"c\"}}"));
+    let mapping = |title: &str| {
+        let columns = ["product_id=SKU".to_owned(), format!("title={title}")];
+        Mapping::new(&columns, Some("{name}: {about}"), false).unwrap()
+    };
+    let (found, _) = read_with(&path, mapping("name")).unwrap();
+    let texts: Vec<_> = found.iter().map(|(_, row)| row.as_ref().map(|product| product.text.as_str())).collect();
+    assert_eq!(texts, [Ok(": x"), Ok("B:"), Err(&"column --text: is empty".to_owned())]);
+    assert_eq!(found[1].1.as_ref().unwrap().title.as_deref(), Some("B"));
+    let error = read_with(&path, mapping("nmae")).unwrap_err();
+    assert!(error.contains("title: no product has the key `nmae`; they have `about`, `category`, `name`"), "{error}");
+}
+
+#[test]
+fn objects_whose_keys_vary_are_read_and_what_is_said_of_them_is_bounded() {
+    let folder = Folder::new();
+    let lines = (0..3_000).fold(String::new(), |mut lines, number| {
+        writeln!(lines, "{{\"product_id\":{number},\"category\":\"c\",\"text\":\"x\",\"title{}\":1}}", number % 1_000)
+            .unwrap();
+        lines
+    });
+    let (found, notes) = read_with(&folder.put("products", lines), Mapping::default()).unwrap();
+    assert_eq!((ids(&found).len(), notes.len()), (3_000, 50));
+}
+
+#[test]
+fn items_as_a_scan_prints_them_are_read() {
+    let item = r#"{"product_id":{"S":"a"},"category":{"S":"c"},"text":{"S":"x"},"price":{"N":"7"}}"#;
+    let scan = rows(format!("{{\n\"Items\":[{item}],\"Count\":1}}")).unwrap_err();
+    assert!(
+        scan.contains("stand below the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"),
+        "{scan}"
+    );
+    for content in [item.to_owned(), format!("[{item}]")] {
+        assert_eq!(ids(&rows(content).unwrap()), ["a"]);
+    }
 }
 
 #[test]
@@ -172,7 +233,16 @@ fn what_is_packed_is_unpacked_and_what_is_no_source_is_named() {
     assert_eq!(ids(&rows(zstd::encode_all(csv.as_bytes(), 1).unwrap()).unwrap()), ["a"]);
     // Files that gzip appended to each other are one.
     assert_eq!(ids(&rows([&packed[..], &gzip(b"b,c,x\n")].concat()).unwrap()), ["a", "b"]);
+    // Tapes and object stores fill files up; gzip reads them.
+    assert_eq!(ids(&rows([&packed[..], &[0; 700], &gzip(b"b,c,x\n"), &[0; 9_000]].concat()).unwrap()), ["a", "b"]);
+    let mut skipped = b"\x50\x2a\x4d\x18\x04\0\0\0note".to_vec();
+    skipped.extend(zstd::encode_all(csv.as_bytes(), 1).unwrap());
+    assert_eq!(ids(&rows(skipped).unwrap()), ["a"]);
+    for content in [csv, "[{\"product_id\":\"a\",\"category\":\"c\",\"text\":\"x\"}]"] {
+        assert_eq!(ids(&rows(format!("{}{content}", "\n".repeat(9_000))).unwrap()), ["a"]);
+    }
     for (content, what) in [
+        ([&packed[..], b"\0\0x"].concat(), "it cannot be unpacked as gzip"),
         (packed[..packed.len() - 9].to_vec(), "it cannot be unpacked as gzip"),
         (b"PK\x03\x04 xl/workbook.xml".to_vec(), "this is an Excel workbook: save the sheet as CSV UTF-8"),
         (csv.encode_utf16().flat_map(u16::to_le_bytes).collect(), "this is UTF-16 text: save it as UTF-8"),
