@@ -1,13 +1,14 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
-	bench compare package seed deploy invoke load logs prune-versions destroy
+	bench bench-path compare package seed deploy invoke load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
 VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
+PATH_VENV := $(VENVS)/path-venv
 PACKAGE_VENV := $(VENVS)/package-venv
 PRODUCERS_VENV := $(VENVS)/producers-venv
 PRODUCERS := $(PRODUCERS_VENV)/bin/python tests/producers/run.py
@@ -134,6 +135,10 @@ destroy:  ## destroy the deployment, its data too, and wait until its instances 
 bench:  ## time the search, by the shape of the question (criterion, about 2 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
 
+bench-path: build $(PATH_VENV)/complete  ## CPU time, latency and memory of a job from queue to record, beside bare SDK calls and an engine in Python; ARGS="--against OTHER/nearline"
+	$(VENVS)/release/path-bench --nearline $(VENVS)/release/nearline --folder $(VENVS)/bench-path --floor \
+		--python $(PATH_VENV)/bin/python $(ARGS)
+
 compare: $(COMPARE_VENV)/complete  ## run FAISS, NumPy, USearch and NumKong on the same vectors in turn; ARGS="--help"
 	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
 
@@ -141,6 +146,7 @@ compare: $(COMPARE_VENV)/complete  ## run FAISS, NumPy, USearch and NumKong on t
 $(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
 $(CHECKOV_VENV)/complete: terraform/tests/requirements.txt
 $(PACKAGE_VENV)/complete: package/requirements.txt
+$(PATH_VENV)/complete: benches/path/python_engine/requirements.txt
 $(PRODUCERS_VENV)/complete: tests/producers/requirements.txt
 %-venv/complete:
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer as python3")'
