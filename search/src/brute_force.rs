@@ -7,20 +7,20 @@
 
 use rayon::prelude::*;
 
-use crate::query::PreparedQuery;
+use crate::query::{Group, PreparedQuery, Ranking};
 use crate::rows::Rows;
 use crate::score::{cosine, dot};
-use crate::selection::Selection;
-use crate::top_k::Match;
+use crate::top_k::{Match, TopK};
 
 /// Rows that are scanned together, in bytes: fits into a core's second-level cache beside the queries.
 const CHUNK_BYTES: usize = 128 * 1_024;
 
 /// Selects for each query from all rows.
-pub(crate) fn search(rows: &Rows, queries: &[PreparedQuery]) -> Vec<Selection> {
+pub(crate) fn search(rows: &Rows, queries: &[PreparedQuery]) -> Vec<Ranking> {
     let nothing_scanned = || queries.iter().map(Selection::new).collect::<Vec<_>>();
     let chunk_rows = (CHUNK_BYTES / size_of::<f32>() / rows.dimension()).max(1);
-    rows.vectors()
+    let selections = rows
+        .vectors()
         .par_chunks(chunk_rows * rows.dimension())
         .enumerate()
         .fold(nothing_scanned, |mut selections, (number, chunk)| {
@@ -32,7 +32,8 @@ pub(crate) fn search(rows: &Rows, queries: &[PreparedQuery]) -> Vec<Selection> {
                 selection.merge(other);
             }
             selections
-        })
+        });
+    queries.iter().zip(selections).map(|(query, selection)| selection.rank(query)).collect()
 }
 
 /// Scores a chunk of consecutive rows against each query.
@@ -48,5 +49,45 @@ fn scan(rows: &Rows, first_row: usize, chunk: &[f32], queries: &[PreparedQuery],
                 best.push(candidate);
             }
         }
+    }
+}
+
+/// What one query has found among the rows that one thread has scored.
+struct Selection {
+    /// One for each group of the answer; boxed, as most stay empty if there are thousands.
+    groups: Vec<Option<Box<TopK>>>,
+    /// Rows whose score was computed.
+    rescored: u64,
+}
+
+impl Selection {
+    fn new(query: &PreparedQuery) -> Self {
+        Self { groups: query.groups.iter().map(|_| None).collect(), rescored: 0 }
+    }
+
+    /// The best matches of a group.
+    fn open(&mut self, group: usize, query: &PreparedQuery) -> &mut TopK {
+        self.groups[group].get_or_insert_with(|| Box::new(TopK::new(query.top_k, query.min_score)))
+    }
+
+    /// Takes over what was selected from other rows.
+    fn merge(&mut self, other: Self) {
+        self.rescored += other.rescored;
+        for (mine, theirs) in self.groups.iter_mut().zip(other.groups) {
+            match (mine, theirs) {
+                (Some(mine), Some(theirs)) => mine.merge(*theirs),
+                (mine @ None, theirs) => *mine = theirs,
+                (Some(_), None) => {}
+            }
+        }
+    }
+
+    /// The query's answer, if this is the selection from all rows.
+    fn rank(self, query: &PreparedQuery) -> Ranking {
+        let groups = query.groups.iter().zip(self.groups).map(|(&category, best)| Group {
+            category,
+            matches: best.map_or_else(Vec::new, |best| best.into_ranked()),
+        });
+        Ranking { groups: groups.collect(), rescored: self.rescored }
     }
 }

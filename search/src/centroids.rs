@@ -2,6 +2,8 @@
 //!
 //! As in an inverted file (IVF), but only to start a search with good thresholds; no result depends on it.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -37,15 +39,29 @@ impl Centroids {
         Self { leading, centroids: centroids.collect() }
     }
 
-    /// How promising each block is for a vector; in the order of blocks, and some more at the end.
-    pub(crate) fn rate(&self, kernel: Available, vector: &[f64], ratings: &mut Vec<f32>) {
+    /// A vector's leading components.
+    pub(crate) fn project(&self, vector: &[f64]) -> [f32; COMPONENTS] {
         let mut projected = [0.0; COMPONENTS];
         for (&value, axes) in vector.iter().zip(&self.leading) {
             for (sum, axis) in projected.iter_mut().zip(axes) {
                 *sum += value as f32 * axis;
             }
         }
-        kernel.rate(&self.centroids, &projected, ratings);
+        projected
+    }
+
+    /// How promising some blocks are for a vector; and some more before them, how many of which is returned, and after
+    /// them.
+    pub(crate) fn rate(
+        &self,
+        kernel: Available,
+        projected: &[f32; COMPONENTS],
+        blocks: Range<usize>,
+        ratings: &mut Vec<f32>,
+    ) -> usize {
+        ratings.clear();
+        kernel.rate(&self.centroids[blocks.start / BLOCK..blocks.end.div_ceil(BLOCK)], projected, ratings);
+        blocks.start % BLOCK
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

@@ -104,12 +104,13 @@ impl Index {
         let queries = self.prepare(queries)?;
         let mut rankings = Vec::with_capacity(queries.len());
         for batch in queries.chunks(BATCH_MAX) {
-            let selections = match &self.packed {
-                Some(packed) => scan::search(&self.rows, packed, batch, cancelled),
-                None => Some(brute_force::search(&self.rows, batch)),
-            };
-            let Some(selections) = selections else { return Ok(None) };
-            rankings.extend(batch.iter().zip(selections).map(|(query, selection)| selection.rank(query)));
+            rankings.extend(match &self.packed {
+                Some(packed) => match scan::search(&self.rows, packed, batch, cancelled) {
+                    Some(rankings) => rankings,
+                    None => return Ok(None),
+                },
+                None => brute_force::search(&self.rows, batch),
+            });
         }
         Ok(Some(rankings))
     }
@@ -117,8 +118,7 @@ impl Index {
     /// As [`search`](Self::search), by scoring every row: what it must equal to the bit, and is measured against.
     pub fn search_brute_force(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
         let queries = self.prepare(queries)?;
-        let selections = brute_force::search(&self.rows, &queries);
-        Ok(queries.iter().zip(selections).map(|(query, selection)| selection.rank(query)).collect())
+        Ok(brute_force::search(&self.rows, &queries))
     }
 
     fn prepare(&self, queries: &[Query<'_>]) -> Result<Vec<PreparedQuery>, QueryError> {

@@ -19,11 +19,12 @@
 //! | `order` | that order: by category, similar rows side by side |
 //! | `pca`, `rotation` | pruning by principal components, where a catalog allows it |
 //! | `quantize` | codes of vectors, and the bound of what they lose |
-//! | `layout` | how codes lie in memory |
+//! | `layout`, `pages` | how codes lie in memory, and in which pages |
 //! | `kernel` | the instruction sets that multiply codes |
-//! | `scan` | the search over codes: candidates, rescoring |
-//! | `centroids`, `warm_start`, `thresholds` | what is known before a row is scanned, and shared while rows are |
-//! | `selection`, `top_k` | the best k of a stream of matches |
+//! | `scan`, `rescore` | the search over codes: candidates, and the exact scores of those that are left |
+//! | `centroids`, `warm_start` | what is known before a row is scanned |
+//! | `lower_bounds`, `thresholds` | what a row must reach, and how threads share it |
+//! | `top_k` | the best k of a stream of matches |
 //!
 //! ```
 //! use ndarray::{array, aview1};
@@ -49,16 +50,18 @@ mod centroids;
 mod index;
 mod kernel;
 mod layout;
+mod lower_bounds;
 mod order;
 mod packed;
+mod pages;
 mod pca;
 mod quantize;
 mod query;
+mod rescore;
 mod rotation;
 mod rows;
 mod scan;
 mod score;
-mod selection;
 mod thresholds;
 mod top_k;
 mod warm_start;

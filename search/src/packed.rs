@@ -22,14 +22,17 @@ use crate::score::cosine;
 
 /// Codes that are scanned together, in bytes: they stay in a core's second-level cache while all queries pass over
 /// them, beside the rows that are rescored.
-const CHUNK_BYTES: usize = 128 * 1_024;
+const CHUNK_BYTES: usize = 160 * 1_024;
 
 /// Bounds of the blocks in a full chunk.
-const CHUNK_BLOCKS: Range<usize> = 4..64;
+const CHUNK_BLOCKS: Range<usize> = 12..60;
 
 /// Blocks of the first chunk of a category: all its rows reach a threshold that is not there yet, so it is small, and
 /// the next ones grow.
 const FIRST_CHUNK_BLOCKS: usize = 4;
+
+/// Runs of chunks for each thread.
+const RUNS_FOR_THREAD: usize = 8;
 
 /// The most that an index keeps besides the f32 rows, in bytes: for each dimension of a row, and for each row.
 const MEMORY_FOR_DIMENSION: f64 = 1.1;
@@ -89,7 +92,7 @@ impl Packed {
 
         let blocks = order.len().div_ceil(BLOCK);
         let fitting = CHUNK_BYTES / (dimension * BLOCK);
-        let chunk_blocks = fitting.clamp(CHUNK_BLOCKS.start, CHUNK_BLOCKS.end) / 4 * 4;
+        let chunk_blocks = fitting.clamp(CHUNK_BLOCKS.start, CHUNK_BLOCKS.end) / 12 * 12;
         let segment = |(at, &end): (usize, &usize)| {
             Segment::new(if at == 0 { 0 } else { cuts[at - 1] }..end, blocks, end == dimension)
         };
@@ -104,7 +107,7 @@ impl Packed {
             .map(|(numbers, mut parts)| {
                 let mut vectors = units(numbers);
                 if let Some(rotation) = &rotation {
-                    vectors = rotation.apply(&vectors);
+                    vectors = rotation.apply(kernel, &vectors);
                 }
                 let vectors = vectors.as_slice().expect("rows lie one after the other");
                 pack(vectors, dimension, vector_error, kernel.coding(), &mut parts)
@@ -130,6 +133,11 @@ impl Packed {
 
     /// Codes queries as the rows are coded.
     pub(crate) fn code(&self, queries: &[PreparedQuery]) -> Vec<CodedQuery> {
+        let together = queries.len().div_ceil(rayon::current_num_threads());
+        queries.par_chunks(together.max(1)).flat_map_iter(|queries| self.code_together(queries)).collect()
+    }
+
+    fn code_together(&self, queries: &[PreparedQuery]) -> Vec<CodedQuery> {
         let dimension = queries.first().map_or(0, |query| query.vector.len());
         let mut units = Vec::with_capacity(queries.len() * dimension);
         for query in queries {
@@ -137,7 +145,7 @@ impl Packed {
         }
         let mut units = Array2::from_shape_vec((queries.len(), dimension), units).expect("all have the same dimension");
         if let Some(rotation) = &self.rotation {
-            units = rotation.apply(&units);
+            units = rotation.apply(self.kernel, &units);
         }
         let code = |vector: ArrayView1<'_, f32>| {
             let vector = vector.to_slice().expect("rows lie one after the other");
@@ -152,11 +160,6 @@ impl Packed {
         self.order[position]
     }
 
-    /// The rows of some blocks.
-    pub(crate) fn rows(&self, blocks: Range<usize>) -> &[u32] {
-        &self.order[blocks.start * BLOCK..(blocks.end * BLOCK).min(self.order.len())]
-    }
-
     /// The scores of the rows at some positions, made side by side.
     pub(crate) fn scores<const N: usize>(&self, rows: &Rows, query: &PreparedQuery, positions: [usize; N]) -> [f32; N] {
         let vectors = positions.map(|position| rows.vector(self.row(position)));
@@ -166,6 +169,23 @@ impl Packed {
 
     pub(crate) fn chunks(&self) -> usize {
         self.chunks.len() - 1
+    }
+
+    /// Runs of chunks for threads to take, in order: several for each thread, and if possible whole categories, so that
+    /// one thread soon knows what a row must reach.
+    pub(crate) fn runs(&self, threads: usize) -> Vec<Range<usize>> {
+        let most = if threads == 1 { self.chunks() } else { self.chunks().div_ceil(threads * RUNS_FOR_THREAD) };
+        let mut runs = Vec::new();
+        let mut from = 0;
+        for end in 1..=self.chunks() {
+            let long = end - from >= most;
+            let starts_category = || self.blocks(end).len() == FIRST_CHUNK_BLOCKS;
+            if end == self.chunks() || long || (2 * (end - from) >= most && starts_category()) {
+                runs.push(from..end);
+                from = end;
+            }
+        }
+        runs
     }
 
     /// Most rows in a chunk, with the padding of the last block.
@@ -181,6 +201,12 @@ impl Packed {
     /// The positions of a category's rows.
     pub(crate) fn positions(&self, category: u32) -> Range<usize> {
         self.starts[category as usize] as usize..self.starts[category as usize + 1] as usize
+    }
+
+    /// The positions of the rows of some categories, `None` for all.
+    pub(crate) fn positions_of(&self, categories: Option<&[u32]>) -> impl Iterator<Item = Range<usize>> {
+        let all = categories.is_none().then_some(0..self.order.len());
+        all.into_iter().chain(categories.unwrap_or_default().iter().map(|&category| self.positions(category)))
     }
 
     /// The categories that have rows in these blocks, in order, each with the positions there.
@@ -245,10 +271,6 @@ mod tests {
             for chunk in 0..packed.chunks() {
                 let blocks = packed.blocks(chunk);
                 assert!(!blocks.is_empty() && blocks.len() * BLOCK <= packed.chunk_rows());
-                assert_eq!(
-                    packed.rows(blocks.clone()).len(),
-                    (blocks.end * BLOCK).min(rows as usize) - blocks.start * BLOCK
-                );
                 for (category, positions) in packed.categories(blocks) {
                     assert_eq!(positions.start, next);
                     next = positions.end;
@@ -262,6 +284,10 @@ mod tests {
                 }
             }
             assert_eq!(next, rows as usize);
+            for threads in [1, 2, 7] {
+                let runs = packed.runs(threads);
+                assert!(runs.iter().cloned().flatten().eq(0..packed.chunks()), "{runs:?}");
+            }
         }
     }
 

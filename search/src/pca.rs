@@ -33,17 +33,25 @@ const TRIAL_BLOCKS: usize = 512;
 /// What coding adds to a bound, about.
 const TRIAL_ERROR: f32 = 0.015;
 
-/// What it costs to read a block on for one query alone: as much as so many dimensions in a tile, and for each dimension
-/// so many.
-const ALONE: (f64, f64) = (300.0, 1.5);
+/// What pruning costs, in multiplications of codes for each row: the faster those are, the more of them the rest is.
+#[derive(Clone, Copy)]
+struct Costs {
+    /// For each query whatever is saved, times D^2 for all rows: rotating it, and scoring what looks most promising.
+    query: f64,
+    /// To read a block on for one query alone; and for each dimension of it.
+    alone: f64,
+    dimension: f64,
+    /// A second cut, where all is read on together: sums become bounds once more.
+    segment: f64,
+}
 
-/// What pruning costs each query whatever it saves, in multiplications of codes and times D^2: rotating it, and scoring
-/// the rows that look most promising. The faster codes are multiplied, the more of them that is.
-fn overhead(kernel: Kernel) -> f64 {
-    match kernel {
-        Kernel::Avx512Vnni | Kernel::I8mm => 25.0,
-        Kernel::Avx2 | Kernel::DotProd => 10.0,
-        Kernel::Portable => 2.0,
+impl Costs {
+    fn new(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::Avx512Vnni | Kernel::I8mm => Self { query: 4.0, alone: 700.0, dimension: 2.0, segment: 6.0 },
+            Kernel::Avx2 | Kernel::DotProd => Self { query: 4.0, alone: 300.0, dimension: 1.5, segment: 6.0 },
+            Kernel::Portable => Self { query: 2.0, alone: 300.0, dimension: 1.5, segment: 6.0 },
+        }
     }
 }
 
@@ -95,8 +103,7 @@ pub(crate) fn fit(
         Array2::from_shape_vec((order.len(), COMPONENTS), coordinates).expect("there are coordinates for each row");
     let mut similar = order.to_vec();
     order::by_similarity(&mut similar, starts, &coordinates);
-    let overhead = overhead(kernel) * (dimension * dimension) as f64 / order.len() as f64;
-    let cuts = cuts(&trial(vectors, &components, &similar), dimension, overhead)?;
+    let cuts = cuts(&trial(vectors, &components, &similar), dimension, order.len(), Costs::new(kernel))?;
     order.copy_from_slice(&similar);
     let mut axes = components;
     let mut from = 0;
@@ -190,8 +197,9 @@ fn rests(vectors: &Array2<f32>, ends: &[usize]) -> Array2<f32> {
 }
 
 /// The one or two cuts with the least work, in dimensions of each row for each query; `None` if that is not worth it.
-fn cuts(trial: &[(usize, f64)], dimension: usize, overhead: f64) -> Option<Vec<usize>> {
-    let (fixed, each) = ALONE;
+fn cuts(trial: &[(usize, f64)], dimension: usize, rows: usize, costs: Costs) -> Option<Vec<usize>> {
+    let overhead = costs.query * (dimension * dimension) as f64 / rows as f64;
+    let (fixed, each) = (costs.alone, costs.dimension);
     let width = |from: usize, end: usize| (end - from) as f64;
     let one = |&(cut, share): &(usize, f64)| {
         let alone = share * (fixed + each * width(cut, dimension));
@@ -200,7 +208,7 @@ fn cuts(trial: &[(usize, f64)], dimension: usize, overhead: f64) -> Option<Vec<u
     let two = |&(first, first_share): &(usize, f64), &(second, second_share): &(usize, f64)| {
         let alone =
             first_share * (fixed + each * width(first, second)) + second_share * each * width(second, dimension);
-        (overhead + width(0, first) + alone, vec![first, second, dimension])
+        (overhead + width(0, first) + alone + costs.segment, vec![first, second, dimension])
     };
     let ones = trial.iter().map(one);
     let twos =
@@ -289,8 +297,13 @@ mod tests {
             for (position, &row) in order.iter().enumerate().step_by(143) {
                 let vector: Vec<f64> = vectors.row(row as usize).iter().map(|&value| f64::from(value)).collect();
                 let mut ratings = Vec::new();
-                centroids.rate(kernel, &vector, &mut ratings);
-                assert!(ratings.len() >= order.len() / BLOCK);
+                let projected = centroids.project(&vector);
+                let blocks = order.len() / BLOCK;
+                centroids.rate(kernel, &projected, 0..blocks, &mut ratings);
+                assert!(ratings.len() >= blocks);
+                let mut some = Vec::new();
+                let before = centroids.rate(kernel, &projected, 37..90, &mut some);
+                assert_eq!(some[before..][..53], ratings[37..90]);
                 let better = ratings.iter().filter(|&&rating| rating > ratings[position / BLOCK]).count();
                 found += usize::from(better < 5);
             }

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::layout::{BLOCK, Coding, Group, STEP};
+use crate::pages::ask_for_huge_pages;
 
 /// Covers, for each vector, the rounding of its components to f32 and of the norms that are computed from them.
 pub(crate) const ROUNDING: f32 = 1.0 / (1 << 21) as f32;
@@ -55,9 +56,12 @@ impl Segment {
     /// Room for `blocks` blocks, of which no row reaches any threshold.
     pub(crate) fn new(dimensions: Range<usize>, blocks: usize, last: bool) -> Self {
         let groups = groups(&dimensions);
+        let mut codes = Vec::with_capacity(blocks * groups);
+        ask_for_huge_pages(codes.spare_capacity_mut());
+        codes.resize(blocks * groups, Group([0; 64]));
         Self {
             dimensions,
-            codes: vec![Group([0; 64]); blocks * groups],
+            codes,
             groups,
             scales: vec![[0.0; BLOCK]; blocks],
             errors: vec![[f32::NEG_INFINITY; BLOCK]; blocks],
@@ -69,6 +73,11 @@ impl Segment {
     #[inline]
     pub(crate) fn block(&self, at: usize) -> &[Group] {
         &self.codes[at * self.groups..(at + 1) * self.groups]
+    }
+
+    /// The groups of some blocks.
+    pub(crate) fn blocks(&self, blocks: Range<usize>) -> &[Group] {
+        &self.codes[blocks.start * self.groups..blocks.end * self.groups]
     }
 
     /// Words of four codes that a query has in this segment.
@@ -229,9 +238,14 @@ impl CodedQuery {
         (((f64::from(score) - self.constant) / self.unit) as f32).next_down().max(NO_THRESHOLD)
     }
 
-    /// The score that a kernel's bound stands for, or a little more.
+    /// The score that a kernel's upper bound stands for, or a little more.
     pub(crate) fn upper(&self, bound: f32) -> f32 {
         ((f64::from(bound) * self.unit + self.constant) as f32).next_up()
+    }
+
+    /// The score that a kernel's lower bound stands for, or a little less.
+    pub(crate) fn lower(&self, bound: f32) -> f32 {
+        ((f64::from(bound) * self.unit - self.constant) as f32).next_down()
     }
 }
 

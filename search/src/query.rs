@@ -59,6 +59,24 @@ pub struct Group {
     pub matches: Vec<Match>,
 }
 
+impl Ranking {
+    /// Takes over what was found among other rows, at most `top_k` matches in each group.
+    pub(crate) fn merge(&mut self, other: Self, top_k: usize) {
+        self.rescored += other.rescored;
+        for (mine, theirs) in self.groups.iter_mut().zip(other.groups) {
+            if mine.matches.is_empty() {
+                mine.matches = theirs.matches;
+            } else if !theirs.matches.is_empty() {
+                mine.matches.extend(theirs.matches);
+                mine.matches.sort_unstable_by(|a, b| a.rank(*b));
+                // Both may have taken over what was found before they started.
+                mine.matches.dedup_by_key(|found| found.row);
+                mine.matches.truncate(top_k);
+            }
+        }
+    }
+}
+
 /// A batch was refused because of this query, the first at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 #[error("query {position} of the batch: {fault}")]
@@ -154,6 +172,12 @@ impl PreparedQuery {
         })
     }
 
+    /// An answer without matches.
+    pub(crate) fn empty_ranking(&self) -> Ranking {
+        let groups = self.groups.iter().map(|&category| Group { category, matches: Vec::new() });
+        Ranking { groups: groups.collect(), rescored: 0 }
+    }
+
     /// The position in the answer of the group in which rows of this category compete; `None` if it is not asked for.
     #[inline]
     pub(crate) fn group_of(&self, category: u32) -> Option<usize> {
@@ -167,13 +191,16 @@ impl PreparedQuery {
         })
     }
 
-    /// The categories whose rows compete in a group.
-    pub(crate) fn categories_of(&self, group: usize, category_count: u32) -> Vec<u32> {
-        match (self.groups[group], &self.categories) {
-            (Some(category), _) => vec![category],
-            (None, Some(wanted)) => wanted.clone(),
-            (None, None) => (0..category_count).collect(),
+    /// The categories whose rows compete in a group; `None` for all.
+    pub(crate) fn categories_of(&self, group: usize) -> Option<&[u32]> {
+        match (&self.groups[group], &self.categories) {
+            (Some(category), _) => Some(std::slice::from_ref(category)),
+            (None, wanted) => wanted.as_deref(),
         }
+    }
+
+    pub(crate) fn has_exclusions(&self) -> bool {
+        !self.exclude.is_empty()
     }
 
     pub(crate) fn excludes(&self, row: u32) -> bool {

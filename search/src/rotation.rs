@@ -6,8 +6,13 @@
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, Axis, s};
 
+use crate::kernel::Available;
+
 /// Components that are summed in one go; longer sums would round more.
 const RUN: usize = 64;
+
+/// Fewer vectors than this are rotated one by one.
+const TOGETHER: usize = 8;
 
 /// Axes, and how far they are from a rotation.
 #[derive(Debug)]
@@ -48,30 +53,25 @@ impl Rotation {
     }
 
     /// Rotates n vectors of length 1 (n x D).
-    pub(crate) fn apply(&self, vectors: &Array2<f32>) -> Array2<f32> {
+    pub(crate) fn apply(&self, kernel: Available, vectors: &Array2<f32>) -> Array2<f32> {
         let (count, dimension) = vectors.dim();
         let mut rotated = Array2::zeros((count, dimension));
-        if count < 4 {
-            // Packing the axes for a matrix product would take longer than the product.
-            for (vector, mut rotated) in vectors.outer_iter().zip(rotated.outer_iter_mut()) {
-                for from in (0..dimension).step_by(RUN) {
-                    let mut sums = vec![0.0_f32; dimension];
-                    for component in from..dimension.min(from + RUN) {
-                        let axis = self.axes.row(component);
-                        let value = vector[component];
-                        for (sum, axis) in sums.iter_mut().zip(axis) {
-                            *sum += value * axis;
-                        }
-                    }
-                    rotated.zip_mut_with(&ndarray::aview1(&sums), |rotated, sum| *rotated += sum);
-                }
-            }
-            return rotated;
-        }
         for from in (0..dimension).step_by(RUN) {
-            let run = s![.., from..dimension.min(from + RUN)];
-            let axes = self.axes.slice(s![from..dimension.min(from + RUN), ..]);
-            general_mat_mul(1.0, &vectors.slice(run), &axes, 1.0, &mut rotated);
+            let run = from..dimension.min(from + RUN);
+            let axes = self.axes.slice(s![run.clone(), ..]);
+            let vectors = vectors.slice(s![.., run]);
+            if count < TOGETHER
+                && let Some(axes) = axes.as_slice()
+            {
+                // Packing the axes for a matrix product would take longer than the product.
+                for (vector, mut rotated) in vectors.outer_iter().zip(rotated.outer_iter_mut()) {
+                    if let (Some(vector), Some(rotated)) = (vector.as_slice(), rotated.as_slice_mut()) {
+                        kernel.add_rows(axes, vector, rotated);
+                    }
+                }
+            } else {
+                general_mat_mul(1.0, &vectors, &axes, 1.0, &mut rotated);
+            }
         }
         rotated
     }
@@ -84,6 +84,7 @@ impl Rotation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Kernel;
 
     /// Orthonormal axes: a reflection.
     fn axes(dimension: usize) -> Array2<f64> {
@@ -108,9 +109,11 @@ mod tests {
         for dimension in [64, 100, 385] {
             let rotation = Rotation::new(&axes(dimension));
             // Few vectors and many take different ways.
-            for count in [1, 3, 4, 33] {
+            for (count, kernel) in
+                [1, 7, 8, 33].into_iter().flat_map(|count| Kernel::available().map(move |kernel| (count, kernel)))
+            {
                 let vectors = units(count, dimension);
-                let rotated = rotation.apply(&vectors);
+                let rotated = rotation.apply(kernel, &vectors);
                 let exact = vectors.mapv(f64::from).dot(&rotation.axes.mapv(f64::from));
                 for (rotated, exact) in rotated.outer_iter().zip(exact.outer_iter()) {
                     let square: f64 =

@@ -4,6 +4,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use thiserror::Error;
 
+use crate::pages::ask_for_huge_pages;
 use crate::score::norm;
 
 /// Searchable rows: n vectors of D dimensions, each in one category.
@@ -66,6 +67,7 @@ impl Rows {
         }
         let category_count = count_dense(&category_of)?;
         let vectors = if vectors.is_standard_layout() { vectors } else { vectors.as_standard_layout().into_owned() };
+        ask_for_huge_pages(standard_layout(&vectors));
         let norms = positive_norms(&vectors)?;
         Ok(Self { vectors, norms, category_of, category_count })
     }

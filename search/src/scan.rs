@@ -1,23 +1,25 @@
-//! The search over codes: chunk by chunk the kernel names the rows that may still matter, and those are rescored.
+//! The search over codes: chunk by chunk the kernel names the rows that may still matter, and what is left of them when
+//! a category is done is rescored.
 //!
-//! Threads take chunks as they are free and tell each other, for each group of each query, the score below which no
-//! row can be among the best any more. What one thread knows late only costs it some rescoring.
+//! Threads take runs of chunks as they are free and tell each other, for each group of each query, the score below
+//! which no row can be among the best any more. What one thread knows late only costs it some rescoring.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::kernel::{Candidates, Scan, Tiles, prefetch};
+use crate::centroids::COMPONENTS;
+use crate::kernel::{Ahead, Candidates, Scan, Thresholds, Tiles};
 use crate::layout::BLOCK;
-use crate::packed::{Packed, ROWS_TOGETHER};
+use crate::lower_bounds::LowerBounds;
+use crate::packed::Packed;
 use crate::quantize::CodedQuery;
-use crate::query::PreparedQuery;
+use crate::query::{PreparedQuery, Ranking};
+use crate::rescore::{Pending, Rescorer};
 use crate::rows::Rows;
-use crate::selection::Selection;
 use crate::thresholds::SharedThresholds;
-use crate::top_k::Match;
-use crate::warm_start;
+use crate::warm_start::{self, WarmStart};
 
 /// If more than this share of the blocks passes the head, the next chunks are scanned whole at once...
 const PRUNE_SHARE_MAX: f64 = 0.3;
@@ -25,89 +27,110 @@ const PRUNE_SHARE_MAX: f64 = 0.3;
 /// ...and so many chunks later it is tried again.
 const PRUNE_AGAIN: usize = 8;
 
-/// After a chunk of which most rows had to be scored, so many are scored without looking at their codes.
+/// After chunks of which most rows had to be scored, so many are scored without looking at their codes.
 const DENSE_CHUNKS: usize = 8;
 
-/// How many rows ahead one is prefetched then.
-const PREFETCH: usize = 8;
+/// With so many queries the next chunk's codes are read ahead while one is multiplied.
+const READ_AHEAD: usize = 8;
 
-/// Selects for each query from all rows; `None` if it was cancelled.
+/// More rows than this do not wait to be rescored.
+const PENDING_MAX: usize = 1 << 17;
+
+/// Categories with fewer rows than this times `top_k` have most of them scored, whatever their lower bounds.
+const MANY: usize = 8;
+
+/// Ranks for each query all rows; `None` if it was cancelled.
 pub(crate) fn search(
     rows: &Rows,
     packed: &Packed,
     queries: &[PreparedQuery],
     cancelled: &AtomicBool,
-) -> Option<Vec<Selection>> {
+) -> Option<Vec<Ranking>> {
     let coded = packed.code(queries);
     let shared: Vec<SharedThresholds> = queries.iter().map(SharedThresholds::new).collect();
-    let warm_start = |(query, shared): (&PreparedQuery, &SharedThresholds)| match &packed.centroids {
-        Some(centroids) if query.groups.len() <= warm_start::GROUPS_MAX => {
-            warm_start::warm_start(rows, packed, centroids, query, shared)
-        }
-        _ => 0,
-    };
-    let scored_before: Vec<u64> = queries.par_iter().zip(&shared).map(warm_start).collect();
+    let (started, scored): (Vec<Ranking>, Vec<u64>) = (0..queries.len())
+        .into_par_iter()
+        .map(|number| warm_start::start(rows, packed, &queries[number], &coded[number], &shared[number]))
+        .unzip();
     let next = AtomicUsize::new(0);
     let threads = rayon::current_num_threads().min(packed.chunks());
+    let runs = match (queries, WarmStart::new(rows, packed)) {
+        ([query], Some(mut warm_start)) if query.groups.len() == 1 => warm_start.chunks(query),
+        _ => packed.runs(threads),
+    };
     let scanned = (0..threads).into_par_iter().map(|_| {
-        let mut scanner = Scanner::new(rows, packed, queries, &coded, &shared);
-        loop {
-            if cancelled.load(Ordering::Relaxed) {
-                return None;
+        // What was found already is in the ranking of each thread, so that none scores it again.
+        let mut scanner = Scanner::new(rows, packed, queries, &coded, &shared, started.clone());
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for chunk in run.clone() {
+                if cancelled.load(Ordering::Relaxed) {
+                    return None;
+                }
+                scanner.scan(chunk);
             }
-            let chunk = next.fetch_add(1, Ordering::Relaxed);
-            if chunk >= packed.chunks() {
-                return Some(scanner.selections);
-            }
-            scanner.scan(chunk);
         }
+        Some(scanner.finish())
     });
-    let selections = scanned.try_reduce_with(|mut selections, others| {
-        for (selection, other) in selections.iter_mut().zip(others) {
-            selection.merge(other);
+    let rankings = scanned.try_reduce_with(|mut rankings, others| {
+        for ((ranking, other), query) in rankings.iter_mut().zip(others).zip(queries) {
+            ranking.merge(other, query.top_k);
         }
-        Some(selections)
+        Some(rankings)
     });
-    let mut selections = selections.expect("there is at least one thread")?;
-    for (selection, scored) in selections.iter_mut().zip(scored_before) {
-        selection.rescored += scored;
+    let mut rankings = rankings.expect("there is at least one thread")?;
+    for (ranking, scored) in rankings.iter_mut().zip(scored) {
+        ranking.rescored += scored;
     }
-    Some(selections)
+    Some(rankings)
 }
 
-/// Rows that wait to be scored side by side: positions and groups.
-#[derive(Default)]
-struct Waiting {
-    rows: [(usize, usize); ROWS_TOGETHER],
-    count: usize,
+/// Of an active query in a category of the chunk.
+#[derive(Clone, Copy)]
+struct Cell {
+    /// The group in which the category's rows compete; `None` if the query does not want them.
+    group: Option<u32>,
+    /// What they must reach, in the query's units.
+    threshold: f32,
+    /// Whether there are so many that their lower bounds are worth a look: of few, most are scored anyway.
+    many: bool,
 }
 
 /// One thread's part of a search, and its scratch.
 struct Scanner<'a> {
-    rows: &'a Rows,
     packed: &'a Packed,
     queries: &'a [PreparedQuery],
     coded: &'a [CodedQuery],
     shared: &'a [SharedThresholds],
-    /// For each query, for each group: a row that scores less is not among the best.
-    thresholds: Vec<Vec<f32>>,
-    selections: Vec<Selection>,
+    rescorer: Rescorer<'a>,
     /// Queries that want rows of the chunk.
     active: Vec<usize>,
     active_codes: Vec<&'a CodedQuery>,
     /// Those that the tiles were gathered for.
     gathered: Vec<usize>,
     tiles: Tiles,
-    /// For each active query, for each row of the chunk: its group's threshold, in the query's units.
-    row_thresholds: Vec<f32>,
+    categories: Vec<(u32, Range<usize>)>,
+    /// Which of them each row of the chunk belongs to.
+    category_of: Vec<u16>,
+    /// For each active query, for each category of the chunk.
+    cells: Vec<Cell>,
+    row_thresholds: Vec<[f32; BLOCK]>,
     candidates: Candidates,
+    rows_ahead: Vec<&'a [f32]>,
+    warm_start: Option<WarmStart<'a>>,
+    /// Of each query the leading components, if there is a warm start.
+    projected: Vec<[f32; COMPONENTS]>,
+    /// For each query what it knows of the group in which it met its last candidate.
+    open: Vec<Open>,
     /// Chunks to score without codes before they are tried again.
     dense: usize,
-    /// Rows of the chunk that were scored.
-    scored: usize,
     /// Chunks to scan whole before pruning is tried again.
     unpruned: usize,
-    categories: Vec<(u32, Range<usize>)>,
+}
+
+/// The group that a query is at.
+struct Open {
+    group: Option<u32>,
+    lower_bounds: LowerBounds,
 }
 
 impl<'a> Scanner<'a> {
@@ -117,27 +140,32 @@ impl<'a> Scanner<'a> {
         queries: &'a [PreparedQuery],
         coded: &'a [CodedQuery],
         shared: &'a [SharedThresholds],
+        started: Vec<Ranking>,
     ) -> Self {
         // The thresholds of many small groups are so low that pruning does not pay.
         let many = queries.iter().filter(|query| query.groups.len() > warm_start::GROUPS_MAX).count();
+        let warm_start = WarmStart::new(rows, packed);
         Self {
-            rows,
             packed,
             queries,
             coded,
             shared,
-            thresholds: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
-            selections: queries.iter().map(Selection::new).collect(),
+            rescorer: Rescorer::new(rows, packed, queries, coded, started),
             active: Vec::with_capacity(queries.len()),
             active_codes: Vec::with_capacity(queries.len()),
             gathered: Vec::with_capacity(queries.len()),
             tiles: Tiles::default(),
-            row_thresholds: Vec::with_capacity(packed.chunk_rows() * queries.len()),
-            candidates: Candidates::default(),
-            dense: 0,
-            scored: 0,
-            unpruned: if 2 * many > queries.len() { usize::MAX } else { 0 },
             categories: Vec::new(),
+            category_of: Vec::with_capacity(packed.chunk_rows()),
+            cells: Vec::new(),
+            row_thresholds: Vec::new(),
+            candidates: Candidates::default(),
+            rows_ahead: Vec::new(),
+            projected: warm_start.iter().flat_map(|start| queries.iter().map(|query| start.project(query))).collect(),
+            warm_start,
+            open: queries.iter().map(|_| Open { group: None, lower_bounds: LowerBounds::new() }).collect(),
+            dense: 0,
+            unpruned: if 2 * many > queries.len() { usize::MAX } else { 0 },
         }
     }
 
@@ -153,10 +181,10 @@ impl<'a> Scanner<'a> {
         }
         if self.dense > 0 {
             self.dense -= 1;
-            self.score_all();
+            self.rescorer.score_all(&self.active, &self.categories);
             return;
         }
-        self.set_row_thresholds();
+        self.set_thresholds(blocks.len());
         self.active_codes.clear();
         self.active_codes.extend(self.active.iter().map(|&query| &self.coded[query]));
         let kernel = self.packed.kernel;
@@ -164,139 +192,146 @@ impl<'a> Scanner<'a> {
             self.tiles.gather(&self.active_codes, kernel.tile_widths(), kernel.coding().run);
             self.gathered.clone_from(&self.active);
         }
+        // A few queries are done before the processor's own reading ahead is beaten.
+        let codes = if self.active.len() >= READ_AHEAD && chunk + 1 < self.packed.chunks() {
+            self.packed.segments[0].blocks(self.packed.blocks(chunk + 1))
+        } else {
+            &[]
+        };
+        self.rescorer.ahead(&mut self.rows_ahead);
+        let alike = self.categories.len() == 1;
         let scan = Scan {
             segments: &self.packed.segments,
             blocks: blocks.clone(),
             tiles: &self.tiles,
             queries: &self.active_codes,
-            thresholds: &self.row_thresholds,
-            order: self.packed.rows(blocks.clone()),
-            vectors: self.rows.vectors(),
-            dimension: self.rows.dimension(),
+            thresholds: if alike {
+                Thresholds::Alike(&self.row_thresholds)
+            } else {
+                Thresholds::ByRow(&self.row_thresholds)
+            },
+            ahead: Ahead { codes, rows: &self.rows_ahead },
             prune: self.unpruned == 0,
         };
-        self.candidates.clear(blocks.len());
+        self.candidates.clear();
         kernel.scan(&scan, &mut self.candidates);
         self.unpruned = match self.candidates.share_beyond_head() {
             Some(share) if share > PRUNE_SHARE_MAX => PRUNE_AGAIN,
             _ => self.unpruned.saturating_sub(1),
         };
-        self.scored = 0;
-        self.rescore(blocks.start * BLOCK);
-        if 2 * self.scored > self.active.len() * blocks.len() * BLOCK {
+        self.rescorer.scanned += (self.active.len() * blocks.len() * BLOCK) as u64;
+        self.look_at_candidates(blocks.start * BLOCK);
+        if self.rescorer.rescore(self.rows_ahead.len()) {
             self.dense = DENSE_CHUNKS;
+        }
+        // The last category goes on in the next chunk; what its rows must reach is about to rise.
+        if !alike || self.rescorer.pending.len() > PENDING_MAX {
+            let open = &self.open;
+            self.rescorer.collect(|pending| open[usize::from(pending.query)].group == Some(pending.group));
+            if self.rescorer.pending.len() > PENDING_MAX / 2 {
+                self.rescorer.collect(|_| false);
+            }
+            if self.rescorer.is_full() && self.rescorer.rescore(usize::MAX) {
+                self.dense = DENSE_CHUNKS;
+            }
         }
     }
 
-    /// What each active query asks of each row of the chunk.
-    fn set_row_thresholds(&mut self) {
+    /// What is left when all chunks were scanned.
+    fn finish(mut self) -> Vec<Ranking> {
+        self.rescorer.collect(|_| false);
+        self.rescorer.rescore(usize::MAX);
+        self.rescorer.rankings
+    }
+
+    /// What each active query asks of the rows of the chunk.
+    fn set_thresholds(&mut self, blocks: usize) {
+        self.cells.clear();
         self.row_thresholds.clear();
         for &number in &self.active {
             let (query, coded) = (&self.queries[number], &self.coded[number]);
+            let first = self.cells.len();
             for (category, positions) in &self.categories {
-                let threshold = query.group_of(*category).map_or(f32::INFINITY, |group| {
-                    let threshold = &mut self.thresholds[number][group];
-                    *threshold = self.shared[number].exchange(group, *threshold);
-                    coded.threshold(*threshold)
-                });
-                self.row_thresholds.extend(positions.clone().map(|_| threshold));
-            }
-            // The padding of the last block.
-            let padded = self.row_thresholds.len().next_multiple_of(BLOCK);
-            self.row_thresholds.resize(padded, f32::INFINITY);
-        }
-    }
-
-    /// Scores all rows of the chunk for each active query.
-    fn score_all(&mut self) {
-        for at in 0..self.active.len() {
-            let number = self.active[at];
-            let query = &self.queries[number];
-            for range in 0..self.categories.len() {
-                let (category, positions) = self.categories[range].clone();
-                let Some(group) = query.group_of(category) else { continue };
-                let mut waiting = Waiting::default();
-                for position in positions.clone() {
-                    if position + PREFETCH < positions.end {
-                        prefetch(self.rows.vector(self.packed.row(position + PREFETCH)));
+                self.cells.push(match query.group_of(*category) {
+                    None => Cell { group: None, threshold: f32::INFINITY, many: false },
+                    Some(group) => {
+                        let threshold = &mut self.rescorer.thresholds[number][group];
+                        if query.groups.len() > warm_start::GROUPS_MAX
+                            && let Some(warm_start) = &mut self.warm_start
+                            && let all = self.packed.positions(*category)
+                            && all.start == positions.start
+                            && let Some(reached) = warm_start.threshold(query, coded, &self.projected[number], all)
+                        {
+                            *threshold = threshold.max(reached);
+                        }
+                        *threshold = self.shared[number].exchange(group, *threshold);
+                        Cell {
+                            group: Some(group as u32),
+                            threshold: coded.threshold(*threshold),
+                            many: query.groups.len() == 1
+                                || self.packed.positions(*category).len() >= MANY * query.top_k,
+                        }
                     }
-                    self.score_soon(&mut waiting, number, group, position);
-                }
-                self.score_waiting(&mut waiting, number);
+                });
+            }
+            if let [cell] = self.cells[first..] {
+                self.row_thresholds.push([cell.threshold; BLOCK]);
+                continue;
+            }
+            let from = self.row_thresholds.len();
+            // The padding of the last block reaches nothing.
+            self.row_thresholds.resize(from + blocks, [f32::INFINITY; BLOCK]);
+            let of_rows = self.row_thresholds[from..].as_flattened_mut();
+            let start = self.categories[0].1.start;
+            for (cell, (_, positions)) in self.cells[first..].iter().zip(&self.categories) {
+                of_rows[positions.start - start..positions.end - start].fill(cell.threshold);
+            }
+        }
+        self.category_of.clear();
+        for (number, (_, positions)) in self.categories.iter().enumerate() {
+            if self.categories.len() > 1 {
+                self.category_of.resize(self.category_of.len() + positions.len(), number as u16);
             }
         }
     }
 
-    /// Scores the rows that the kernel named, the most promising of each query first: most of the others need not be.
-    fn rescore(&mut self, first: usize) {
-        self.candidates.list.sort_unstable();
-        let mut at = 0;
-        while at < self.candidates.list.len() {
-            at = self.rescore_query(first, at);
-        }
-    }
-
-    /// Scores the rows of the query whose candidates start at `from`; returns where those of the next one start.
-    fn rescore_query(&mut self, first: usize, from: usize) -> usize {
-        let slot = self.candidates.list[from].slot();
-        let number = self.active[slot];
-        let query = &self.queries[number];
-        let mut waiting = Waiting::default();
-        let mut at = from;
-        while let Some(candidate) = self.candidates.list.get(at)
-            && candidate.slot() == slot
-        {
-            at += 1;
-            let position = first + candidate.row();
-            let category = match &self.categories[..] {
-                [(category, _)] => *category,
-                several => several[several.partition_point(|(_, positions)| positions.end <= position)].0,
-            };
-            let group = query.group_of(category).expect("no other rows reach a threshold");
-            if candidate.upper() >= self.thresholds[number][group] {
-                self.score_soon(&mut waiting, number, group, position);
+    /// Raises thresholds by the candidates' lower bounds.
+    fn look_at_candidates(&mut self, first: usize) {
+        let categories = self.categories.len();
+        for candidate in &self.candidates.list {
+            let (slot, row) = (usize::from(candidate.slot), usize::from(candidate.row));
+            let (number, position) = (self.active[slot], first + row);
+            let query = &self.queries[number];
+            if query.has_exclusions() && query.excludes(self.packed.row(position)) {
+                continue;
             }
-        }
-        self.score_waiting(&mut waiting, number);
-        at
-    }
-
-    /// Scores a row, unless it is excluded, when there are enough to be scored side by side.
-    fn score_soon(&mut self, waiting: &mut Waiting, number: usize, group: usize, position: usize) {
-        let query = &self.queries[number];
-        if query.excludes(self.packed.row(position)) {
-            return;
-        }
-        waiting.rows[waiting.count] = (position, group);
-        waiting.count += 1;
-        if waiting.count == ROWS_TOGETHER {
-            waiting.count = 0;
-            let scores = self.packed.scores(self.rows, query, waiting.rows.map(|(position, _)| position));
-            for ((position, group), score) in waiting.rows.into_iter().zip(scores) {
-                self.keep(number, group, position, score);
+            let category = if categories == 1 { 0 } else { usize::from(self.category_of[row]) };
+            let Cell { group: Some(group), many, .. } = self.cells[slot * categories + category] else { continue };
+            let open = &mut self.open[number];
+            if open.group != Some(group) {
+                // Rows of a query come in ascending order: there will be no more of the group that was open.
+                Self::settle(query, &self.coded[number], open, &mut self.rescorer.thresholds[number]);
+                open.group = Some(group);
+                open.lower_bounds.clear();
             }
+            if many {
+                open.lower_bounds.push(candidate.lower);
+            }
+            let pending = Pending { query: number as u16, group, position: position as u32, upper: candidate.upper };
+            self.rescorer.pending.push(pending);
+        }
+        for &number in &self.active {
+            let thresholds = &mut self.rescorer.thresholds[number];
+            Self::settle(&self.queries[number], &self.coded[number], &mut self.open[number], thresholds);
         }
     }
 
-    /// Scores the rows that are left.
-    fn score_waiting(&mut self, waiting: &mut Waiting, number: usize) {
-        for &(position, group) in &waiting.rows[..waiting.count] {
-            let [score] = self.packed.scores(self.rows, &self.queries[number], [position]);
-            self.keep(number, group, position, score);
-        }
-        waiting.count = 0;
-    }
-
-    fn keep(&mut self, number: usize, group: usize, position: usize, score: f32) {
-        let query = &self.queries[number];
-        let selection = &mut self.selections[number];
-        selection.rescored += 1;
-        self.scored += 1;
-        let threshold = &mut self.thresholds[number][group];
-        if score >= *threshold {
-            let best = selection.open(group, query);
-            best.push(Match { row: self.packed.row(position), score });
-            *threshold = threshold.max(best.threshold());
+    /// Raises the threshold of a query's open group to what its lower bounds prove.
+    fn settle(query: &PreparedQuery, coded: &CodedQuery, open: &mut Open, thresholds: &mut [f32]) {
+        let Some(group) = open.group else { return };
+        if let Some(kth) = open.lower_bounds.kth_largest(query.top_k) {
+            let threshold = &mut thresholds[group as usize];
+            *threshold = threshold.max(coded.lower(kth));
         }
     }
 }

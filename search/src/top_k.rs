@@ -18,7 +18,7 @@ pub struct Match {
 
 impl Match {
     /// `Less` means better: ahead in the ranking.
-    fn rank(self, other: Self) -> Ordering {
+    pub(crate) fn rank(self, other: Self) -> Ordering {
         other.score.total_cmp(&self.score).then(self.row.cmp(&other.row))
     }
 }
@@ -101,6 +101,26 @@ impl TopK {
         {
             self.threshold = worst.0.score;
         }
+    }
+
+    /// How many matches it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Starts anew with matches that are the best so far.
+    pub(crate) fn restart(&mut self, k: usize, threshold: f32, matches: &mut Vec<Match>) {
+        (self.k, self.threshold) = (k, threshold);
+        self.heap.clear();
+        for found in matches.drain(..) {
+            self.push(found);
+        }
+    }
+
+    /// Hands out what it holds, best first.
+    pub(crate) fn finish(&mut self, matches: &mut Vec<Match>) {
+        matches.extend(self.heap.drain().map(|WorstFirst(kept)| kept));
+        matches.sort_unstable_by(|a, b| a.rank(*b));
     }
 
     /// Takes over what another selection with the same `k` and minimum holds.

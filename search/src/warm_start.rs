@@ -1,76 +1,192 @@
-//! The warm start of a search: the most promising rows are scored before the scan, so that it starts with thresholds
-//! that are close to the last ones. What is found here the scan will find again.
+//! The warm start of a search: the most promising rows of a group are scored before the scan comes to it, so that it
+//! starts with a threshold that is close to the last one.
+//!
+//! Blocks are chosen by their centroids, rows of these by their codes. What is found stays; the scan passes over it.
 
-use crate::centroids::Centroids;
+use std::ops::Range;
+
+use crate::centroids::{COMPONENTS, Centroids};
 use crate::kernel::prefetch;
 use crate::layout::BLOCK;
 use crate::packed::{Packed, ROWS_TOGETHER};
-use crate::query::PreparedQuery;
+use crate::quantize::CodedQuery;
+use crate::query::{PreparedQuery, Ranking};
 use crate::rows::Rows;
 use crate::thresholds::SharedThresholds;
 use crate::top_k::{Match, TopK};
 
-/// Queries with more groups than this start cold: it would take longer than it saves.
+/// Queries with more groups than this are started group by group as the scan comes to them.
 pub(crate) const GROUPS_MAX: usize = 8;
 
-/// Blocks whose rows are scored for each group; more if they would hold fewer rows than top_k.
-const BLOCKS_MIN: usize = 3;
+/// Categories with fewer blocks than this for each that would be looked at start cold: it would take longer than it
+/// saves.
+const BLOCKS_FOR_EACH: usize = 4;
 
-/// Raises a query's thresholds to what the most promising rows of each group score. Returns how many rows it scored.
-pub(crate) fn warm_start(
+/// What is found for a query with few groups before the scan, and how many rows were scored for it.
+pub(crate) fn start(
     rows: &Rows,
     packed: &Packed,
-    centroids: &Centroids,
     query: &PreparedQuery,
-    thresholds: &SharedThresholds,
-) -> u64 {
+    coded: &CodedQuery,
+    shared: &SharedThresholds,
+) -> (Ranking, u64) {
+    let mut ranking = query.empty_ranking();
     let mut scored = 0;
-    let most = BLOCKS_MIN.max(query.top_k.div_ceil(BLOCK) + 1);
-    let mut ratings = Vec::new();
-    centroids.rate(packed.kernel, &query.exact, &mut ratings);
-    let mut positions = Vec::new();
-    for group in 0..query.groups.len() {
-        let mut promising = TopK::new(most, f32::NEG_INFINITY);
-        for category in query.categories_of(group, rows.category_count()) {
-            let positions = packed.positions(category);
-            let blocks = positions.start / BLOCK..positions.end.div_ceil(BLOCK);
-            for (block, &rating) in (blocks.start as u32..).zip(&ratings[blocks]) {
-                if rating >= promising.threshold() {
-                    promising.push(Match { row: block, score: rating });
-                }
+    if query.groups.len() <= GROUPS_MAX
+        && let Some(mut warm_start) = WarmStart::new(rows, packed)
+    {
+        let projected = warm_start.project(query);
+        for group in 0..query.groups.len() {
+            let positions = packed.positions_of(query.categories_of(group));
+            let matches = &mut ranking.groups[group].matches;
+            scored += warm_start.find(query, coded, &projected, positions, matches);
+            if matches.len() == query.top_k {
+                shared.exchange(group, matches[query.top_k - 1].score);
             }
         }
-        positions.clear();
-        for Match { row: block, .. } in promising.into_ranked() {
-            let block = block as usize;
-            for (category, of_category) in packed.categories(block..block + 1) {
-                if query.group_of(category) == Some(group) {
-                    positions.extend(of_category.filter(|&position| !query.excludes(packed.row(position))));
-                }
-            }
+    }
+    (ranking, scored)
+}
+
+/// What finds promising rows, and its scratch.
+pub(crate) struct WarmStart<'a> {
+    rows: &'a Rows,
+    packed: &'a Packed,
+    centroids: &'a Centroids,
+    ratings: Vec<f32>,
+    blocks: TopK,
+    ranked: Vec<Match>,
+    /// Lower bounds, by position.
+    promising: Vec<(f32, u32)>,
+    best: TopK,
+}
+
+impl<'a> WarmStart<'a> {
+    /// `None` if the index has no centroids.
+    pub(crate) fn new(rows: &'a Rows, packed: &'a Packed) -> Option<Self> {
+        Some(Self {
+            rows,
+            packed,
+            centroids: packed.centroids.as_ref()?,
+            ratings: Vec::new(),
+            blocks: TopK::new(1, f32::NEG_INFINITY),
+            ranked: Vec::new(),
+            promising: Vec::new(),
+            best: TopK::new(1, f32::NEG_INFINITY),
+        })
+    }
+
+    /// A query's leading components.
+    pub(crate) fn project(&self, query: &PreparedQuery) -> [f32; COMPONENTS] {
+        self.centroids.project(&query.exact)
+    }
+
+    /// All chunks, those with the most promising block first: the sooner the best rows are met, the more is pruned.
+    pub(crate) fn chunks(&mut self, query: &PreparedQuery) -> Vec<Range<usize>> {
+        let packed = self.packed;
+        let all = 0..packed.blocks(packed.chunks() - 1).end;
+        self.centroids.rate(packed.kernel, &self.project(query), all, &mut self.ratings);
+        let promise = |chunk| self.ratings[packed.blocks(chunk)].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut chunks: Vec<(f32, usize)> = (0..packed.chunks()).map(|chunk| (promise(chunk), chunk)).collect();
+        chunks.sort_unstable_by(|(a, _), (b, _)| b.total_cmp(a));
+        chunks.into_iter().map(|(_, chunk)| chunk..chunk + 1).collect()
+    }
+
+    /// Finds promising rows at some positions, and appends at most `top_k` of them to `matches`, which is empty: the
+    /// best first. Returns how many rows it scored.
+    pub(crate) fn find(
+        &mut self,
+        query: &PreparedQuery,
+        coded: &CodedQuery,
+        projected: &[f32; COMPONENTS],
+        positions: impl Iterator<Item = Range<usize>>,
+        matches: &mut Vec<Match>,
+    ) -> u64 {
+        let (packed, rows) = (self.packed, self.rows);
+        if !self.promise(query, coded, projected, positions, 2 * query.top_k.div_ceil(BLOCK) + 2) {
+            return 0;
         }
-        // A block between two categories may have been named by both.
-        positions.sort_unstable();
-        positions.dedup();
-        if positions.len() < query.top_k {
-            continue;
+        let wanted = query.top_k.next_multiple_of(ROWS_TOGETHER).min(self.promising.len());
+        self.promising.select_nth_unstable_by(wanted - 1, |(a, _), (b, _)| b.total_cmp(a));
+        self.promising.truncate(wanted);
+        for &(_, position) in &self.promising {
+            prefetch(rows.vector(packed.row(position as usize)));
         }
-        for &position in &positions {
-            prefetch(rows.vector(packed.row(position)));
-        }
-        let mut best = TopK::new(query.top_k, query.min_score);
-        let mut keep = |position: usize, score| best.push(Match { row: packed.row(position), score });
-        let (together, alone) = positions.as_chunks::<ROWS_TOGETHER>();
-        for &positions in together {
+        self.best.restart(query.top_k, query.min_score, matches);
+        let mut keep = |position: usize, score| self.best.push(Match { row: packed.row(position), score });
+        let (together, alone) = self.promising.as_chunks::<ROWS_TOGETHER>();
+        for four in together {
+            let positions = four.map(|(_, position)| position as usize);
             let scores = packed.scores(rows, query, positions);
             positions.into_iter().zip(scores).for_each(|(position, score)| keep(position, score));
         }
-        for &position in alone {
-            let [score] = packed.scores(rows, query, [position]);
-            keep(position, score);
+        for &(_, position) in alone {
+            let [score] = packed.scores(rows, query, [position as usize]);
+            keep(position as usize, score);
         }
-        thresholds.exchange(group, best.threshold());
-        scored += positions.len() as u64;
+        self.best.finish(matches);
+        wanted as u64
     }
-    scored
+
+    /// A score that `top_k` rows at some positions reach, by their codes alone; `None` if there are not so many rows
+    /// that it is worth it.
+    pub(crate) fn threshold(
+        &mut self,
+        query: &PreparedQuery,
+        coded: &CodedQuery,
+        projected: &[f32; COMPONENTS],
+        positions: Range<usize>,
+    ) -> Option<f32> {
+        let most = query.top_k.div_ceil(BLOCK) + 1;
+        if !self.promise(query, coded, projected, std::iter::once(positions), most) {
+            return None;
+        }
+        let (_, &mut (kth, _), _) =
+            self.promising.select_nth_unstable_by(query.top_k - 1, |(a, _), (b, _)| b.total_cmp(a));
+        Some(coded.lower(kth))
+    }
+
+    /// Looks for promising rows at some positions, in so many blocks; false if there are not so many rows that it is
+    /// worth it, or fewer than `top_k`.
+    fn promise(
+        &mut self,
+        query: &PreparedQuery,
+        coded: &CodedQuery,
+        projected: &[f32; COMPONENTS],
+        positions: impl Iterator<Item = Range<usize>>,
+        most: usize,
+    ) -> bool {
+        let packed = self.packed;
+        let mut seen = 0;
+        self.ranked.clear();
+        self.blocks.restart(most, f32::NEG_INFINITY, &mut self.ranked);
+        for positions in positions {
+            // Whole blocks alone, as the others have rows of other categories.
+            let blocks = positions.start.div_ceil(BLOCK)..positions.end / BLOCK;
+            if blocks.is_empty() {
+                continue;
+            }
+            seen += blocks.len();
+            let before = self.centroids.rate(packed.kernel, projected, blocks.clone(), &mut self.ratings);
+            for (block, &rating) in (blocks.start as u32..).zip(&self.ratings[before..][..blocks.len()]) {
+                if rating >= self.blocks.threshold() {
+                    self.blocks.push(Match { row: block, score: rating });
+                }
+            }
+        }
+        if seen < BLOCKS_FOR_EACH * most {
+            return false;
+        }
+        self.blocks.finish(&mut self.ranked);
+        self.promising.clear();
+        for &Match { row: block, .. } in &self.ranked {
+            let bounds = packed.kernel.lower_bounds(&packed.segments, block as usize, coded);
+            for (position, bound) in (block * BLOCK as u32..).zip(bounds) {
+                if !(query.has_exclusions() && query.excludes(packed.row(position as usize))) {
+                    self.promising.push((bound, position));
+                }
+            }
+        }
+        self.promising.len() >= query.top_k
+    }
 }

@@ -14,6 +14,7 @@ use super::tile::Scan;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::layout::{BLOCK, Coding};
+use crate::quantize::{CodedQuery, Segment};
 use crate::score;
 
 /// A kernel that this processor can run; [`Kernel::detect`] makes it.
@@ -109,6 +110,26 @@ impl Available {
         }
     }
 
+    /// Lower bounds of the rows of one block for one query, in its units.
+    #[expect(unsafe_code, reason = "calls into code for processor features")]
+    pub(crate) fn lower_bounds(self, segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+        match self.0 {
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => unsafe { avx2::lower_bounds(segments, at, query) },
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512Vnni => unsafe { avx512::lower_bounds(segments, at, query) },
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "aarch64")]
+            Kernel::DotProd => unsafe { neon::dotprod::lower_bounds(segments, at, query) },
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "aarch64")]
+            Kernel::I8mm => unsafe { neon::i8mm::lower_bounds(segments, at, query) },
+            _ => portable::lower_bounds(segments, at, query),
+        }
+    }
+
     /// Appends the product of each column with the vector, 16 columns at a time.
     #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
     pub(crate) fn rate<const N: usize>(
@@ -127,6 +148,23 @@ impl Available {
             #[cfg(target_arch = "aarch64")]
             Kernel::DotProd | Kernel::I8mm => neon::rate(columns, vector, products),
             _ => portable::rate(columns, vector, products),
+        }
+    }
+
+    /// Adds to `sums` the rows of a matrix, each times a factor, in any order and fused or not. Rows are as long as
+    /// `sums`.
+    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
+    pub(crate) fn add_rows(self, rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+        match self.0 {
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => unsafe { avx2::add_rows(rows, factors, sums) },
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512Vnni => unsafe { avx512::add_rows(rows, factors, sums) },
+            #[cfg(target_arch = "aarch64")]
+            Kernel::DotProd | Kernel::I8mm => neon::add_rows(rows, factors, sums),
+            _ => portable::add_rows(rows, factors, sums),
         }
     }
 

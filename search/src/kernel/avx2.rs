@@ -10,8 +10,11 @@ use std::arch::x86_64::{
 };
 
 use super::candidates::Candidates;
-use super::tile::{self, Lanes, Scan, scan_tile};
+use super::lanes::Lanes;
+use super::matrix;
+use super::tile::{self, Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
+use crate::quantize::{CodedQuery, Segment};
 use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 63, query_max: 63, offset: 64, run: 4 };
@@ -50,12 +53,30 @@ pub(super) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
 }
 
 /// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+    // SAFETY: the caller's promise.
+    unsafe { tile::lower_bounds::<Avx2>(segments, at, query) }
+}
+
+/// # Safety
+/// The processor has the features.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { matrix::add_rows::<Avx2>(rows, factors, sums) }
+}
+
+/// # Safety
 /// The processor has the features.
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "needs processor features")]
 pub(super) unsafe fn rate<const N: usize>(columns: &[[[f32; BLOCK]; N]], vector: &[f32; N], products: &mut Vec<f32>) {
     // SAFETY: the caller's promise.
-    unsafe { tile::rate::<Avx2, N>(columns, vector, products) }
+    unsafe { matrix::rate::<Avx2, N>(columns, vector, products) }
 }
 
 /// What [`score::dots`] gives: two registers hold the lanes of one product.

@@ -10,8 +10,11 @@ use std::arch::x86_64::{
 };
 
 use super::candidates::Candidates;
-use super::tile::{self, Lanes, Scan, scan_tile};
+use super::lanes::Lanes;
+use super::matrix;
+use super::tile::{self, Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
+use crate::quantize::{CodedQuery, Segment};
 use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 128, run: 4 };
@@ -43,12 +46,30 @@ pub(super) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
 }
 
 /// # Safety
+/// The processor has AVX-512 VNNI.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+    // SAFETY: the caller's promise.
+    unsafe { tile::lower_bounds::<Avx512>(segments, at, query) }
+}
+
+/// # Safety
+/// The processor has the features.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe { matrix::add_rows::<Avx512>(rows, factors, sums) }
+}
+
+/// # Safety
 /// The processor has the features.
 #[target_feature(enable = "avx512f,avx512vnni")]
 #[expect(unsafe_code, reason = "needs processor features")]
 pub(super) unsafe fn rate<const N: usize>(columns: &[[[f32; BLOCK]; N]], vector: &[f32; N], products: &mut Vec<f32>) {
     // SAFETY: the caller's promise.
-    unsafe { tile::rate::<Avx512, N>(columns, vector, products) }
+    unsafe { matrix::rate::<Avx512, N>(columns, vector, products) }
 }
 
 /// What [`score::dots`] gives: a register holds the lanes of one product.

@@ -12,6 +12,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod candidates;
+mod lanes;
+mod matrix;
 mod name;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -27,4 +29,4 @@ pub(crate) use candidates::Candidates;
 pub use name::{Kernel, UnknownKernel};
 pub(crate) use prefetch::prefetch;
 pub(crate) use query_tiles::Tiles;
-pub(crate) use tile::Scan;
+pub(crate) use tile::{Ahead, Scan, Thresholds};

@@ -1,8 +1,11 @@
 //! Plain Rust: for processors without a kernel of their own, and the oracle of the others.
 
 use super::candidates::Candidates;
-use super::tile::{self, Lanes, Scan, scan_tile};
+use super::lanes::Lanes;
+use super::matrix;
+use super::tile::{self, Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group, STEP};
+use crate::quantize::{CodedQuery, Segment};
 
 pub(super) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 4 };
 
@@ -38,9 +41,21 @@ pub(super) fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
 }
 
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
+pub(super) fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+    // SAFETY: plain Rust needs no processor features.
+    unsafe { tile::lower_bounds::<Portable>(segments, at, query) }
+}
+
+#[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
+pub(super) fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+    // SAFETY: plain Rust needs no processor features.
+    unsafe { matrix::add_rows::<Portable>(rows, factors, sums) }
+}
+
+#[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
 pub(super) fn rate<const N: usize>(columns: &[[[f32; BLOCK]; N]], vector: &[f32; N], products: &mut Vec<f32>) {
     // SAFETY: plain Rust needs no processor features.
-    unsafe { tile::rate::<Portable, N>(columns, vector, products) };
+    unsafe { matrix::rate::<Portable, N>(columns, vector, products) };
 }
 
 #[expect(unsafe_code, reason = "the trait is for kernels that need processor features; these need none")]

@@ -16,6 +16,8 @@ pub(super) struct Tile<'a> {
     /// The slot of its first query.
     pub(super) first: usize,
     pub(super) width: usize,
+    /// Its place among the tiles.
+    pub(super) number: usize,
     tiles: &'a Tiles,
 }
 
@@ -49,11 +51,15 @@ impl Tiles {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Tile<'_>> {
-        self.widths.iter().scan(0, |next, &width| {
+        self.widths.iter().enumerate().scan(0, |next, (number, &width)| {
             let first = *next;
             *next += width;
-            Some(Tile { first, width, tiles: self })
+            Some(Tile { first, width, number, tiles: self })
         })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.widths.len()
     }
 }
 

@@ -12,7 +12,7 @@ use fastrand::Rng;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Available, Candidates, Kernel, Scan, Tiles};
+use super::{Ahead, Available, Candidates, Kernel, Scan, Thresholds, Tiles};
 use crate::layout::{BLOCK, Coding};
 use crate::quantize::tests::CODINGS;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
@@ -21,14 +21,14 @@ use crate::score::{cosine, dot, norm};
 /// Added to bounds before the last segment: more than any sum.
 const REST: f32 = (1 << 26) as f32;
 
-/// What a scan has found, in ascending order: slot, row, and the bits of the upper bound.
-type Found = Vec<(usize, usize, u32)>;
+/// What a scan has found, in ascending order: slot, row, and the bits of both bounds.
+type Found = Vec<(usize, usize, [u32; 2])>;
 
 fn found(candidates: &Candidates) -> Found {
     let mut found: Found = candidates
         .list
         .iter()
-        .map(|candidate| (candidate.slot(), candidate.row(), candidate.upper().to_bits()))
+        .map(|found| (found.slot.into(), found.row.into(), [found.upper, found.lower].map(f32::to_bits)))
         .collect();
     found.sort_unstable();
     found
@@ -60,10 +60,9 @@ fn scan(
     let queries: Vec<&CodedQuery> = queries.iter().collect();
     let mut tiles = Tiles::default();
     tiles.gather(&queries, kernel.tile_widths(), run);
-    let rows = blocks.len() * BLOCK;
-    let slots = 0..queries.len();
-    let thresholds: Vec<f32> =
-        slots.flat_map(|slot| (0..rows).map(move |row| (slot, row))).map(|(slot, row)| threshold(slot, row)).collect();
+    let pairs = (0..queries.len()).flat_map(|slot| (0..blocks.len()).map(move |block| (slot, block)));
+    let of_block = |(slot, block)| std::array::from_fn(|lane| threshold(slot, block * BLOCK + lane));
+    let thresholds: Vec<[f32; BLOCK]> = pairs.map(of_block).collect();
     let mut candidates = Candidates::default();
     [true, false].map(|prune| {
         let scan = Scan {
@@ -71,13 +70,11 @@ fn scan(
             blocks: blocks.clone(),
             tiles: &tiles,
             queries: &queries,
-            thresholds: &thresholds,
-            order: &vec![0; rows],
-            vectors: &[0.0],
-            dimension: 1,
+            thresholds: Thresholds::ByRow(&thresholds),
+            ahead: Ahead { codes: segments[0].blocks(blocks.clone()), rows: &[&[1.0; 40][..]; 5] },
             prune,
         };
-        candidates.clear(blocks.len());
+        candidates.clear();
         kernel.scan(&scan, &mut candidates);
         found(&candidates)
     })
@@ -169,7 +166,7 @@ impl Codes {
             let mut expected = Found::new();
             for (slot, sums) in sums.iter().enumerate() {
                 let rows = sums.iter().enumerate().filter(|&(row, _)| asked(slot, row) == Asked::Reached);
-                expected.extend(rows.map(|(row, &sum)| (slot, row, coded[slot].upper(sum).to_bits())));
+                expected.extend(rows.map(|(row, &sum)| (slot, row, [sum.to_bits(); 2])));
             }
             let found = scan(kernel, &segments, &coded, coding.run, blocks.clone(), threshold);
             assert_eq!(found, [expected.clone(), expected], "{kernel}, blocks {blocks:?}");
@@ -250,8 +247,12 @@ proptest! {
             for found in scan(kernel, &segments, &coded, coding.run, 0..rows.len().div_ceil(BLOCK), threshold) {
                 let pairs = (0..queries.len()).flat_map(|slot| (0..rows.len()).map(move |row| (slot, row)));
                 prop_assert!(found.iter().map(|&(slot, row, _)| (slot, row)).eq(pairs), "{}", kernel);
-                for (slot, row, upper) in found {
-                    prop_assert!(score(&queries[slot], &rows[row]) <= f32::from_bits(upper), "{}", kernel);
+                for (slot, row, bounds) in found {
+                    let (score, [upper, lower]) = (score(&queries[slot], &rows[row]), bounds.map(f32::from_bits));
+                    prop_assert!(score <= coded[slot].upper(upper), "{}", kernel);
+                    prop_assert!(score >= coded[slot].lower(lower), "{}", kernel);
+                    let of_block = kernel.lower_bounds(&segments, row / BLOCK, &coded[slot]);
+                    prop_assert_eq!(of_block[row % BLOCK].to_bits(), lower.to_bits(), "{}", kernel);
                 }
             }
         }
@@ -289,6 +290,62 @@ fn ratings_are_products_with_each_column() {
         kernel.rate(&columns, &vector, &mut products);
         assert_eq!(products.len(), expected.len());
         assert!(zip(&products, &expected).all(|(x, y)| (x - y).abs() < 1e-5), "{kernel}: {products:?}, {expected:?}");
+    }
+}
+
+#[test]
+fn one_threshold_for_all_rows_is_as_one_for_each() {
+    let vectors = |count: usize, seed| -> Vec<Vec<f32>> {
+        let mut random = Rng::with_seed(seed);
+        (0..count).map(|_| (0..48).map(|_| random.f32() - 0.5).collect()).collect()
+    };
+    for kernel in Kernel::available() {
+        let (segments, row_error) = packed(&vectors(100, 1), &[16, 48], ROUNDING, kernel.coding());
+        let precision = Precision { row_error, vector_error: ROUNDING, defect: 0.0 };
+        let code = |query: &Vec<f32>| CodedQuery::new(query, &segments, kernel.coding(), precision);
+        let queries: Vec<CodedQuery> = vectors(11, 2).iter().map(code).collect();
+        let threshold = |slot: usize| queries[slot].threshold(slot as f32 / 3.0 - 1.0);
+        let by_row = scan(kernel, &segments, &queries, kernel.coding().run, 1..7, |slot, _| threshold(slot));
+
+        let queries: Vec<&CodedQuery> = queries.iter().collect();
+        let mut tiles = Tiles::default();
+        tiles.gather(&queries, kernel.tile_widths(), kernel.coding().run);
+        let alike: Vec<[f32; BLOCK]> = (0..queries.len()).map(|slot| [threshold(slot); BLOCK]).collect();
+        let mut candidates = Candidates::default();
+        let scan = Scan {
+            segments: &segments,
+            blocks: 1..7,
+            tiles: &tiles,
+            queries: &queries,
+            thresholds: Thresholds::Alike(&alike),
+            ahead: Ahead { codes: &[], rows: &[] },
+            prune: true,
+        };
+        kernel.scan(&scan, &mut candidates);
+        assert_eq!(found(&candidates), by_row[0], "{kernel}");
+        assert!(!by_row[0].is_empty() && by_row[0].len() < 11 * 6 * BLOCK, "some pass, and some do not");
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_are_added_times_their_factors(
+        (length, rows) in (1_usize..200, 0_usize..9),
+        seed in any::<u64>(),
+    ) {
+        let mut random = Rng::with_seed(seed);
+        let matrix: Vec<f32> = (0..rows * length).map(|_| random.f32() - 0.5).collect();
+        let factors: Vec<f32> = (0..rows).map(|_| random.f32() - 0.5).collect();
+        let before: Vec<f32> = (0..length).map(|_| random.f32() - 0.5).collect();
+        for kernel in Kernel::available() {
+            let mut sums = before.clone();
+            kernel.add_rows(&matrix, &factors, &mut sums);
+            for (column, &sum) in sums.iter().enumerate() {
+                let terms = factors.iter().enumerate().map(|(row, factor)| f64::from(*factor) * f64::from(matrix[row * length + column]));
+                let expected = f64::from(before[column]) + terms.sum::<f64>();
+                prop_assert!((f64::from(sum) - expected).abs() < 1e-6, "{}: {} for {}", kernel, sum, expected);
+            }
+        }
     }
 }
 

@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::candidates::{Candidate, Candidates};
-use super::prefetch::prefetch;
+use super::lanes::Lanes;
+use super::prefetch::{prefetch, prefetch_group};
 use super::query_tiles::{Tile, Tiles};
 use crate::layout::{BLOCK, Group};
 use crate::quantize::{CodedQuery, Part, Segment};
@@ -19,92 +20,48 @@ pub(crate) struct Scan<'a> {
     pub(crate) tiles: &'a Tiles,
     /// The active queries, in the order of the tiles.
     pub(crate) queries: &'a [&'a CodedQuery],
-    /// For each active query, for each row of the chunk: what the head's bound must reach, in the query's units
-    /// ([`CodedQuery::threshold`]).
-    pub(crate) thresholds: &'a [f32],
-    /// The rows of the chunk, to prefetch those that will be rescored.
-    pub(crate) order: &'a [u32],
-    pub(crate) vectors: &'a [f32],
-    pub(crate) dimension: usize,
+    pub(crate) thresholds: Thresholds<'a>,
+    /// What is scanned next: it is brought into the cache meanwhile.
+    pub(crate) ahead: Ahead<'a>,
     /// Whether to look after each segment if a block may be left, rather than at the end alone.
     pub(crate) prune: bool,
 }
 
-impl Scan<'_> {
-    /// One of the chunk's rows.
-    #[inline(always)]
-    fn vector(&self, row: usize) -> &[f32] {
-        &self.vectors[self.order[row] as usize * self.dimension..][..self.dimension]
-    }
+/// What is read next: codes, and vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<'a> {
+    pub(crate) codes: &'a [Group],
+    pub(crate) rows: &'a [&'a [f32]],
+}
 
-    /// What the rows of a block must reach for one of the active queries.
+impl Ahead<'_> {
+    /// Brings the n-th of so many parts into the cache.
     #[inline(always)]
-    fn thresholds(&self, slot: usize, at: usize) -> &[f32; BLOCK] {
-        let first = (slot * self.blocks.len() + at - self.blocks.start) * BLOCK;
-        self.thresholds[first..].first_chunk().expect("there is one for each row")
+    fn prefetch(self, n: usize, parts: usize) {
+        let part = |length: usize| length * n / parts..length * (n + 1) / parts;
+        self.codes[part(self.codes.len())].iter().for_each(prefetch_group);
+        self.rows[part(self.rows.len())].iter().for_each(|row| prefetch(row));
     }
 }
 
-/// What the scan needs from an instruction set. Each method requires a processor with its features, and is inlined
-/// into a function that enables them.
-#[expect(unsafe_code, reason = "each method needs processor features")]
-pub(super) trait Lanes {
-    /// Integer sums of the 16 rows of a block with one query.
-    type Sums: Copy;
-    /// One f32 for each row of a block.
-    type Floats: Copy;
+/// What the first segment's bound must reach, in the query's units ([`CodedQuery::threshold`]).
+#[derive(Clone, Copy)]
+pub(crate) enum Thresholds<'a> {
+    /// For each active query one for all rows, sixteen times.
+    Alike(&'a [[f32; BLOCK]]),
+    /// For each active query, for each block of the chunk: one for each row.
+    ByRow(&'a [[f32; BLOCK]]),
+}
 
-    /// Sums of `B` blocks with each query of a tile of `Q`, whose words are interleaved, starting from `start`.
-    ///
-    /// # Safety
-    /// The processor has the features; each block has as many groups as there are words for each query.
-    unsafe fn tile<const B: usize, const Q: usize>(
-        blocks: [&[Group]; B],
-        words: &[i32],
-        start: &[i32; Q],
-    ) -> [[Self::Sums; Q]; B];
-
-    /// Sums of one block with one query.
-    ///
-    /// # Safety
-    /// As for [`tile`](Self::tile).
-    unsafe fn block(block: &[Group], words: &[i32], start: i32) -> Self::Sums;
-
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn floats(sums: Self::Sums) -> Self::Floats;
-
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn load(values: &[f32; BLOCK]) -> Self::Floats;
-
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn splat(value: f32) -> Self::Floats;
-
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn add(x: Self::Floats, y: Self::Floats) -> Self::Floats;
-
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn multiply(x: Self::Floats, y: Self::Floats) -> Self::Floats;
-
-    /// `x * y + z`, rounded once or twice.
-    ///
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn multiply_add(x: Self::Floats, y: Self::Floats, z: Self::Floats) -> Self::Floats;
-
-    /// Bit i is set if row i of `x` is at least that of `y`.
-    ///
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn reaches(x: Self::Floats, y: Self::Floats) -> u32;
-
-    /// # Safety
-    /// The processor has the features.
-    unsafe fn store(x: Self::Floats) -> [f32; BLOCK];
+impl Scan<'_> {
+    /// What the rows of a block must reach for one of the active queries.
+    #[inline(always)]
+    fn thresholds(&self, slot: usize, at: usize) -> &[f32; BLOCK] {
+        match self.thresholds {
+            Thresholds::Alike(thresholds) => &thresholds[slot],
+            Thresholds::ByRow(thresholds) => &thresholds[slot * self.blocks.len() + at - self.blocks.start],
+        }
+    }
 }
 
 /// Of the pairs of a block and a query in a tile, the share (1 / this) below which those that pass are read on one by
@@ -123,15 +80,22 @@ pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
     candidates: &mut Candidates,
 ) {
     let mut at = scan.blocks.start;
+    let steps = scan.blocks.len() / B + scan.blocks.len() % B;
+    let parts = steps * scan.tiles.count();
+    let mut part = steps * tile.number;
     while at + B <= scan.blocks.end {
+        scan.ahead.prefetch(part, parts);
         // SAFETY: the caller's promise.
         unsafe { scan_blocks::<L, B, Q>(scan, at, tile, candidates) };
         at += B;
+        part += 1;
     }
     while at < scan.blocks.end {
+        scan.ahead.prefetch(part, parts);
         // SAFETY: the caller's promise.
         unsafe { scan_blocks::<L, 1, Q>(scan, at, tile, candidates) };
         at += 1;
+        part += 1;
     }
 }
 
@@ -292,50 +256,54 @@ unsafe fn add_candidates<L: Lanes>(
     products: L::Floats,
     candidates: &mut Candidates,
 ) {
-    let query = scan.queries[slot];
-    let (Some(segment), Some(part)) = (scan.segments.last(), query.parts.last()) else { return };
+    let (Some(segment), Some(part)) = (scan.segments.last(), scan.queries[slot].parts.last()) else { return };
     // SAFETY: the caller's promise.
-    let (uppers, mut passing) = unsafe {
+    let (uppers, lowers, mut passing) = unsafe {
         let bound = bound::<L>(&numbers::<L>(segment, at), part, products);
-        (L::store(bound), L::reaches(bound, L::load(scan.thresholds(slot, at))))
+        let lower = mirrored::<L>(products, bound);
+        (L::store(bound), L::store(lower), L::reaches(bound, L::load(scan.thresholds(slot, at))))
     };
-    let block = at - scan.blocks.start;
-    let prefetched = &mut candidates.prefetched[block];
-    let mut new = passing & !u32::from(*prefetched);
-    *prefetched |= passing as u16;
-    while new != 0 {
-        let row = new.trailing_zeros() as usize;
-        new &= new - 1;
-        prefetch(scan.vector(block * BLOCK + row));
-    }
+    let first = (at - scan.blocks.start) * BLOCK;
     while passing != 0 {
-        let row = passing.trailing_zeros() as usize;
+        let lane = passing.trailing_zeros() as usize;
         passing &= passing - 1;
-        candidates.list.push(Candidate::new(slot, query.upper(uppers[row]), block * BLOCK + row));
+        candidates.list.push(Candidate {
+            slot: slot as u16,
+            row: (first + lane) as u16,
+            upper: uppers[lane],
+            lower: lowers[lane],
+        });
     }
 }
 
-/// Appends the product of each column with the vector, 16 columns at a time.
+/// Lower bounds of the rows of one block for one query, in its units.
 ///
 /// # Safety
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-pub(super) unsafe fn rate<L: Lanes, const N: usize>(
-    columns: &[[[f32; BLOCK]; N]],
-    vector: &[f32; N],
-    products: &mut Vec<f32>,
-) {
-    for columns in columns {
-        // SAFETY: the caller's promise.
-        let sums = unsafe {
-            // Two sums, as one would wait for itself.
-            let mut sums = [L::splat(0.0); 2];
-            for (at, (column, &value)) in columns.iter().zip(vector).enumerate() {
-                sums[at % 2] = L::multiply_add(L::load(column), L::splat(value), sums[at % 2]);
-            }
-            L::store(L::add(sums[0], sums[1]))
-        };
-        products.extend_from_slice(&sums);
+pub(super) unsafe fn lower_bounds<L: Lanes>(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+    // SAFETY: the caller's promise; the words are cut to those of the segment, which are as many as a block's groups.
+    unsafe {
+        let mut products = L::splat(0.0);
+        let mut lower = products;
+        for (segment, part) in segments.iter().zip(&query.parts) {
+            let sums = L::block(segment.block(at), &part.words[..segment.words()], part.start);
+            let numbers = numbers::<L>(segment, at);
+            products = add::<L>(&numbers, part, L::floats(sums), products);
+            lower = mirrored::<L>(products, bound::<L>(&numbers, part, products));
+        }
+        L::store(lower)
     }
+}
+
+/// As far below the products as the bound is above them.
+///
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn mirrored<L: Lanes>(products: L::Floats, bound: L::Floats) -> L::Floats {
+    // SAFETY: the caller's promise.
+    unsafe { L::multiply_add(products, L::splat(2.0), L::multiply(bound, L::splat(-1.0))) }
 }

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample;
 
 use super::*;
+use crate::kernel::Kernel;
 use crate::rotation::Rotation;
 use crate::score::{cosine, dot, norm};
 
@@ -119,6 +120,16 @@ fn packed_code(segment: &Segment, row: usize, dimension: usize, coding: Coding) 
     i32::from(byte.wrapping_sub(coding.offset as u8).cast_signed())
 }
 
+/// What is known of a pair after a segment.
+struct Bounds {
+    /// In f32, as kernels compute them.
+    upper: f32,
+    lower: f32,
+    /// The upper one in f64, and the sum of the sizes of all that is added up for it.
+    exact: f64,
+    terms: f64,
+}
+
 impl Coded {
     fn new(catalog: &Catalog, coding: Coding) -> Self {
         let dimension = catalog.rows[0].len();
@@ -175,9 +186,8 @@ impl Coded {
         }
     }
 
-    /// The bounds of a pair after each segment, in f32 as kernels compute them; and exactly, with the sum of the sizes
-    /// of all that is added.
-    fn bounds(&self, number: usize, query: &(Vector, CodedQuery), fused: bool) -> Vec<(f32, f64, f64)> {
+    /// The bounds of a pair after each segment.
+    fn bounds(&self, number: usize, query: &(Vector, CodedQuery), fused: bool) -> Vec<Bounds> {
         let multiply_add = |x: f32, y: f32, z: f32| if fused { x.mul_add(y, z) } else { x * y + z };
         let (row, (vector, query)) = (&self.rows[number], query);
         let mut products = (0.0_f32, 0.0_f64, 0.0_f64);
@@ -199,7 +209,9 @@ impl Coded {
                 added += f64::from(rest) * f64::from(part.rest_weight);
             }
             added += f64::from(part.shift);
-            (bound + part.shift, products.1 + added, products.2 + added)
+            let upper = bound + part.shift;
+            let lower = multiply_add(products.0, 2.0, -upper);
+            Bounds { upper, lower, exact: products.1 + added, terms: products.2 + added }
         });
         bounds.collect()
     }
@@ -247,7 +259,7 @@ fn vectors(given: &[Vec<f32>], axes: Option<&(Array2<f64>, Rotation)>, shortage:
     let units: Vec<f32> = given.iter().flat_map(|vector| unit(vector)).collect();
     let mut units = Array2::from_shape_vec((given.len(), dimension), units).unwrap();
     if let Some((_, rotation)) = axes {
-        units = rotation.apply(&units);
+        units = rotation.apply(Kernel::fastest(), &units);
     }
     units.mapv_inplace(|value| value * (1.0 - shortage));
     let vectors = zip(given, units.outer_iter()).map(|(given, coded)| {
@@ -400,11 +412,12 @@ proptest! {
         for (row, query) in coded.pairs() {
             let score = coded.score(row, &query.0);
             for fused in [false, true] {
-                for (bound, ..) in coded.bounds(row, query, fused) {
+                for Bounds { upper: bound, lower, .. } in coded.bounds(row, query, fused) {
                     let query = &query.1;
                     prop_assert!(f64::from(bound) * query.unit + query.constant >= f64::from(score));
                     prop_assert!(bound >= query.threshold(score), "{} < {}", bound, query.threshold(score));
                     prop_assert!(query.upper(bound) >= score, "{} < {}", query.upper(bound), score);
+                    prop_assert!(query.lower(lower) <= score, "{} > {}", query.lower(lower), score);
                     prop_assert!(bound >= query.threshold(f32::NEG_INFINITY));
                     prop_assert!(bound < query.threshold(f32::INFINITY));
                 }
@@ -421,7 +434,7 @@ proptest! {
             prop_assert!((f64::from(score) - cosine).abs() <= SCORE_ROUNDING, "{} is {}", score, cosine);
             for fused in [false, true] {
                 let parts = zip(&coded.segments, &coded_query.parts);
-                for ((segment, part), (bound, exact, added)) in zip(parts, coded.bounds(row, query, fused)) {
+                for ((segment, part), Bounds { upper: bound, exact, terms: added, .. }) in zip(parts, coded.bounds(row, query, fused)) {
                     let covered = BOUND_ROUNDING * added;
                     prop_assert!((f64::from(bound) - exact).abs() <= covered, "{} is {}", bound, exact);
                     let constant = coded_query.constant + f64::from(part.shift) * coded_query.unit;
@@ -433,7 +446,7 @@ proptest! {
     }
 
     #[test]
-    fn norms_thresholds_and_upper_bounds_are_rounded_outwards(
+    fn norms_thresholds_and_bounds_are_rounded_outwards(
         vector in (1_usize..2_000).prop_flat_map(vector),
         coding in coding(),
         score in -1.0_f32..1.0,
@@ -447,6 +460,7 @@ proptest! {
         let score_of = |bound: f32| f64::from(bound) * query.unit + query.constant;
         prop_assert!(score_of(query.threshold(score)) <= f64::from(score));
         prop_assert!(f64::from(query.upper(bound)) >= score_of(bound));
+        prop_assert!(f64::from(query.lower(bound)) <= f64::from(bound) * query.unit - query.constant);
         prop_assert!(score_of(query.threshold(score).next_up().next_up()) >= f64::from(score), "not too far");
     }
 
@@ -482,7 +496,7 @@ fn bounds_are_close_to_the_scores_of_ordinary_vectors() {
             let coded = Coded::new(&catalog, coding);
             let limit = if coding.row_max == 127 { 0.03 } else { 0.05 };
             for (row, query) in coded.pairs() {
-                let (bound, ..) = coded.bounds(row, query, true)[0];
+                let Bounds { upper: bound, .. } = coded.bounds(row, query, true)[0];
                 let beyond = query.1.upper(bound) - coded.score(row, &query.0);
                 assert!(beyond < limit, "{beyond} with {coding:?}");
             }

@@ -6,8 +6,10 @@ use std::arch::{asm, is_aarch64_feature_detected};
 
 use super::lanes::{Products, Sums, sixteen};
 use crate::kernel::candidates::Candidates;
+use crate::kernel::matrix;
 use crate::kernel::tile::{self, Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
+use crate::quantize::{CodedQuery, Segment};
 
 pub(in crate::kernel) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 4 };
 
@@ -39,6 +41,22 @@ pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidate
     }
 }
 
+/// # Safety
+/// The processor has the dot product extension.
+#[target_feature(enable = "neon,dotprod")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(in crate::kernel) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+    // SAFETY: the caller's promise.
+    unsafe { tile::lower_bounds::<DotProd>(segments, at, query) }
+}
+
+/// For both extensions: it calculates with floats alone.
+#[expect(unsafe_code, reason = "the loop is shared with kernels that need other processor features")]
+pub(in crate::kernel) fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+    // SAFETY: it calculates with floats alone, and every 64-bit Arm processor has NEON.
+    unsafe { matrix::add_rows::<DotProd>(rows, factors, sums) }
+}
+
 /// For both extensions: it calculates with floats alone.
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need other processor features")]
 pub(in crate::kernel) fn rate<const N: usize>(
@@ -47,7 +65,7 @@ pub(in crate::kernel) fn rate<const N: usize>(
     products: &mut Vec<f32>,
 ) {
     // SAFETY: it calculates with floats alone, and every 64-bit Arm processor has NEON.
-    unsafe { tile::rate::<DotProd, N>(columns, vector, products) };
+    unsafe { matrix::rate::<DotProd, N>(columns, vector, products) };
 }
 
 #[expect(unsafe_code, reason = "needs processor features")]

@@ -10,8 +10,9 @@ use std::arch::{asm, is_aarch64_feature_detected};
 
 use super::lanes::{Products, Sums, sixteen};
 use crate::kernel::candidates::Candidates;
-use crate::kernel::tile::{Scan, scan_tile};
-use crate::layout::{Coding, Group};
+use crate::kernel::tile::{self, Scan, scan_tile};
+use crate::layout::{BLOCK, Coding, Group};
+use crate::quantize::{CodedQuery, Segment};
 
 pub(in crate::kernel) const CODING: Coding = Coding { row_max: 127, query_max: 127, offset: 0, run: 8 };
 
@@ -43,6 +44,15 @@ pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidate
             }
         }
     }
+}
+
+/// # Safety
+/// The processor has the int8 matrix multiplication extension.
+#[target_feature(enable = "neon,i8mm")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(in crate::kernel) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
+    // SAFETY: the caller's promise.
+    unsafe { tile::lower_bounds::<I8mm>(segments, at, query) }
 }
 
 #[expect(unsafe_code, reason = "needs processor features")]

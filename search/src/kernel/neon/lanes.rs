@@ -6,7 +6,7 @@ use std::arch::aarch64::{
     vld1q_f64, vld1q_s8, vld1q_u16, vmulq_f32, vorrq_u16, vreinterpretq_u16_u32, vst1q_f32, vst1q_f64, vuzp1q_u16,
 };
 
-use crate::kernel::tile::Lanes;
+use crate::kernel::lanes::Lanes;
 use crate::layout::{BLOCK, Group};
 use crate::score::{self, LANES};
 
