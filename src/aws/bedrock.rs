@@ -1,5 +1,6 @@
 //! Embedding models on Bedrock: `InvokeModel`.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -9,6 +10,7 @@ use aws_sdk_bedrockruntime::config::timeout::TimeoutConfig;
 use aws_sdk_bedrockruntime::operation::invoke_model::InvokeModelError;
 use aws_sdk_bedrockruntime::primitives::Blob;
 
+use super::direct::{Direct, TakePattern};
 use super::errors::fault;
 use super::trace::TraceHeader;
 use crate::embed::Models;
@@ -21,6 +23,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct BedrockModels {
     client: Client,
+    /// By what is called: it is in the path.
+    direct: Arc<Mutex<Vec<(String, Direct)>>>,
 }
 
 impl BedrockModels {
@@ -30,16 +34,34 @@ impl BedrockModels {
         let config = aws_sdk_bedrockruntime::config::Builder::from(config)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::disabled())
-            .interceptor(TraceHeader);
-        Self { client: Client::from_conf(config.build()) }
+            .interceptor(TraceHeader)
+            .interceptor(TakePattern);
+        Self { client: Client::from_conf(config.build()), direct: Arc::default() }
+    }
+}
+
+impl BedrockModels {
+    fn direct(&self, model_id: &str) -> Direct {
+        let mut all = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, direct)) = all.iter().find(|(called, _)| called == model_id) {
+            return direct.clone();
+        }
+        let direct = Direct::new(CALL_TIMEOUT);
+        all.push((model_id.to_owned(), direct.clone()));
+        direct
     }
 }
 
 impl Models for BedrockModels {
     async fn invoke(&self, model_id: &str, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        let direct = self.direct(model_id);
+        let unanswered = match direct.call(|| body.clone(), |answer| Some(answer.to_vec())).await {
+            Ok(answer) => return Ok(answer),
+            Err(unanswered) => unanswered,
+        };
         let call = self.client.invoke_model().model_id(model_id).body(Blob::new(body));
         let call = call.content_type("application/json").accept("application/json");
-        match call.send().await {
+        match direct.by_sdk(unanswered, call.send()).await {
             Ok(answer) => Ok(answer.body.into_inner()),
             Err(error) => {
                 let refused = error.as_service_error().is_some_and(InvokeModelError::is_validation_exception);

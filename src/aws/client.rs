@@ -9,6 +9,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::bedrock::BedrockModels;
 use super::bedrock_batch::BedrockBatches;
+use super::direct::{Hearing, READ_TIMEOUT, TakePattern};
 use super::dynamodb::DynamoRecords;
 use super::errors::chain;
 use super::genuine::JsonAnswers;
@@ -22,8 +23,6 @@ use crate::intake::Services;
 
 /// Longest wait for a TCP connection and TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest wait for the first byte of an answer. Above an SQS long poll (20 s), below a Lambda timeout (60 s).
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A worker on AWS.
 pub type AwsServices = Services<SqsQueue, DynamoRecords, BedrockModels, S3Artifacts>;
@@ -52,7 +51,7 @@ impl Sdk {
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http).timeout_config(timeouts);
-        Self(config.load().await)
+        Self::from_config(config.load().await)
     }
 
     /// As [`load`](Self::load), for commands that people wait for: calls without region or credentials are tried again and
@@ -82,7 +81,8 @@ impl Sdk {
 
     /// With a configuration of the SDK.
     pub fn from_config(config: SdkConfig) -> Self {
-        Self(config)
+        let Some(http) = config.http_client() else { return Self(config) };
+        Self(config.to_builder().http_client(Hearing(http)).build())
     }
 
     /// The region, if one is set.
@@ -130,11 +130,13 @@ impl Sdk {
 
     pub(super) fn sqs(&self) -> aws_sdk_sqs::Client {
         let config = aws_sdk_sqs::config::Builder::from(&self.0).interceptor(JsonAnswers).interceptor(TraceHeader);
+        let config = config.interceptor(TakePattern);
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     pub(super) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::config::Builder::from(&self.0).interceptor(JsonAnswers).interceptor(TraceHeader);
+        let config = config.interceptor(TakePattern);
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

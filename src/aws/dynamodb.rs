@@ -7,16 +7,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnC
 use aws_sdk_s3::Client as S3Client;
 use nearline_contract::ResultRecord;
 
+use super::direct::{Direct, READ_TIMEOUT};
 use super::errors::fault;
 use super::item::{self, Item};
+use super::requests;
 use super::s3;
 use crate::fault::{Call, Cause, Fault};
 use crate::results::{GivenUp, LookUp, Prior, Records, Written};
-
-/// [`Prior::gives_way_to`] as a condition.
-const CONDITION: &str = "attribute_not_exists(request_id) OR expires_at < :now \
-                         OR (#error.#retryable = :true AND job_sha256 = :job_sha256 \
-                         AND catalog_version <> :catalog_version)";
 
 /// A table of records, and the bucket for large results.
 #[derive(Debug, Clone)]
@@ -25,12 +22,15 @@ pub struct DynamoRecords {
     s3: S3Client,
     table: String,
     bucket: Option<String>,
+    look_ups: Direct,
+    puts: Direct,
 }
 
 impl DynamoRecords {
     /// The records of `table`; without a bucket results must fit into their record.
     pub fn new(dynamodb: Client, s3: S3Client, table: String, bucket: Option<String>) -> Self {
-        Self { dynamodb, s3, table, bucket }
+        let direct = || Direct::new(READ_TIMEOUT);
+        Self { dynamodb, s3, table, bucket, look_ups: direct(), puts: direct() }
     }
 
     fn call(&self, operation: &'static str) -> Call {
@@ -41,16 +41,22 @@ impl DynamoRecords {
 impl Records for DynamoRecords {
     async fn look_up(&self, ids: &[&str], consistent: bool) -> Result<LookUp, Fault> {
         let call = || self.call("BatchGetItem");
+        let request = || requests::look_up(&self.table, ids, consistent);
+        let unanswered = match self.look_ups.call(request, |answer| requests::finds_nothing(answer, &self.table)).await
+        {
+            Ok(()) => return Ok(LookUp::default()),
+            Err(unanswered) => unanswered,
+        };
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(ids.iter().map(|id| key(id)).collect()))
             .consistent_read(consistent)
-            .projection_expression("request_id, job_sha256, catalog_version, expires_at, #error.#retryable")
+            .projection_expression(requests::PROJECTION)
             .expression_attribute_names("#error", "error")
             .expression_attribute_names("#retryable", "retryable")
             .build()
             .map_err(|error| Fault::of(call(), Cause::Misconfigured, error.to_string()))?;
-        let answer = self.dynamodb.batch_get_item().request_items(&self.table, keys).send().await;
-        let answer = answer.map_err(|error| fault(&error, call()))?;
+        let asked = self.dynamodb.batch_get_item().request_items(&self.table, keys);
+        let answer = self.look_ups.by_sdk(unanswered, asked.send()).await.map_err(|error| fault(&error, call()))?;
         if consistent && answer.responses.is_none() {
             return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
         }
@@ -66,12 +72,18 @@ impl Records for DynamoRecords {
 
     async fn put(&self, record: &ResultRecord, now: i64) -> Result<Written, Fault> {
         let call = || self.call("PutItem");
+        let request = || requests::put(&self.table, record, now);
+        let unanswered =
+            match self.puts.call(request, |answer| requests::is_whole(answer).then_some(Written::New)).await {
+                Ok(written) => return Ok(written),
+                Err(unanswered) => unanswered,
+            };
         let put = self
             .dynamodb
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item::from_record(record)))
-            .condition_expression(CONDITION)
+            .condition_expression(requests::CONDITION)
             .expression_attribute_names("#error", "error")
             .expression_attribute_names("#retryable", "retryable")
             .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
@@ -79,7 +91,7 @@ impl Records for DynamoRecords {
             .expression_attribute_values(":job_sha256", AttributeValue::S(record.job_sha256.clone()))
             .expression_attribute_values(":catalog_version", AttributeValue::S(record.catalog_version.clone()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Written::New) };
+        let Err(error) = self.puts.by_sdk(unanswered, put.send()).await else { return Ok(Written::New) };
         let old = match &error {
             SdkError::ServiceError(service) => match service.err() {
                 PutItemError::ConditionalCheckFailedException(failed) => failed.item(),

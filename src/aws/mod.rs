@@ -8,11 +8,14 @@ mod bedrock;
 mod bedrock_batch;
 mod client;
 pub mod describe;
+mod direct;
 mod dynamodb;
 mod errors;
 mod genuine;
 mod item;
+mod requests;
 mod s3;
+mod signature;
 pub mod sources;
 mod sqs;
 #[cfg(test)]

@@ -149,21 +149,27 @@ pub async fn object(sdk: &Sdk, name: &ObjectName, progress: impl Fn(u64)) -> Res
 pub async fn object_to(sdk: &Sdk, name: &ObjectName, path: &Path) -> Result<(), CatalogError> {
     let file_error = |source| CatalogError::File { path: path.to_owned(), source };
     let mut file = File::create(path).map_err(file_error)?;
-    if download(sdk, name, &mut file, |_| {}).await? { Ok(()) } else { Err(CatalogError::Missing(name.clone())) }
+    if download(sdk, name, &mut file, |_| {}).await? {
+        return Ok(());
+    }
+    let what = "it was listed, and was deleted before it could be read".to_owned();
+    Err(CatalogError::Source { name: name.to_string(), what })
 }
 
-/// The names of all objects whose keys begin with `prefix`.
+/// The names of all objects whose keys begin with `prefix`, and how many bytes each has.
 ///
 /// # Errors
 /// [`CatalogError::Service`].
-pub async fn below(sdk: &Sdk, bucket: &str, prefix: &str) -> Result<Vec<ObjectName>, CatalogError> {
+pub async fn below(sdk: &Sdk, bucket: &str, prefix: &str) -> Result<Vec<(ObjectName, u64)>, CatalogError> {
     let (client, mut names, mut next) = (sdk.s3(), Vec::new(), None);
     loop {
         let page = client.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next).send().await;
         let call = Call::new("S3", "ListObjectsV2", format!("s3://{bucket}/{prefix}"));
         let page = page.map_err(|error| fault(&error, call))?;
-        let keys = page.contents().iter().filter_map(|object| object.key());
-        names.extend(keys.map(|key| ObjectName { bucket: bucket.to_owned(), key: key.to_owned() }));
+        names.extend(page.contents().iter().filter_map(|object| {
+            let name = ObjectName { bucket: bucket.to_owned(), key: object.key()?.to_owned() };
+            Some((name, object.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()))
+        }));
         next = page.next_continuation_token;
         if next.is_none() {
             return Ok(names);

@@ -8,7 +8,9 @@ use aws_sdk_sqs::types::{
     MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
+use super::direct::{Direct, READ_TIMEOUT};
 use super::errors::{entry_fault, fault};
+use super::requests::{self, seconds};
 use crate::fault::{Call, Cause, Fault};
 use crate::intake::{Delivery, Failures, Outgoing, Queue, sent_at};
 
@@ -20,12 +22,15 @@ const VISIBILITY_DEFAULT: Duration = Duration::from_secs(30);
 pub struct SqsQueue {
     client: Client,
     url: String,
+    receives: Direct,
+    deletions: Direct,
 }
 
 impl SqsQueue {
     /// The queue of a URL.
     pub fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+        let direct = || Direct::new(READ_TIMEOUT);
+        Self { client, url, receives: direct(), deletions: direct() }
     }
 
     fn call(&self, operation: &'static str) -> Call {
@@ -77,6 +82,11 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Delivery>, Fault> {
+        let request = || requests::receive(&self.url, most, wait, visibility);
+        let unanswered = match self.receives.call(request, requests::received).await {
+            Ok(deliveries) => return Ok(deliveries),
+            Err(unanswered) => unanswered,
+        };
         let receive = self
             .client
             .receive_message()
@@ -87,18 +97,26 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = receive.send().await.map_err(|error| fault(&error, self.call("ReceiveMessage")))?;
+        let answer = self.receives.by_sdk(unanswered, receive.send()).await;
+        let answer = answer.map_err(|error| fault(&error, self.call("ReceiveMessage")))?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(delivery).collect())
     }
 
     async fn delete(&self, receipts: &[&str]) -> Result<Failures, Fault> {
         const DELETE: &str = "DeleteMessageBatch";
+        let request = || requests::delete(&self.url, receipts);
+        let read = |answer: &[u8]| requests::deletes_all(answer, receipts.len()).then(Failures::new);
+        let unanswered = match self.deletions.call(request, read).await {
+            Ok(none) => return Ok(none),
+            Err(unanswered) => unanswered,
+        };
         let entries = receipts.iter().enumerate().map(|(id, receipt)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string()).receipt_handle(*receipt);
             entry.build().expect("id and receipt handle are set")
         });
         let call = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
-        let answer = call.send().await.map_err(|error| fault(&error, self.call(DELETE)))?;
+        let answer = self.deletions.by_sdk(unanswered, call.send()).await;
+        let answer = answer.map_err(|error| fault(&error, self.call(DELETE)))?;
         let succeeded = answer.successful.into_iter().map(|entry| entry.id);
         Ok(self.failures(DELETE, receipts.len(), &answer.failed, succeeded))
     }
@@ -140,11 +158,6 @@ impl Queue for SqsQueue {
         let accepted = accepted.filter(|entry| !entry.message_id.is_empty() && !entry.md5_of_message_body.is_empty());
         Ok(self.failures(SEND, messages.len(), &answer.failed, accepted.map(|entry| entry.id)))
     }
-}
-
-/// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX)
 }
 
 fn string(value: &str) -> MessageAttributeValue {

@@ -3,11 +3,16 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use nearline::aws::Sdk;
 use nearline::compute::Compute;
 use nearline::config::Reader;
 use nearline::intake::{lambda, runtime::RuntimeApi};
 use nearline::telemetry;
+
+/// Measured by `make bench-path`: docs/benchmarks.md.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

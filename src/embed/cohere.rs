@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::embedding::{Embedding, Purpose};
+use super::embedding::{Embedding, Numbers, Purpose};
 
 pub(super) const V3_DIMENSIONS: &[usize] = &[1024];
 pub(super) const V4_DIMENSIONS: &[usize] = &[256, 512, 1024, 1536];
@@ -40,7 +40,7 @@ fn input_type(purpose: Purpose) -> &'static str {
 
 #[derive(Deserialize)]
 struct Bare {
-    embeddings: Vec<Vec<f32>>,
+    embeddings: Vec<Numbers>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ struct Typed {
 
 #[derive(Deserialize)]
 struct Floats {
-    float: Vec<Vec<f32>>,
+    float: Vec<Numbers>,
 }
 
 pub(super) fn response(body: &[u8]) -> Result<Vec<Embedding>, serde_json::Error> {
@@ -59,7 +59,7 @@ pub(super) fn response(body: &[u8]) -> Result<Vec<Embedding>, serde_json::Error>
         Ok(typed) => typed.embeddings.float,
         Err(_) => serde_json::from_slice::<Bare>(body)?.embeddings,
     };
-    Ok(vectors.into_iter().map(|vector| Embedding { vector, truncated: false }).collect())
+    Ok(vectors.into_iter().map(|Numbers(vector)| Embedding { vector, truncated: false }).collect())
 }
 
 #[cfg(test)]

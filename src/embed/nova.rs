@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::embedding::{Embedding, Purpose};
+use super::embedding::{Embedding, Numbers, Purpose};
 
 pub(super) const DIMENSIONS: &[usize] = &[256, 384, 1024, 3072];
 /// Longest inline text.
@@ -33,13 +33,14 @@ struct Response {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Item {
-    embedding: Vec<f32>,
+    embedding: Numbers,
     truncated_char_length: Option<u64>,
 }
 
 pub(super) fn response(body: &[u8]) -> Result<Vec<Embedding>, serde_json::Error> {
     let response: Response = serde_json::from_slice(body)?;
-    let embedding = |item: Item| Embedding { vector: item.embedding, truncated: item.truncated_char_length.is_some() };
+    let embedding =
+        |item: Item| Embedding { vector: item.embedding.0, truncated: item.truncated_char_length.is_some() };
     Ok(response.embeddings.into_iter().map(embedding).collect())
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::embedding::{Embedding, cut};
+use super::embedding::{Embedding, Numbers, cut};
 
 pub(super) const DIMENSIONS: &[usize] = &[256, 512, 1024];
 /// Longest text.
@@ -23,12 +23,12 @@ pub(super) fn shorter(text: &str) -> Option<&str> {
 
 #[derive(Deserialize)]
 struct Response {
-    embedding: Vec<f32>,
+    embedding: Numbers,
 }
 
 pub(super) fn response(body: &[u8]) -> Result<Vec<Embedding>, serde_json::Error> {
     let response: Response = serde_json::from_slice(body)?;
-    Ok(vec![Embedding { vector: response.embedding, truncated: false }])
+    Ok(vec![Embedding { vector: response.embedding.0, truncated: false }])
 }
 
 #[cfg(test)]

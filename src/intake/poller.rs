@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -58,8 +59,14 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
     let (worker, settler, queue) = started?;
     tracing::info!(event = "polling", queue = queue.url(), loops, "polling");
-    let poller = Poller { queue, visibility, worker, settler, stop, breaker: Breaker::new() };
-    join_all((0..loops).map(|_| poller.poll())).await;
+    let poller = Arc::new(Poller { queue, visibility, worker, settler, stop, breaker: Breaker::new() });
+    // Tasks of their own, so that they have all of the runtime's threads.
+    let mut polling = JoinSet::new();
+    for _ in 0..loops {
+        let poller = Arc::clone(&poller);
+        polling.spawn(async move { poller.poll().await });
+    }
+    polling.join_all().await;
     tracing::info!(event = "drained", "drained");
     Ok(())
 }

@@ -8,8 +8,26 @@ use nearline_contract::{Group, Match, ResultRecord};
 /// Largest item that keeps its results: an item may have 400 KB, and the rest leaves room for later attributes.
 pub const INLINE_MAX_BYTES: usize = 350 * 1024;
 
+/// More than the longest decimal of an f32 takes that has no exponent.
+const SCORE_MAX_BYTES: usize = 64;
+
+/// Whether a record keeps its results. Nearly all do by far, which is seen without writing a number.
+pub(super) fn is_inline(record: &ResultRecord) -> bool {
+    at_most(record) <= INLINE_MAX_BYTES || record_bytes(record) <= INLINE_MAX_BYTES
+}
+
+/// No less than [`record_bytes`].
+fn at_most(record: &ResultRecord) -> usize {
+    bytes(record, |_| "score".len() + SCORE_MAX_BYTES)
+}
+
 /// Bytes of a record as an item.
 pub fn record_bytes(record: &ResultRecord) -> usize {
+    bytes(record, |score| number("score", score))
+}
+
+/// `score` is what a score takes, its name included.
+fn bytes(record: &ResultRecord, score: impl Fn(f32) -> usize) -> usize {
     let text = |name: &str, value: &str| name.len() + value.len();
     let optional = |name: &str, value: Option<&String>| value.map_or(0, |value| text(name, value));
     let error = record.error.as_ref().map_or(0, |error| {
@@ -29,14 +47,14 @@ pub fn record_bytes(record: &ResultRecord) -> usize {
         + error
         + if record.metadata.is_empty() { 0 } else { "metadata".len() + 3 + metadata }
         + if record.query_truncated { "query_truncated".len() + 1 } else { 0 }
-        + record.results.as_deref().map_or(0, results)
+        + record.results.as_deref().map_or(0, |groups| results(groups, &score))
 }
 
-fn results(groups: &[Group]) -> usize {
+fn results(groups: &[Group], score: &impl Fn(f32) -> usize) -> usize {
     let text = |name: &str, value: Option<&String>| value.map_or(0, |value| element(name.len() + value.len()));
     let found = |found: &Match| {
         let names = text("category", found.category.as_ref()) + text("title", found.title.as_ref());
-        3 + text("product_id", Some(&found.product_id)) + element(number("score", found.score)) + names
+        3 + text("product_id", Some(&found.product_id)) + element(score(found.score)) + names
     };
     let group = |group: &Group| {
         let matches = 3 + group.matches.iter().map(|one| element(found(one))).sum::<usize>();
@@ -52,4 +70,34 @@ fn element(bytes: usize) -> usize {
 
 fn number(name: &str, value: impl std::fmt::Display) -> usize {
     name.len() + value.to_string().len().div_ceil(2) + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use nearline_contract::Status;
+
+    use super::*;
+
+    #[test]
+    fn no_score_takes_more_than_is_assumed() {
+        for score in [f32::MIN_POSITIVE, -f32::from_bits(1), f32::MAX, f32::MIN, 0.1, -1.0 / 3.0] {
+            let matches = vec![Match { product_id: "p".into(), score, category: None, title: None }];
+            let record = ResultRecord {
+                request_id: "r".into(),
+                format_version: 1,
+                status: Status::Succeeded,
+                results: Some(vec![Group { category: None, matches }]),
+                results_uri: None,
+                error: None,
+                catalog_version: "v".into(),
+                model_id: None,
+                job_sha256: "00".into(),
+                created_at: "2026-11-23T12:00:00.000Z".into(),
+                expires_at: 1,
+                metadata: [].into(),
+                query_truncated: false,
+            };
+            assert!(record_bytes(&record) <= at_most(&record), "{score}");
+        }
+    }
 }

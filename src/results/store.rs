@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::records::{GivenUp, LOOK_UP_MAX, Prior, Records, Written};
-use super::size::{INLINE_MAX_BYTES, record_bytes};
+use super::size::{INLINE_MAX_BYTES, is_inline};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::fault::{Call, Cause, Fault};
@@ -137,7 +137,7 @@ impl<R: Records> Results<R> {
     /// [`WriteError`]; nothing is half-written then.
     pub async fn write(&self, mut record: ResultRecord, under_way: &UnderWay) -> Result<Written, WriteError> {
         let _permit = self.permit().await;
-        if record_bytes(&record) > INLINE_MAX_BYTES
+        if !is_inline(&record)
             && let Some(results) = record.results.take()
         {
             if !self.records.has_room_for_results() {

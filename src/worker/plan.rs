@@ -162,7 +162,7 @@ pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Resul
                     Some(_) => None,
                     None => Some(catalog.category_name(catalog.index().category_of(found.row)).to_owned()),
                 },
-                title: catalog.title(found.row).filter(|_| return_title).map(str::to_owned),
+                title: return_title.then(|| catalog.title(found.row)).flatten().map(str::to_owned),
             })
             .collect(),
     };

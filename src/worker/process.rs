@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use nearline_contract::limits::RECORD_FORMAT_VERSION;
 use nearline_contract::{JobError, ReceivedJob, Refusal, ResultRecord, Status, receive};
 use time::OffsetDateTime;
@@ -87,7 +88,9 @@ impl<R: Records> Worker<R> {
                 jobs.into_iter().map(|(position, ..)| position).zip(outcomes).collect::<Vec<_>>()
             }
         });
-        let mut by_position: BTreeMap<usize, Outcome> = join_all(handled).await.into_iter().flatten().collect();
+        // Each is polled when it was woken, and not whenever one was.
+        let handled: Vec<_> = handled.collect::<FuturesUnordered<_>>().collect().await;
+        let mut by_position: BTreeMap<usize, Outcome> = handled.into_iter().flatten().collect();
         received
             .into_iter()
             .enumerate()

@@ -1,4 +1,7 @@
-//! The real SDK with answers as the services, and those on the way to them, give them.
+//! The real SDK with answers as the services, and those on the way to them, give them. `direct` compares its calls with
+//! those that are made directly.
+
+mod direct;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,12 +33,14 @@ struct Canned {
     body: String,
     calls: Arc<AtomicUsize>,
     traces: Arc<Mutex<Vec<Option<String>>>>,
+    requests: Arc<Mutex<Vec<HttpRequest>>>,
 }
 
 impl HttpConnector for Canned {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let trace = request.headers().get("x-amzn-trace-id").map(str::to_owned);
         self.traces.lock().unwrap().push(trace);
+        self.requests.lock().unwrap().push(request);
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mut response = HttpResponse::new(self.status.try_into().unwrap(), SdkBody::from(self.body.as_str()));
         for &(name, value) in &self.headers {
@@ -46,7 +51,8 @@ impl HttpConnector for Canned {
 }
 
 fn canned(status: u16, body: &str) -> Canned {
-    Canned { status, headers: Vec::new(), body: body.to_owned(), calls: Arc::default(), traces: Arc::default() }
+    let (calls, traces, requests) = Default::default();
+    Canned { status, headers: Vec::new(), body: body.to_owned(), calls, traces, requests }
 }
 
 /// A refusal in the JSON of SQS, DynamoDB and Bedrock.
@@ -94,8 +100,16 @@ fn object() -> ObjectName {
     ObjectName { bucket: "b".into(), key: "k".into() }
 }
 
+/// Makes a call by the SDK, and then again directly: the same answer must mean the same.
+async fn twice<T: PartialEq + std::fmt::Debug>(call: impl AsyncFn() -> T) -> T {
+    let (by_sdk, direct) = (call().await, call().await);
+    assert_eq!(by_sdk, direct);
+    direct
+}
+
 async fn receive(canned: &Canned) -> Result<usize, Fault> {
-    let received = sdk(canned).queue(QUEUE).receive(10, Duration::ZERO, Duration::from_secs(30)).await;
+    let queue = sdk(canned).queue(QUEUE);
+    let received = twice(async || queue.receive(10, Duration::ZERO, Duration::from_secs(30)).await).await;
     received.map(|deliveries| deliveries.len())
 }
 
@@ -104,11 +118,13 @@ async fn send(canned: &Canned) -> Result<Vec<(usize, Fault)>, Fault> {
 }
 
 async fn look_up(canned: &Canned) -> Result<LookUp, Fault> {
-    sdk(canned).records("t", Some("b")).look_up(&["r"], false).await
+    let records = sdk(canned).records("t", Some("b"));
+    twice(async || records.look_up(&["r"], false).await).await
 }
 
 async fn put(canned: &Canned) -> Result<Written, Fault> {
-    sdk(canned).records("t", Some("b")).put(&record(), 0).await
+    let records = sdk(canned).records("t", Some("b"));
+    twice(async || records.put(&record(), 0).await).await
 }
 
 async fn upload(canned: &Canned) -> Result<String, Fault> {
@@ -116,7 +132,8 @@ async fn upload(canned: &Canned) -> Result<String, Fault> {
 }
 
 async fn invoke(canned: &Canned) -> Result<Vec<u8>, Fault> {
-    sdk(canned).models().invoke("amazon.titan-embed-text-v2:0", b"{}".to_vec()).await
+    let models = sdk(canned).models();
+    twice(async || models.invoke("amazon.titan-embed-text-v2:0", b"{}".to_vec()).await).await
 }
 
 fn means<T: std::fmt::Debug>(answer: Result<T, Fault>) -> (Kind, Cause) {
@@ -219,7 +236,7 @@ async fn the_codes_of_bedrock_mean_what_they_say_and_each_costs_one_call() {
     ] {
         let canned = refusal(status, code);
         assert_eq!(means(invoke(&canned).await), expected, "{code}");
-        assert_eq!(canned.calls.load(Ordering::Relaxed), 1, "{code}: the limits count calls");
+        assert_eq!(canned.calls.load(Ordering::Relaxed), 2, "{code}: of each of two; the limits count calls");
     }
 }
 
@@ -258,8 +275,16 @@ async fn a_success_that_lacks_what_the_service_always_sends_is_none() {
     }
     let sent = r#"{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"x"}]}"#;
     assert_eq!(send(&canned(200, sent)).await, Ok(vec![]));
-    let kept = sdk(&canned(200, "{}")).queue(QUEUE).delete(&["a", "b"]).await.unwrap();
-    assert_eq!(kept.len(), 2, "neither is said to be deleted");
+    for (body, kept) in [
+        ("{}", 2),
+        (r#"{"Successful":[{"Id":"1"}],"Failed":[]}"#, 1),
+        (r#"{"Successful":[{"Id":"1"},{"Id":"0"}],"Failed":[]}"#, 0),
+        (r#"{"Successful":[{"Id":"1"}],"Failed":[{"Id":"0","Code":"InternalError","SenderFault":false}]}"#, 1),
+    ] {
+        let queue = sdk(&canned(200, body)).queue(QUEUE);
+        let failures = twice(async || queue.delete(&["a", "b"]).await).await.unwrap();
+        assert_eq!(failures.len(), kept, "{body}");
+    }
     let consistent = sdk(&canned(200, "{}")).records("t", None).look_up(&["r"], true).await;
     assert_eq!(means(consistent), retry, "that there is no record, the service says in words");
 }
@@ -303,6 +328,7 @@ async fn calls_carry_the_trace_of_the_work_that_makes_them() {
     trace::within(Some("Root=1-5759e988-bd862e3fe1be46a994272793".into()), calls).await;
     receive(&canned).await.unwrap();
     let traces = canned.traces.lock().unwrap().clone();
-    assert!(traces[..4].iter().all(|trace| trace.as_deref() == Some("Root=1-5759e988-bd862e3fe1be46a994272793")));
-    assert_eq!(traces[4..], [None]);
+    let (within, without) = traces.split_at(traces.len() - 2);
+    assert!(within.iter().all(|trace| trace.as_deref() == Some("Root=1-5759e988-bd862e3fe1be46a994272793")));
+    assert_eq!((within.len(), without), (7, &[None, None][..]), "an upload is never made directly");
 }
