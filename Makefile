@@ -139,7 +139,8 @@ bench-path: build $(PATH_VENV)/complete  ## CPU time, latency and memory of a jo
 	$(VENVS)/release/path-bench --nearline $(VENVS)/release/nearline --folder $(VENVS)/bench-path --floor \
 		--python $(PATH_VENV)/bin/python $(ARGS)
 
-compare: $(COMPARE_VENV)/complete  ## run FAISS, NumPy, USearch and NumKong on the same vectors in turn; ARGS="--help"
+compare: $(COMPARE_VENV)/complete  ## run FAISS (flat, Panorama), NumPy, USearch, NumKong and an earlier build on the same vectors in turn; ARGS="--help"
+	@cd search/benches/rivals && $(abspath $(COMPARE_VENV))/bin/python -B -m unittest --quiet oracle_test.py
 	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
 
 # Virtual environments, each with what its list pins.

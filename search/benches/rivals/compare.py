@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 
 TARGET_ROWS_AND_DIMENSIONS = [(100_000, 384), (1_000_000, 384), (100_000, 1_024)]
 TARGET_RATIOS = {1: 3.5, 10: 3.0, 64: 2.5}
-RIVALS = ["numpy", "usearch", "usearch-i8", "numkong", "numkong-i8", "brute-force"]
+RIVALS = ["panorama", "numpy", "usearch", "usearch-i8", "numkong", "numkong-i8", "brute-force"]
 
 
 def parse():
@@ -28,16 +28,19 @@ def parse():
     add("--repeat-to", type=count, metavar="N", help="repeat the rows of FILE.npy up to N, with noise")
     add("--noise", type=float, default=0.02, metavar="LENGTH", help="of the vector added to a repeated row (0.02)")
     add("--categories", metavar="C|FILE.csv",
-        help="also the top k of each category: each row's is the nearest of C seeded rows, or the column `category` of "
-        "a CSV with one line for each row of FILE.npy")
+        help="also the top k of each category, by nearline and by one flat faiss index a category: each row's is the "
+        "nearest of C seeded rows, or the column `category` of a CSV with one line for each row of FILE.npy")
     add("--batches", type=counts, default=[1, 10, 64], metavar="B,B,...", help="queries a call (1,10,64)")
     add("--top-k", type=count, default=10, metavar="K", help="1 to 1,000 (10)")
     add("--threads", type=count, default=1, metavar="T", help="of each engine (1)")
     add("--pairs", type=count, default=5, metavar="N", help="rounds in which each engine has its turn (5)")
     add("--seconds", type=float, default=0.2, metavar="S", help="the least time of a turn (0.2)")
     add("--only", type=names, default=RIVALS, metavar="NAME,...",
-        help=f"beside faiss and nearline: none, or some of {', '.join(RIVALS)} (all)")
+        help=f"beside flat faiss indexes and nearline: none, or some of {', '.join(RIVALS)} (all)")
     add("--kernel", metavar="NAME", help="nearline's, instead of the one it chooses")
+    add("--against", type=os.path.abspath, metavar="PATH",
+        help="also an earlier build of nearline: the executable that `cargo bench --package nearline-search --no-run "
+        "--bench subject` names in its sources")
     add("--suite", action="store_true", help="all sizes and batches that have a target, and whether it is met")
     add("--json", metavar="FILE", help="write every figure there, too")
     options = parser.parse_args()
@@ -60,6 +63,8 @@ def contradiction(options):
         return "--rows is for clustered vectors; FILE.npy has its own, and --repeat-to makes more of them"
     if options.categories == "0":
         return "--categories must be above 0"
+    if options.against and not os.access(options.against, os.X_OK):
+        return f"{options.against} is not an executable; --against takes an earlier build of search/benches/subject.rs"
     if options.top_k > 1_000:
         return "--top-k must be 1 to 1,000"
     return None

@@ -1,8 +1,9 @@
 """The rounds: engine after engine, again and again, so that what slows the machine down for a while slows all of them.
 
 Limits are measured in each round, too; the best round counts, because a limit is what can be reached. An engine's speed
-is the median of its rounds, its ratio the median of the ratios to the anchor, FAISS with BLAS, in the same round. For
-few queries FAISS is faster as shipped, without BLAS: so there is the ratio to the faster of the two as well.
+is the median of its rounds, its ratios the medians of those within the rounds: to the anchor, FAISS with BLAS; to the
+faster of the two FAISS settings (for few queries that is FAISS as shipped, without BLAS); and of nearline to it. All
+three answer the same question as the engine: the top k of all rows, or of each category.
 """
 
 import contextlib
@@ -16,92 +17,122 @@ import faiss
 import numpy as np
 import usearch
 
-import engines
+import faiss_engines
+import other_engines
+from engines import Nearline, Rival
 from oracle import Oracle
-from subject import Subject
+from subject import Subject, build
 
 # Threads of the engine before go to sleep in it.
 PAUSE_SECONDS = 0.02
 SGEMM_SIZE = 2_048
+# By the question, as in faiss_engines.
+NEARLINE = {"none": "nearline", "category": "nearline per category"}
 
 
 def run(options, dataset):
     catalog, queries = dataset.catalog, dataset.queries
-    print("nearline ...", file=sys.stderr)
-    with Subject(dataset, options.threads, options.kernel) as subject:
+    with contextlib.ExitStack() as stack:
+
+        def start(executable):
+            return stack.enter_context(Subject(executable, dataset, options.threads, options.kernel))
+
+        print("nearline ...", file=sys.stderr)
+        subject = start(build())
+        earlier = start(options.against) if options.against else None
         print("oracle ...", file=sys.stderr)
         oracles = {"none": Oracle(catalog, queries, None, options.top_k)}
         if dataset.categories is not None:
             oracles["category"] = Oracle(catalog, queries, dataset.categories, options.top_k)
         print("rivals ...", file=sys.stderr)
-        field = list(engines.rivals(options.only, catalog, queries, options.top_k, options.threads))
-        field += ours(options, subject, dataset.categories)
+        field = [*rivals(options, dataset), *ours(options, subject, earlier, oracles)]
         limits = Limits(subject, catalog, options.threads)
         batches = [measure(options, batch, field, oracles, limits, catalog.size) for batch in options.batches]
-        ready = subject.ready
+        ready = {"index": subject.ready, "earlier_index": earlier and {"executable": options.against} | earlier.ready}
     del field
     gc.collect()
     return {
         "vectors": dataset.name, "rows": len(catalog), "dimension": catalog.shape[1], "queries": len(queries),
         "categories": None if dataset.categories is None else int(dataset.categories.max()) + 1,
         "top_k": options.top_k, "threads": options.threads, "pairs": options.pairs,
-        "machine": machine(), "index": ready, "limits": limits.best, "batches": batches,
+        "machine": machine(), **ready, "limits": limits.best, "batches": batches,
         "rankings_checked": sum(oracle.rankings for oracle in oracles.values()),
         "scores_one_step_off": sum(oracle.stepped for oracle in oracles.values()),
         "faults": [fault for oracle in oracles.values() for fault in oracle.faults],
     }
 
 
-def ours(options, subject, categories):
-    yield engines.Nearline("nearline", subject, options.top_k, options.threads)
-    if categories is not None:
-        name = f"nearline, each of {subject.ready['categories']} categories"
-        yield engines.Nearline(name, subject, options.top_k, options.threads, group_by="category")
+def rivals(options, dataset):
+    """FAISS at both thresholds, for each question, then those that were asked for."""
+    catalog, queries, top_k = dataset.catalog, dataset.queries, options.top_k
+    faiss.omp_set_num_threads(options.threads)
+    yield from faiss_engines.flat(catalog, queries, top_k)
+    if dataset.categories is not None:
+        yield from faiss_engines.flat_per_category(catalog, queries, dataset.categories, top_k)
+    if "panorama" in options.only:
+        yield from faiss_engines.panorama(catalog, queries, top_k)
+    yield from other_engines.rivals(options.only, catalog, queries, top_k, options.threads)
+
+
+def ours(options, subject, earlier, questions):
+    for group_by in questions:
+        name = NEARLINE[group_by]
+        yield Nearline(name, subject, options.top_k, options.threads, group_by)
+        if earlier:
+            yield Nearline(f"{name}, earlier build", earlier, options.top_k, options.threads, group_by)
     if options.threads > 1:
-        yield engines.Nearline("nearline, one thread", subject, options.top_k, 1)
+        yield Nearline("nearline, one thread", subject, options.top_k, 1)
     if "brute-force" in options.only:
-        name = "nearline, brute force"
-        yield engines.Nearline(name, subject, options.top_k, options.threads, engine="brute_force")
+        yield Nearline("nearline, brute force", subject, options.top_k, options.threads, engine="brute_force")
 
 
 def measure(options, batch, field, oracles, limits, components):
     """One batch size: a round to warm up and to look at what is found, then the rounds that count."""
-    found = {}
+    judged = {}
     for engine in field:
-        if isinstance(engine, engines.Rival):
-            rows = engine.found(batch)
-            found[engine.name] = None if rows is None else oracles["none"].share_found(rows)
-        else:
+        if not isinstance(engine, Rival):
             checked_turn(engine, batch, 0, oracles)
+        elif found := engine.found(batch):
+            judged[engine.name] = oracles[engine.group_by].judge(*found)
+        else:
+            engine.turn(batch, 0)
     rounds = {engine.name: [] for engine in field}
     rescored = {engine.name: [] for engine in field}
     for number in range(options.pairs):
         print(f"batch {batch}: round {number + 1} of {options.pairs}", file=sys.stderr)
-        for engine in field:
+        # There and back, so that no engine always has the same one before it.
+        for engine in field if number % 2 == 0 else field[::-1]:
             time.sleep(PAUSE_SECONDS)
             turn = checked_turn(engine, batch, options.seconds, oracles)
             rounds[engine.name].append(turn.queries_per_second)
             rescored[engine.name].append(turn.rescored_fraction)
         time.sleep(PAUSE_SECONDS)
         limits.measure()
-    anchor = rounds[engines.ANCHOR]
-    faster = [max(both) for both in zip(anchor, rounds[engines.SHIPPED])]
     results = []
     for engine in field:
         speed = statistics.median(rounds[engine.name])
+        share_found, score_error = judged.get(engine.name, (None, None))
+        anchor, shipped, nearline = (rounds[name] for name in yardsticks(engine.group_by))
         result = {
-            "engine": engine.name, "queries_per_second": speed, "rounds": rounds[engine.name],
+            "engine": engine.name, "group_by": engine.group_by, "queries_per_second": speed,
+            "rounds": rounds[engine.name],
             "ratio": spread(rounds[engine.name], anchor),
-            "ratio_to_faster_faiss": spread(rounds[engine.name], faster),
+            "ratio_to_faster_faiss": spread(rounds[engine.name], [max(both) for both in zip(anchor, shipped)]),
+            "nearline_ratio": spread(nearline, rounds[engine.name]),
             "gigabytes_per_second": speed / batch * components * engine.component_bytes / 1e9,
             "gigamacs_per_second": speed * components / 1e9,
             "component_bytes": engine.component_bytes,
-            "share_found": found.get(engine.name),
+            "share_found": share_found, "largest_score_error": score_error,
         }
-        if isinstance(engine, engines.Nearline):
+        if isinstance(engine, Nearline):
             result["rescored_fraction"] = statistics.median(rescored[engine.name])
         results.append(result)
     return {"batch": batch, "engines": results}
+
+
+def yardsticks(group_by):
+    """The engines that all that answer this question are compared with."""
+    return faiss_engines.ANCHOR[group_by], faiss_engines.SHIPPED[group_by], NEARLINE[group_by]
 
 
 def checked_turn(engine, batch, seconds, oracles):

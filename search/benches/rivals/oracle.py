@@ -8,6 +8,8 @@ a cosine within SLACK rounds to it, and a row may be missing only if it is, at t
 import numpy as np
 
 SLACK = 1e-12
+# Rivals add up in float32.
+FLOAT32_ERROR = 1e-6
 BLOCK_ROWS = 20_000
 GATHERED_COMPONENTS = 8_000_000
 NO_ROW = 0xFFFFFFFF
@@ -32,17 +34,43 @@ class Oracle:
         if not np.array_equal(rankings[:known], self._right[:known]):
             known = 0
         faults = len(self.faults)
-        at_once = max(1, GATHERED_COMPONENTS // (rankings[0, ..., 0].size * self._catalog.shape[1]))
+        at_once = self._at_once(rankings[..., 0])
         for first in range(known, len(rankings), at_once):
             self._check(rankings[first : first + at_once], first, engine)
         if len(self.faults) == faults and len(rankings) > len(self._right):
             self._right = rankings
 
-    def share_found(self, rows):
-        """The share of a rival's rows that belong into the top k (of one group), give or take float32 arithmetic."""
-        found = self._cosines(rows[:, None, :], self._queries[: len(rows)])[:, 0]
-        last = scores_of(self._best[: len(rows), 0, -1:])
-        return float(np.mean(found >= last - 1e-6))
+    def judge(self, rows, scores):
+        """How right a rival is for the first queries: the share of the top k found, and the largest error of a score.
+
+        `rows` (-1: none) and `scores` are queries x groups x places, or without groups. Equal scores may come in any
+        order, and so may those within the error of float32 arithmetic: what counts is that each row clearly above the
+        last place is there, and that the places left hold rows near the last one. A row counts once.
+        """
+        rows, scores = (found.reshape(len(rows), len(self._sizes), -1) for found in (rows, scores))
+        places, found, error = 0, 0, 0.0
+        at_once = self._at_once(rows)
+        for first in range(0, len(rows), at_once):
+            part = slice(first, min(first + at_once, len(rows)))
+            best, queries = self._best[part], self._queries[part]
+            order = np.argsort(rows[part], axis=2)
+            held, given = (np.take_along_axis(of[part], order, axis=2) for of in (rows, scores))
+            repeated = np.pad(held[..., 1:] == held[..., :-1], ((0, 0), (0, 0), (1, 0)))
+            counted = (held >= 0) & (held < len(self._catalog)) & ~repeated
+            held = np.where(counted, held, 0)
+            cosines = self._cosines(held, queries)
+            error = max(error, np.abs(given - cosines).max(where=counted, initial=0.0))
+            counted &= self._categories[held] == np.arange(len(self._sizes))[:, None]
+
+            right = scores_of(best)
+            last = np.where(best > 0, right, np.inf).min(axis=2, keepdims=True)
+            sure = (right > last + FLOAT32_ERROR) & (best > 0)
+            present = np.isin(pairs(rows_of(best)), pairs(np.where(counted, held, NO_ROW)))
+            surely = (sure & present).sum(axis=2)
+            near = (counted & (cosines >= last - FLOAT32_ERROR)).sum(axis=2) - surely
+            found += (surely + np.minimum(near, ((best > 0) & ~sure).sum(axis=2))).sum()
+            places += (best > 0).sum()
+        return float(found / places), float(error)
 
     def _scan(self):
         best = [np.empty((len(self._queries), 0), np.uint64) for _ in self._sizes]
@@ -81,6 +109,10 @@ class Oracle:
                 f"with {scores[query, group, place]}, cosine {cosines[query, group, place]}; {wrong.sum()} such places"
             )
 
+    def _at_once(self, rows):
+        """For how many queries the vectors of these rows are gathered together."""
+        return max(1, GATHERED_COMPONENTS // (rows[0].size * self._catalog.shape[1]))
+
     def _cosines(self, rows, queries):
         vectors = directions(self._catalog[rows.ravel()]).reshape(*rows.shape, -1)
         return np.einsum("qgpd,qd->qgp", vectors, queries)
@@ -97,6 +129,12 @@ def keys_of(scores, rows):
     bits = (scores + np.float32(0)).view(np.uint32)
     rising = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(0x80000000))
     return rising.astype(np.uint64) << np.uint64(32) | (np.uint64(NO_ROW) - rows.astype(np.uint64))
+
+
+def pairs(rows):
+    """A number for each query and its row; the groups of a query have no row in common."""
+    query = np.arange(len(rows), dtype=np.uint64)[:, None, None]
+    return query << np.uint64(32) | rows.astype(np.uint64)
 
 
 def rows_of(keys):

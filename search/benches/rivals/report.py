@@ -9,23 +9,34 @@ COMPUTING_BATCH = 2
 
 
 def table(result):
-    index, limits, of = result["index"], result["limits"], result["machine"]
+    limits, of = result["limits"], result["machine"]
     threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
     print(f"\n{result['rows']:,} x {result['dimension']} {result['vectors']}, top {result['top_k']}, {threads}, "
           f"{result['pairs']} rounds; {of['processor']}")
-    print(f"nearline: kernel {index['kernel']}, built in {index['build_seconds']:.2f} s, "
-          f"{index['memory_bytes'] / result['rows'] / result['dimension']:.2f} bytes a component")
+    for name, index in [("nearline", result["index"]), ("earlier build", result["earlier_index"])]:
+        if index:
+            print(f"{name}: kernel {index['kernel']}, built in {index['build_seconds']:.2f} s, "
+                  f"{index['memory_bytes'] / result['rows'] / result['dimension']:.2f} bytes a component")
     print(f"limits: reading {limits['read_4_byte_components_gigabytes_per_second']:.1f} GB/s (f32 rows), "
           f"{limits['read_1_byte_components_gigabytes_per_second']:.1f} GB/s (as many bytes as codes have); "
           f"sgemm {limits['sgemm_gigamacs_per_second']:.1f} GMAC/s")
     for batch in result["batches"]:
         reading = batch["batch"] < COMPUTING_BATCH
         unit, limit = ("GB/s", "of reading") if reading else ("GMAC/s", "of sgemm")
-        print(f"\n{'batch ' + str(batch['batch']):34}{'queries/s':>10}{'ratio':>8}{'min..max':>14}{'to faster':>11}"
-              f"{unit:>9}{limit:>12}{'found':>8}{'rescored':>10}")
-        for engine in batch["engines"]:
-            print(line(engine, limits, reading))
+        for group_by in unique(engine["group_by"] for engine in batch["engines"]):
+            whole = "all" if group_by == "none" else f"each of {result['categories']:,} categories"
+            title = f"batch {batch['batch']}, top {result['top_k']} of {whole}"
+            print(f"\n{title:40}{'queries/s':>10}{'ratio':>8}{'min..max':>14}{'to faster':>11}{'nearline':>10}"
+                  f"{unit:>9}{limit:>12}{'found':>8}{'off by':>9}{'rescored':>10}")
+            for engine in batch["engines"]:
+                if engine["group_by"] == group_by:
+                    print(line(engine, limits, reading))
     shares(result)
+
+
+def unique(values):
+    """In order of appearance."""
+    return dict.fromkeys(values)
 
 
 def line(engine, limits, reading):
@@ -34,29 +45,38 @@ def line(engine, limits, reading):
         limit = limits[f"read_{engine['component_bytes']}_byte_components_gigabytes_per_second"]
     else:
         speed, limit = engine["gigamacs_per_second"], limits["sgemm_gigamacs_per_second"]
-    ratio, to_faster = engine["ratio"], engine["ratio_to_faster_faiss"]
-    spread = f"{ratio['min']:.2f}..{ratio['max']:.2f}"
-    found, rescored = engine["share_found"], engine.get("rescored_fraction")
+    ratio = engine["ratio"]
+    min_max = f"{ratio['min']:.2f}..{ratio['max']:.2f}"
+    found, error, rescored = (engine.get(key) for key in ["share_found", "largest_score_error", "rescored_fraction"])
     return (
-        f"{engine['engine']:34}{engine['queries_per_second']:>10,.0f}{ratio['median']:>8.2f}{spread:>14}"
-        f"{to_faster['median']:>11.2f}{speed:>9.1f}{speed / limit:>12.0%}"
-        f"{'' if found is None else f'{found:.1%}':>8}{'' if rescored is None else f'{rescored:.3%}':>10}"
+        f"{engine['engine']:40}{engine['queries_per_second']:>10,.0f}{ratio['median']:>8.2f}{min_max:>14}"
+        f"{engine['ratio_to_faster_faiss']['median']:>11.2f}{engine['nearline_ratio']['median']:>10.2f}"
+        f"{speed:>9.1f}{speed / limit:>12.0%}{'' if found is None else f'{found:.1%}':>8}"
+        f"{'' if error is None else f'{error:.0e}':>9}{'' if rescored is None else f'{rescored:.3%}':>10}"
     )
 
 
 def shares(result):
-    """What is not about rivals: the cost of categories, and the gain by threads, from the same rounds."""
+    """What is not about rivals, from the same rounds: what changed, the cost of categories, and the gain by threads."""
     print()
     for batch in result["batches"]:
-        rounds = {engine["engine"]: engine["rounds"] for engine in batch["engines"]}
-        for name, speeds in rounds.items():
-            ratios = [whole / part for whole, part in zip(rounds["nearline"], speeds)]
-            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
-            if name.endswith("categories"):
+        engines = {engine["engine"]: engine for engine in batch["engines"]}
+        for name, engine in engines.items():
+            if name.endswith(", earlier build"):
+                print(f"batch {batch['batch']}: {name.removesuffix(', earlier build')} is "
+                      f"{spread(engine['nearline_ratio'])} times as fast as its earlier build")
+            if name == "nearline per category":
+                ratios = [whole / part for whole, part in zip(engines["nearline"]["rounds"], engine["rounds"])]
+                cost = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
                 print(f"batch {batch['batch']}: top {result['top_k']} of each of {result['categories']} categories "
-                      f"takes {spread} times as long as of all")
+                      f"takes {spread(cost)} times as long as of all")
             if name == "nearline, one thread":
-                print(f"batch {batch['batch']}: {result['threads']} threads are {spread} times as fast as one")
+                print(f"batch {batch['batch']}: {result['threads']} threads are {spread(engine['nearline_ratio'])} "
+                      "times as fast as one")
+
+
+def spread(ratio):
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})"
 
 
 def targets(results, wanted):

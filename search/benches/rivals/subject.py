@@ -1,4 +1,7 @@
-"""nearline-search as an engine of the comparison: a process that holds the catalog and searches when it is told to."""
+"""A build of nearline-search as an engine: a process that holds the catalog and searches when it is told to.
+
+Earlier builds (`--against`) are told the same, so commands and answers keep their form.
+"""
 
 import functools
 import json
@@ -15,7 +18,7 @@ BUILD = "cargo build --release --locked --package nearline-search --bench subjec
 
 @functools.cache
 def build():
-    """The path of the executable, wherever cargo puts it: built once, so that a suite measures one."""
+    """The path of today's executable, wherever cargo puts it: built once, so that a suite measures one."""
     command = [*BUILD, "--message-format=json-render-diagnostics"]
     try:
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -31,10 +34,10 @@ def build():
 class Subject:
     """Leaves nothing behind: the process and its folder end with the `with` block."""
 
-    def __init__(self, dataset, threads, kernel):
-        executable = build()
-        # Beside the executable: a folder for temporary files may lie in memory.
-        self._folder = tempfile.TemporaryDirectory(prefix="compare-", dir=executable.parent)
+    def __init__(self, executable, dataset, threads, kernel):
+        self._executable = executable
+        # Beside today's build: a folder for temporary files may lie in memory.
+        self._folder = tempfile.TemporaryDirectory(prefix="compare-", dir=build().parent)
         folder = pathlib.Path(self._folder.name)
         rows, categories = folder / "rows.f32", folder / "categories.u32"
         self._queries, self._rankings = folder / "queries.f32", folder / "rankings.u32"
@@ -45,7 +48,10 @@ class Subject:
         command = [executable, "--rows", rows, "--dimension", dataset.catalog.shape[1], "--categories", categories]
         command += ["--threads", threads] + (["--kernel", kernel] if kernel else [])
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(list(map(str, command)), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        try:
+            self._process = subprocess.Popen(list(map(str, command)), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        except OSError as error:
+            sys.exit(f"compare: cannot run {executable}: {error.strerror}")
         self.ready = self._answer()
         rows.unlink()
 
@@ -70,8 +76,11 @@ class Subject:
         line = self._process.stdout.readline()
         if not line:
             fault = self._process.stderr.read().strip()
-            sys.exit(f"compare: {fault or f'the subject ended with {self._process.wait()}'}")
-        return json.loads(line)
+            sys.exit(f"compare: {self._executable}: {fault or f'ended with {self._process.wait()}'}")
+        try:
+            return json.loads(line)
+        except ValueError:
+            sys.exit(f"compare: {self._executable} is no build of search/benches/subject.rs; it says {line[:80]!r}")
 
     def __enter__(self):
         return self
