@@ -95,7 +95,8 @@ impl Index {
     }
 
     /// As [`search`](Self::search), but `None` if `cancelled` becomes true before it is done. Between two looks at it
-    /// a thread takes well below a millisecond, so it is soon free for other work.
+    /// a thread takes well below a millisecond, and some ten at most where very many rows wait to be rescored, so it is
+    /// soon free for other work.
     pub fn search_unless(
         &self,
         cancelled: &AtomicBool,
