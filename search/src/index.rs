@@ -94,9 +94,9 @@ impl Index {
         Ok(rankings.expect("nobody can cancel it"))
     }
 
-    /// As [`search`](Self::search), but `None` if `cancelled` becomes true before it is done. Between two looks at it
-    /// a thread takes well below a millisecond, and some ten at most where very many rows wait to be rescored, so it is
-    /// soon free for other work.
+    /// As [`search`](Self::search), but `None` if `cancelled` becomes true before it is done. Each thread looks at it
+    /// between two chunks and while it rescores, and is soon free for other work: 0.3 ms later as a rule, 3.2 ms later
+    /// where each of 64 queries asked for 1,000 of 60,000 rows that are nearly alike.
     pub fn search_unless(
         &self,
         cancelled: &AtomicBool,

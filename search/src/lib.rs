@@ -23,7 +23,7 @@
 //! | `kernel` | the instruction sets that multiply codes |
 //! | `scan`, `rescore` | the search over codes: candidates, and the exact scores of those that are left |
 //! | `centroids`, `warm_start` | what is known before a row is scanned |
-//! | `lower_bounds`, `thresholds` | what a row must reach, and how threads share it |
+//! | `thresholds` | what a row must reach, and how threads share it |
 //! | `top_k` | the best k of a stream of matches |
 //!
 //! ```
@@ -50,7 +50,6 @@ mod centroids;
 mod index;
 mod kernel;
 mod layout;
-mod lower_bounds;
 mod order;
 mod packed;
 mod pages;

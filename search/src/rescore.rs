@@ -2,6 +2,7 @@
 //! most of the others need not be scored.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::kernel::prefetch;
 use crate::packed::{Packed, ROWS_TOGETHER};
@@ -19,6 +20,9 @@ const AT_ONCE: usize = 64;
 /// More rows than this are rescored at once.
 const READY_MAX: usize = 4_096;
 
+/// So many rows at most are scored between two looks whether the search was cancelled.
+const BETWEEN_LOOKS: usize = 512;
+
 /// A row that waits to be rescored for a query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
@@ -28,6 +32,45 @@ pub(crate) struct Pending {
     pub(crate) position: u32,
     /// Its bound, in the query's units.
     pub(crate) upper: f32,
+}
+
+impl Pending {
+    /// Whether the other may be scored right after this one: of the same group, with no better bound.
+    fn precedes(&self, other: &Self) -> bool {
+        (self.query, self.group) == (other.query, other.group) && self.upper >= other.upper
+    }
+}
+
+/// What a query has found in the group in which it was last rescored; of the others that is in its ranking.
+struct Selection {
+    group: Option<usize>,
+    best: TopK,
+    /// Rows that were in the ranking before, ascending: the scan may name them again.
+    held: Vec<u32>,
+}
+
+impl Selection {
+    /// Goes to a group: what was found in the last one goes to the ranking, what is there comes from it.
+    fn open(&mut self, group: usize, query: &PreparedQuery, ranking: &mut Ranking) {
+        if self.group == Some(group) {
+            return;
+        }
+        self.close(ranking);
+        self.group = Some(group);
+        self.best.restart(query.top_k, query.min_score);
+        let matches = &mut ranking.groups[group].matches;
+        self.held.extend(matches.iter().map(|found| found.row));
+        self.held.sort_unstable();
+        matches.drain(..).for_each(|found| self.best.push(found));
+    }
+
+    /// Puts what was found into the ranking.
+    fn close(&mut self, ranking: &mut Ranking) {
+        if let Some(group) = self.group.take() {
+            self.best.finish(&mut ranking.groups[group].matches);
+        }
+        self.held.clear();
+    }
 }
 
 /// What rows that wait must reach.
@@ -46,14 +89,17 @@ pub(crate) struct Rescorer<'a> {
     packed: &'a Packed,
     queries: &'a [PreparedQuery],
     coded: &'a [CodedQuery],
-    pub(crate) rankings: Vec<Ranking>,
+    cancelled: &'a AtomicBool,
+    rankings: Vec<Ranking>,
+    /// For each query.
+    selections: Vec<Selection>,
     /// For each query, for each group: a row that scores less is not among the best.
     pub(crate) thresholds: Vec<Vec<f32>>,
     /// Rows of groups that are still being scanned: their thresholds will rise.
     pub(crate) pending: Vec<Pending>,
     /// Pairs of a query and a row that were scanned.
     pub(crate) scanned: u64,
-    /// Rows that are next, by query and group, the best bounds first.
+    /// Rows that are next; of those that became ready together by query and group, the best bounds first.
     ready: Vec<Pending>,
     /// How many of them are done.
     done: usize,
@@ -63,9 +109,6 @@ pub(crate) struct Rescorer<'a> {
     cuts: Vec<Cut>,
     /// Pairs that were scored since as many were `scanned`.
     scored: u64,
-    best: TopK,
-    /// Rows that are among the best already, ascending.
-    held: Vec<u32>,
 }
 
 impl<'a> Rescorer<'a> {
@@ -75,13 +118,17 @@ impl<'a> Rescorer<'a> {
         queries: &'a [PreparedQuery],
         coded: &'a [CodedQuery],
         rankings: Vec<Ranking>,
+        cancelled: &'a AtomicBool,
     ) -> Self {
+        let selection = |_| Selection { group: None, best: TopK::new(1, f32::NEG_INFINITY), held: Vec::new() };
         Self {
             rows,
             packed,
             queries,
             coded,
+            cancelled,
             rankings,
+            selections: queries.iter().map(selection).collect(),
             thresholds: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
             pending: Vec::new(),
             scanned: 0,
@@ -90,8 +137,6 @@ impl<'a> Rescorer<'a> {
             leaving: Vec::new(),
             cuts: Vec::with_capacity(queries.len()),
             scored: 0,
-            best: TopK::new(1, f32::NEG_INFINITY),
-            held: Vec::new(),
         }
     }
 
@@ -150,17 +195,15 @@ impl<'a> Rescorer<'a> {
         self.ready.len() > READY_MAX
     }
 
-    /// Scores the next `count` rows that are ready, unless they do not reach their threshold any more. Returns whether
-    /// most of what was scanned had to be scored.
+    /// Scores the next `count` rows that are ready, unless they do not reach their threshold any more, or the search was
+    /// cancelled. Returns whether most of what was scanned had to be scored.
     pub(crate) fn rescore(&mut self, count: usize) -> bool {
         let end = self.ready.len().min(self.done.saturating_add(count));
-        while self.done < end {
-            let first = self.ready[self.done];
-            let same = |pending: &Pending| pending.query == first.query && pending.group == first.group;
-            let of_group = self.ready[self.done..end].iter().position(|pending| !same(pending));
-            let of_group = of_group.unwrap_or(end - self.done);
-            self.rescore_group(self.done..self.done + of_group);
-            self.done += of_group;
+        while self.done < end && !self.cancelled.load(Ordering::Relaxed) {
+            let next = &self.ready[self.done..end.min(self.done + BETWEEN_LOOKS)];
+            let run = next.chunk_by(Pending::precedes).next().map_or(0, <[_]>::len);
+            self.rescore_run(self.done..self.done + run);
+            self.done += run;
         }
         if self.done < self.ready.len() || self.scored == 0 {
             return false;
@@ -170,18 +213,16 @@ impl<'a> Rescorer<'a> {
         dense
     }
 
-    /// Scores some of the rows that are ready, all of one group of one query.
-    fn rescore_group(&mut self, range: Range<usize>) {
+    /// Scores some of the rows that are ready, all of one group of one query, the best bounds first.
+    fn rescore_run(&mut self, range: Range<usize>) {
         let ready = &self.ready[range];
         let (number, group) = (usize::from(ready[0].query), ready[0].group as usize);
         let (query, coded) = (&self.queries[number], &self.coded[number]);
         let (packed, rows) = (self.packed, self.rows);
-        let matches = &mut self.rankings[number].groups[group].matches;
+        let ranking = &mut self.rankings[number];
+        self.selections[number].open(group, query, ranking);
+        let Selection { best, held, .. } = &mut self.selections[number];
         let threshold = &mut self.thresholds[number][group];
-        self.held.clear();
-        self.held.extend(matches.iter().map(|found| found.row));
-        self.held.sort_unstable();
-        self.best.restart(query.top_k, *threshold, matches);
         let mut scored = 0;
         let mut keep = |best: &mut TopK, position: usize, score| {
             best.push(Match { row: packed.row(position), score });
@@ -198,7 +239,7 @@ impl<'a> Rescorer<'a> {
                 break;
             }
             let position = pending.position as usize;
-            if self.held.binary_search(&packed.row(position)).is_ok() {
+            if held.binary_search(&packed.row(position)).is_ok() {
                 continue;
             }
             waiting[count] = position;
@@ -206,31 +247,33 @@ impl<'a> Rescorer<'a> {
             if count == ROWS_TOGETHER {
                 count = 0;
                 for (position, score) in waiting.into_iter().zip(packed.scores(rows, query, waiting)) {
-                    keep(&mut self.best, position, score);
+                    keep(best, position, score);
                 }
-                *threshold = threshold.max(self.best.threshold());
-            } else if self.best.len() + count == query.top_k {
+                *threshold = threshold.max(best.threshold());
+            } else if best.len() + count == query.top_k {
                 // A threshold at last.
                 for &position in &waiting[..std::mem::take(&mut count)] {
                     let [score] = packed.scores(rows, query, [position]);
-                    keep(&mut self.best, position, score);
+                    keep(best, position, score);
                 }
-                *threshold = threshold.max(self.best.threshold());
+                *threshold = threshold.max(best.threshold());
             }
         }
         for &position in &waiting[..count] {
             let [score] = packed.scores(rows, query, [position]);
-            keep(&mut self.best, position, score);
+            keep(best, position, score);
         }
-        *threshold = threshold.max(self.best.threshold());
-        self.best.finish(matches);
-        self.rankings[number].rescored += scored;
+        *threshold = threshold.max(best.threshold());
+        ranking.rescored += scored;
         self.scored += scored;
     }
 
     /// Scores all rows of a chunk for each active query.
     pub(crate) fn score_all(&mut self, active: &[usize], categories: &[(u32, Range<usize>)]) {
         for &number in active {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return;
+            }
             for (category, positions) in categories {
                 let Some(group) = self.queries[number].group_of(*category) else { continue };
                 let from = self.ready.len();
@@ -244,10 +287,19 @@ impl<'a> Rescorer<'a> {
                     positions.clone().filter(|&position| !self.queries[number].excludes(self.packed.row(position)));
                 self.ready.extend(wanted.map(pending));
                 if from < self.ready.len() {
-                    self.rescore_group(from..self.ready.len());
+                    self.rescore_run(from..self.ready.len());
                     self.ready.truncate(from);
                 }
             }
         }
+    }
+
+    /// What was found; `None` if it was cancelled meanwhile.
+    pub(crate) fn finish(mut self) -> Option<Vec<Ranking>> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.selections.iter_mut().zip(&mut self.rankings).for_each(|(selection, ranking)| selection.close(ranking));
+        Some(self.rankings)
     }
 }

@@ -12,13 +12,13 @@ use rayon::prelude::*;
 use crate::centroids::COMPONENTS;
 use crate::kernel::{Ahead, Candidates, Scan, Thresholds, Tiles};
 use crate::layout::BLOCK;
-use crate::lower_bounds::LowerBounds;
 use crate::packed::Packed;
 use crate::quantize::CodedQuery;
 use crate::query::{PreparedQuery, Ranking};
 use crate::rescore::{Pending, Rescorer};
 use crate::rows::Rows;
 use crate::thresholds::SharedThresholds;
+use crate::top_k::{Match, TopK};
 use crate::warm_start::{self, WarmStart};
 
 /// If more than this share of the blocks passes the head, the next chunks are scanned whole at once...
@@ -60,7 +60,9 @@ pub(crate) fn search(
     };
     let scanned = (0..threads).into_par_iter().map(|_| {
         // What was found already is in the ranking of each thread, so that none scores it again.
-        let mut scanner = Scanner::new(rows, packed, queries, &coded, &shared, started.clone());
+        let rescorer = Rescorer::new(rows, packed, queries, &coded, started.clone(), cancelled);
+        let mut scanner = Scanner::new(rows, packed, queries, &coded, &shared, rescorer);
+        // Ascending: a thread that has left a category does not come back.
         while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
             for chunk in run.clone() {
                 if cancelled.load(Ordering::Relaxed) {
@@ -69,7 +71,7 @@ pub(crate) fn search(
                 scanner.scan(chunk);
             }
         }
-        Some(scanner.finish())
+        scanner.finish()
     });
     let rankings = scanned.try_reduce_with(|mut rankings, others| {
         for ((ranking, other), query) in rankings.iter_mut().zip(others).zip(queries) {
@@ -121,6 +123,8 @@ struct Scanner<'a> {
     projected: Vec<[f32; COMPONENTS]>,
     /// For each query what it knows of the group in which it met its last candidate.
     open: Vec<Open>,
+    /// How many rows went on waiting when those that need not were last told apart.
+    kept: usize,
     /// Chunks to score without codes before they are tried again.
     dense: usize,
     /// Chunks to scan whole before pruning is tried again.
@@ -130,7 +134,9 @@ struct Scanner<'a> {
 /// The group that a query is at.
 struct Open {
     group: Option<u32>,
-    lower_bounds: LowerBounds,
+    /// The largest lower bounds of its rows, by position: no row below the k-th is among the best, and no row had to be
+    /// scored to know that.
+    lower_bounds: TopK,
 }
 
 impl<'a> Scanner<'a> {
@@ -140,7 +146,7 @@ impl<'a> Scanner<'a> {
         queries: &'a [PreparedQuery],
         coded: &'a [CodedQuery],
         shared: &'a [SharedThresholds],
-        started: Vec<Ranking>,
+        rescorer: Rescorer<'a>,
     ) -> Self {
         // The thresholds of many small groups are so low that pruning does not pay.
         let many = queries.iter().filter(|query| query.groups.len() > warm_start::GROUPS_MAX).count();
@@ -150,7 +156,7 @@ impl<'a> Scanner<'a> {
             queries,
             coded,
             shared,
-            rescorer: Rescorer::new(rows, packed, queries, coded, started),
+            rescorer,
             active: Vec::with_capacity(queries.len()),
             active_codes: Vec::with_capacity(queries.len()),
             gathered: Vec::with_capacity(queries.len()),
@@ -163,7 +169,8 @@ impl<'a> Scanner<'a> {
             rows_ahead: Vec::new(),
             projected: warm_start.iter().flat_map(|start| queries.iter().map(|query| start.project(query))).collect(),
             warm_start,
-            open: queries.iter().map(|_| Open { group: None, lower_bounds: LowerBounds::new() }).collect(),
+            open: queries.iter().map(|_| Open { group: None, lower_bounds: TopK::new(1, f32::NEG_INFINITY) }).collect(),
+            kept: 0,
             dense: 0,
             unpruned: if 2 * many > queries.len() { usize::MAX } else { 0 },
         }
@@ -224,24 +231,27 @@ impl<'a> Scanner<'a> {
         if self.rescorer.rescore(self.rows_ahead.len()) {
             self.dense = DENSE_CHUNKS;
         }
-        // The last category goes on in the next chunk; what its rows must reach is about to rise.
-        if !alike || self.rescorer.pending.len() > PENDING_MAX {
+        let pending = self.rescorer.pending.len();
+        // What waits for a group that is still open is not looked at for each category that ends.
+        if !alike && pending >= 2 * self.kept || pending > PENDING_MAX {
             let open = &self.open;
+            // The last category goes on in the next chunk; what its rows must reach is about to rise.
             self.rescorer.collect(|pending| open[usize::from(pending.query)].group == Some(pending.group));
             if self.rescorer.pending.len() > PENDING_MAX / 2 {
                 self.rescorer.collect(|_| false);
             }
+            self.kept = self.rescorer.pending.len();
             if self.rescorer.is_full() && self.rescorer.rescore(usize::MAX) {
                 self.dense = DENSE_CHUNKS;
             }
         }
     }
 
-    /// What is left when all chunks were scanned.
-    fn finish(mut self) -> Vec<Ranking> {
+    /// What was found when all chunks were scanned; `None` if it was cancelled meanwhile.
+    fn finish(mut self) -> Option<Vec<Ranking>> {
         self.rescorer.collect(|_| false);
         self.rescorer.rescore(usize::MAX);
-        self.rescorer.rankings
+        self.rescorer.finish()
     }
 
     /// What each active query asks of the rows of the chunk.
@@ -309,29 +319,28 @@ impl<'a> Scanner<'a> {
             let Cell { group: Some(group), many, .. } = self.cells[slot * categories + category] else { continue };
             let open = &mut self.open[number];
             if open.group != Some(group) {
-                // Rows of a query come in ascending order: there will be no more of the group that was open.
-                Self::settle(query, &self.coded[number], open, &mut self.rescorer.thresholds[number]);
+                // A thread's chunks come in ascending order, unless there is one group alone: no more of the group that
+                // was open will come.
+                Self::settle(&self.coded[number], open, &mut self.rescorer.thresholds[number]);
                 open.group = Some(group);
-                open.lower_bounds.clear();
+                open.lower_bounds.restart(query.top_k, f32::NEG_INFINITY);
             }
             if many {
-                open.lower_bounds.push(candidate.lower);
+                open.lower_bounds.push(Match { row: position as u32, score: candidate.lower });
             }
             let pending = Pending { query: number as u16, group, position: position as u32, upper: candidate.upper };
             self.rescorer.pending.push(pending);
         }
         for &number in &self.active {
             let thresholds = &mut self.rescorer.thresholds[number];
-            Self::settle(&self.queries[number], &self.coded[number], &mut self.open[number], thresholds);
+            Self::settle(&self.coded[number], &self.open[number], thresholds);
         }
     }
 
     /// Raises the threshold of a query's open group to what its lower bounds prove.
-    fn settle(query: &PreparedQuery, coded: &CodedQuery, open: &mut Open, thresholds: &mut [f32]) {
+    fn settle(coded: &CodedQuery, open: &Open, thresholds: &mut [f32]) {
         let Some(group) = open.group else { return };
-        if let Some(kth) = open.lower_bounds.kth_largest(query.top_k) {
-            let threshold = &mut thresholds[group as usize];
-            *threshold = threshold.max(coded.lower(kth));
-        }
+        let threshold = &mut thresholds[group as usize];
+        *threshold = threshold.max(coded.lower(open.lower_bounds.threshold()));
     }
 }

@@ -108,19 +108,17 @@ impl TopK {
         self.heap.len()
     }
 
-    /// Starts anew with matches that are the best so far.
-    pub(crate) fn restart(&mut self, k: usize, threshold: f32, matches: &mut Vec<Match>) {
-        (self.k, self.threshold) = (k, threshold);
+    /// As a new one, but in the memory of this one.
+    pub(crate) fn restart(&mut self, k: usize, min_score: f32) {
+        (self.k, self.threshold) = (k, min_score);
         self.heap.clear();
-        for found in matches.drain(..) {
-            self.push(found);
-        }
     }
 
-    /// Hands out what it holds, best first.
+    /// Hands out what it holds, best first, behind what is there already.
     pub(crate) fn finish(&mut self, matches: &mut Vec<Match>) {
+        let from = matches.len();
         matches.extend(self.heap.drain().map(|WorstFirst(kept)| kept));
-        matches.sort_unstable_by(|a, b| a.rank(*b));
+        matches[from..].sort_unstable_by(|a, b| a.rank(*b));
     }
 
     /// Takes over what another selection with the same `k` and minimum holds.
@@ -172,6 +170,25 @@ mod tests {
             let min_score = f32::from(min_score) / 4.0;
             let expected = fully_sorted(matches.clone(), k, min_score);
             prop_assert_eq!(select(&matches, k, min_score).into_ranked(), expected);
+        }
+
+        #[test]
+        fn the_threshold_is_the_kth_best_of_all_that_were_pushed(
+            parts in prop::collection::vec(prop::collection::vec(-5_i8..5, 0..40), 1..6),
+            k in 1_usize..30,
+        ) {
+            let mut top_k = select(&[Match { row: 7, score: 9.0 }], 1, -0.5);
+            top_k.restart(k, f32::NEG_INFINITY);
+            let mut all = Vec::new();
+            for part in parts {
+                for score in part {
+                    top_k.push(Match { row: all.len() as u32, score: f32::from(score) });
+                    all.push(f32::from(score));
+                }
+                all.sort_by(|a, b| b.total_cmp(a));
+                let kth = all.get(k - 1).copied().unwrap_or(f32::NEG_INFINITY);
+                prop_assert_eq!(top_k.threshold().to_bits(), kth.to_bits());
+            }
         }
 
         #[test]

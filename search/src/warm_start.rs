@@ -1,7 +1,8 @@
 //! The warm start of a search: the most promising rows of a group are scored before the scan comes to it, so that it
 //! starts with a threshold that is close to the last one.
 //!
-//! Blocks are chosen by their centroids, rows of these by their codes. What is found stays; the scan passes over it.
+//! Blocks are chosen by their centroids, rows of these by their codes. What is found stays; where the scan names it
+//! again, it is not scored again.
 
 use std::ops::Range;
 
@@ -56,7 +57,7 @@ pub(crate) struct WarmStart<'a> {
     ratings: Vec<f32>,
     blocks: TopK,
     ranked: Vec<Match>,
-    /// Lower bounds, by position.
+    /// Lower bounds and positions, in no order.
     promising: Vec<(f32, u32)>,
     best: TopK,
 }
@@ -112,7 +113,7 @@ impl<'a> WarmStart<'a> {
         for &(_, position) in &self.promising {
             prefetch(rows.vector(packed.row(position as usize)));
         }
-        self.best.restart(query.top_k, query.min_score, matches);
+        self.best.restart(query.top_k, query.min_score);
         let mut keep = |position: usize, score| self.best.push(Match { row: packed.row(position), score });
         let (together, alone) = self.promising.as_chunks::<ROWS_TOGETHER>();
         for four in together {
@@ -159,7 +160,7 @@ impl<'a> WarmStart<'a> {
         let packed = self.packed;
         let mut seen = 0;
         self.ranked.clear();
-        self.blocks.restart(most, f32::NEG_INFINITY, &mut self.ranked);
+        self.blocks.restart(most, f32::NEG_INFINITY);
         for positions in positions {
             // Whole blocks alone, as the others have rows of other categories.
             let blocks = positions.start.div_ceil(BLOCK)..positions.end / BLOCK;
