@@ -66,7 +66,7 @@ test_on() {
 # and has no part of its own for an instruction set: the bound's inequalities, eigenvectors, orders, memory, cancelling.
 export TEST_CASES_PERCENT=33
 test_on max 'dotprod true, i8mm true' --skip quantize:: --skip order:: --skip an_uneven_catalog --skip memory_stays \
-    --skip a_cancelled_search
+    --skip a_cancelled_search --skip few_rows_of_more_categories
 test_on neoverse-n1 'dotprod true, i8mm false' kernel
 test_on cortex-a72 'dotprod false, i8mm false' kernel
 printf 'passed on %s\n' "${passed[@]}"

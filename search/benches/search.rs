@@ -61,7 +61,7 @@ fn main() {
 fn search(criterion: &mut Criterion, case: &Case<'_>, queries: &Array2<f32>) {
     let index = index(case.rows.clone(), case.categories);
     let &Case { top_k, grouping, .. } = case;
-    let query = |vector| Query { vector, top_k, grouping, categories: None, min_score: None, exclude: &[] };
+    let query = |vector| Query { vector, top_k, grouping, categories: None, min_score: None, exclude: &[], rows: None };
     let queries: Vec<Query<'_>> = queries.rows().into_iter().map(query).collect();
     let engines: [(&str, Search); 2] = [("index", Index::search), ("brute force", Index::search_brute_force)];
     let pool = one_thread();

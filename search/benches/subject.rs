@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
-use nearline_search::{Grouping, Index, Kernel, Query, QueryError, Ranking};
+use nearline_search::{Grouping, Index, Kernel, Query, QueryError, Ranking, RowSet};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Deserialize;
@@ -58,6 +58,9 @@ struct Search {
     seconds: f64,
     /// Where the rankings go.
     rankings: PathBuf,
+    /// Which rows may match: bitmaps one after the other, bit i % 64 of word i / 64 for row i. The queries take turns.
+    #[serde(default)]
+    filters: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -156,9 +159,20 @@ fn search(index: &Index, asked: &Search) -> Result<Value, Fault> {
         GroupBy::Category => Grouping::ByCategory,
         GroupBy::None => Grouping::Overall,
     };
-    let query =
-        |vector| Query { vector, top_k: asked.top_k, grouping, categories: None, min_score: None, exclude: &[] };
-    let queries: Vec<Query<'_>> = vectors.rows().into_iter().map(query).collect();
+    let bitmaps = asked.filters.as_deref().map_or(Ok(Vec::new()), |path| bitmaps(path, index.rows()))?;
+    let start = Instant::now();
+    let filters: Vec<RowSet> = bitmaps.iter().map(|bits| index.row_set(bits)).collect();
+    let row_set_seconds = start.elapsed().as_secs_f64() / filters.len().max(1) as f64;
+    let query = |(number, vector)| Query {
+        vector,
+        top_k: asked.top_k,
+        grouping,
+        categories: None,
+        min_score: None,
+        exclude: &[],
+        rows: filters.get(number % filters.len().max(1)),
+    };
+    let queries: Vec<Query<'_>> = vectors.rows().into_iter().enumerate().map(query).collect();
     if asked.batch == 0 || asked.batch > queries.len() {
         return Err(format!("a batch of {} cannot be made of {} queries", asked.batch, queries.len()).into());
     }
@@ -177,6 +191,7 @@ fn search(index: &Index, asked: &Search) -> Result<Value, Fault> {
         "queries": searched, "seconds": seconds, "answered": distinct * asked.batch,
         "not_repeated": repeats.filter(|&pair| !same(pair)).count(),
         "rescored_fraction": rescored as f64 / (searched * index.rows()) as f64,
+        "row_set_seconds": row_set_seconds,
     }))
 }
 
@@ -249,6 +264,17 @@ fn matrix(path: &Path, dimension: usize) -> Result<Array2<f32>, Fault> {
     let rows = components.len() / dimension;
     Array2::from_shape_vec((rows, dimension), components)
         .map_err(|_| format!("{} does not hold whole rows of {dimension} components", path.display()).into())
+}
+
+/// A file of bitmaps, each of whole 64-bit words, little-endian.
+fn bitmaps(path: &Path, rows: usize) -> Result<Vec<Vec<u64>>, Fault> {
+    let halves = words(path)?;
+    let each = 2 * rows.div_ceil(64);
+    if halves.is_empty() || halves.len() % each != 0 {
+        return Err(format!("{} does not hold whole bitmaps of {rows} rows", path.display()).into());
+    }
+    let word = |half: &[u32]| u64::from(half[0]) | u64::from(half[1]) << 32;
+    Ok(halves.chunks_exact(each).map(|bitmap| bitmap.chunks_exact(2).map(word).collect()).collect())
 }
 
 /// A file of u32, little-endian.

@@ -5,6 +5,8 @@
 //! is read from memory. Threads select on their own and merge at the end; because the ranking is a total order, who
 //! scanned what cannot show in the result.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::query::{Group, PreparedQuery, Ranking};
@@ -15,8 +17,12 @@ use crate::top_k::{Match, TopK};
 /// Rows that are scanned together, in bytes: fits into a core's second-level cache beside the queries.
 const CHUNK_BYTES: usize = 128 * 1_024;
 
-/// Selects for each query from all rows.
-pub(crate) fn search(rows: &Rows, queries: &[PreparedQuery]) -> Vec<Ranking> {
+/// Selects for each query from all rows. `position` tells where sets of rows have a row.
+pub(crate) fn search(
+    rows: &Rows,
+    queries: &[PreparedQuery<'_>],
+    position: impl Fn(usize) -> usize + Sync,
+) -> Vec<Ranking> {
     let nothing_scanned = || queries.iter().map(Selection::new).collect::<Vec<_>>();
     let chunk_rows = (CHUNK_BYTES / size_of::<f32>() / rows.dimension()).max(1);
     let selections = rows
@@ -24,7 +30,8 @@ pub(crate) fn search(rows: &Rows, queries: &[PreparedQuery]) -> Vec<Ranking> {
         .par_chunks(chunk_rows * rows.dimension())
         .enumerate()
         .fold(nothing_scanned, |mut selections, (number, chunk)| {
-            scan(rows, number * chunk_rows, chunk, queries, &mut selections);
+            let rows_of_chunk = number * chunk_rows..number * chunk_rows + chunk.len() / rows.dimension();
+            scan(rows, rows_of_chunk, queries, &position, &mut selections);
             selections
         })
         .reduce(nothing_scanned, |mut selections, others| {
@@ -36,12 +43,22 @@ pub(crate) fn search(rows: &Rows, queries: &[PreparedQuery]) -> Vec<Ranking> {
     queries.iter().zip(selections).map(|(query, selection)| selection.rank(query)).collect()
 }
 
-/// Scores a chunk of consecutive rows against each query.
-fn scan(rows: &Rows, first_row: usize, chunk: &[f32], queries: &[PreparedQuery], selections: &mut [Selection]) {
+/// Scores consecutive rows against each query.
+fn scan(
+    rows: &Rows,
+    chunk: Range<usize>,
+    queries: &[PreparedQuery<'_>],
+    position: &impl Fn(usize) -> usize,
+    selections: &mut [Selection],
+) {
     for (query, selection) in queries.iter().zip(selections) {
-        for (row, vector) in (first_row as u32..).zip(chunk.chunks_exact(rows.dimension())) {
+        for row in chunk.clone() {
+            if query.rows.is_some() && !query.passes(position(row)) {
+                continue;
+            }
+            let row = row as u32;
             let Some(group) = query.group_of(rows.category_of(row)) else { continue };
-            let score = cosine(dot(&query.vector, vector), query.norm, rows.norm(row));
+            let score = cosine(dot(&query.vector, rows.vector(row)), query.norm, rows.norm(row));
             let candidate = Match { row, score };
             selection.rescored += 1;
             let best = selection.open(group, query);
@@ -61,12 +78,12 @@ struct Selection {
 }
 
 impl Selection {
-    fn new(query: &PreparedQuery) -> Self {
+    fn new(query: &PreparedQuery<'_>) -> Self {
         Self { groups: query.groups.iter().map(|_| None).collect(), rescored: 0 }
     }
 
     /// The best matches of a group.
-    fn open(&mut self, group: usize, query: &PreparedQuery) -> &mut TopK {
+    fn open(&mut self, group: usize, query: &PreparedQuery<'_>) -> &mut TopK {
         self.groups[group].get_or_insert_with(|| Box::new(TopK::new(query.top_k, query.min_score)))
     }
 
@@ -83,7 +100,7 @@ impl Selection {
     }
 
     /// The query's answer, if this is the selection from all rows.
-    fn rank(self, query: &PreparedQuery) -> Ranking {
+    fn rank(self, query: &PreparedQuery<'_>) -> Ranking {
         let groups = query.groups.iter().zip(self.groups).map(|(&category, best)| Group {
             category,
             matches: best.map_or_else(Vec::new, |best| best.into_ranked()),

@@ -10,8 +10,9 @@ use ndarray::{Array2, ArrayView1};
 use crate::kernel::{Available, Kernel};
 use crate::packed::Packed;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
+use crate::row_set::{Identity, RowSet};
 use crate::rows::{IndexError, Rows};
-use crate::{brute_force, scan};
+use crate::{brute_force, ways};
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
 const PACKED_ROWS_MIN: usize = 256;
@@ -20,9 +21,6 @@ const PACKED_ROWS_MIN: usize = 256;
 const PACKED_DIMENSION_MAX: usize = 1 << 16;
 const _: () = assert!(128 * 127 * PACKED_DIMENSION_MAX < 1 << 31, "sums of codes must fit into 32 bits");
 
-/// Queries that are scanned together at most: their codes and thresholds stay in cache beside those of the rows.
-const BATCH_MAX: usize = 64;
-
 /// Rows, ready to be searched.
 #[derive(Debug)]
 pub struct Index {
@@ -30,6 +28,7 @@ pub struct Index {
     /// `None` for so few rows that codes would not pay.
     packed: Option<Packed>,
     kernel: Available,
+    identity: Identity,
 }
 
 impl Index {
@@ -44,7 +43,7 @@ impl Index {
         let rows = Rows::new(rows, categories)?;
         let packs = rows.count() >= PACKED_ROWS_MIN && rows.dimension() <= PACKED_DIMENSION_MAX;
         let packed = packs.then(|| Packed::build(&rows, kernel));
-        Ok(Self { rows, packed, kernel })
+        Ok(Self { rows, packed, kernel, identity: Identity::new() })
     }
 
     /// How many rows there are, at least 1.
@@ -78,6 +77,30 @@ impl Index {
         self.rows.category_of(row)
     }
 
+    /// The rows whose bit is set: bit `row % 64` of word `row / 64`. Bits beyond the last row count for nothing.
+    ///
+    /// # Panics
+    /// If there are not as many words as all rows take.
+    pub fn row_set(&self, bits: &[u64]) -> RowSet {
+        match &self.packed {
+            Some(packed) => RowSet::new(self.identity, bits, self.rows(), |row| packed.position(row)),
+            None => RowSet::new(self.identity, bits, self.rows(), |row| row),
+        }
+    }
+
+    /// How many rows of a category are in a set of this index.
+    ///
+    /// # Panics
+    /// If there is no such category.
+    pub fn rows_in(&self, category: u32, set: &RowSet) -> usize {
+        match &self.packed {
+            Some(packed) => set.count(packed.positions(category)),
+            None => {
+                set.positions(0..self.rows.count()).filter(|&row| self.rows.category_of(row as u32) == category).count()
+            }
+        }
+    }
+
     /// What the index keeps in memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.rows.memory_bytes() + self.packed.as_ref().map_or(0, Packed::memory_bytes)
@@ -103,28 +126,20 @@ impl Index {
         queries: &[Query<'_>],
     ) -> Result<Option<Vec<Ranking>>, QueryError> {
         let queries = self.prepare(queries)?;
-        let mut rankings = Vec::with_capacity(queries.len());
-        for batch in queries.chunks(BATCH_MAX) {
-            rankings.extend(match &self.packed {
-                Some(packed) => match scan::search(&self.rows, packed, batch, cancelled) {
-                    Some(rankings) => rankings,
-                    None => return Ok(None),
-                },
-                None => brute_force::search(&self.rows, batch),
-            });
-        }
-        Ok(Some(rankings))
+        let Some(packed) = &self.packed else { return Ok(Some(brute_force::search(&self.rows, &queries, |row| row))) };
+        Ok(ways::search(&self.rows, packed, queries, cancelled))
     }
 
     /// As [`search`](Self::search), by scoring every row: what it must equal to the bit, and is measured against.
     pub fn search_brute_force(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
         let queries = self.prepare(queries)?;
-        Ok(brute_force::search(&self.rows, &queries))
+        let position = |row: usize| self.packed.as_ref().map_or(row, |packed| packed.position(row));
+        Ok(brute_force::search(&self.rows, &queries, position))
     }
 
-    fn prepare(&self, queries: &[Query<'_>]) -> Result<Vec<PreparedQuery>, QueryError> {
+    fn prepare<'a>(&self, queries: &[Query<'a>]) -> Result<Vec<PreparedQuery<'a>>, QueryError> {
         let prepare = |(position, query)| {
-            PreparedQuery::new(query, self.rows.dimension(), self.rows.category_count())
+            PreparedQuery::new(query, self.rows.dimension(), self.rows.category_count(), self.identity)
                 .map_err(|fault| QueryError { position, fault })
         };
         queries.iter().enumerate().map(prepare).collect()
@@ -139,7 +154,15 @@ mod tests {
     use crate::query::Grouping;
 
     fn query(vector: &[f32], grouping: Grouping) -> Query<'_> {
-        Query { vector: aview1(vector), top_k: 1_000, grouping, categories: None, min_score: None, exclude: &[] }
+        Query {
+            vector: aview1(vector),
+            top_k: 1_000,
+            grouping,
+            categories: None,
+            min_score: None,
+            exclude: &[],
+            rows: None,
+        }
     }
 
     #[test]
@@ -176,7 +199,7 @@ mod tests {
             let numbers = (0..rows as u32).map(|row| row % categories).collect();
             let index =
                 Index::build_with(uneven(rows, dimension), numbers, Kernel::Portable.detect().unwrap()).unwrap();
-            let bound = rows as f64 * (5.1 * dimension as f64 + 64.0);
+            let bound = rows as f64 * (5.1 * dimension as f64 + 68.0);
             let ratio = index.memory_bytes() as f64 / bound;
             assert_eq!(
                 index.packed.as_ref().unwrap().centroids.is_some(),

@@ -21,7 +21,9 @@
 //! | `quantize` | codes of vectors, and the bound of what they lose |
 //! | `layout`, `pages` | how codes lie in memory, and in which pages |
 //! | `kernel` | the instruction sets that multiply codes |
-//! | `scan`, `rescore` | the search over codes: candidates, and the exact scores of those that are left |
+//! | `row_set` | the rows that a query may match |
+//! | `ways`, `direct`, `subset` | how a query is searched by their number: scored at once, gathered, or where they lie |
+//! | `scan`, `active`, `rescore` | the search over codes: candidates, and the exact scores of those that are left |
 //! | `centroids`, `warm_start` | what is known before a row is scanned |
 //! | `thresholds` | what a row must reach, and how threads share it |
 //! | `top_k` | the best k of a stream of matches |
@@ -38,6 +40,7 @@
 //!     categories: None,
 //!     min_score: None,
 //!     exclude: &[],
+//!     rows: None,
 //! };
 //! let ranking = &index.search(&[query])?[0];
 //! assert_eq!((ranking.groups[0].matches[0].row, ranking.groups[0].matches[0].score), (1, 0.8));
@@ -45,8 +48,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod active;
 mod brute_force;
 mod centroids;
+mod direct;
 mod index;
 mod kernel;
 mod layout;
@@ -58,16 +63,20 @@ mod quantize;
 mod query;
 mod rescore;
 mod rotation;
+mod row_set;
 mod rows;
 mod scan;
 mod score;
+mod subset;
 mod thresholds;
 mod top_k;
 mod warm_start;
+mod ways;
 
 pub use index::Index;
 pub use kernel::{Available, Kernel, UnknownKernel};
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};
+pub use row_set::RowSet;
 pub use rows::IndexError;
 pub use score::{cosine, dot, norm};
 pub use top_k::Match;

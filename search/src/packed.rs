@@ -5,6 +5,7 @@
 //! its row.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
@@ -25,7 +26,7 @@ use crate::score::cosine;
 const CHUNK_BYTES: usize = 160 * 1_024;
 
 /// Bounds of the blocks in a full chunk.
-const CHUNK_BLOCKS: Range<usize> = 12..60;
+pub(crate) const CHUNK_BLOCKS: Range<usize> = 12..60;
 
 /// Blocks of the first chunk of a category: all its rows reach a threshold that is not there yet, so it is small, and
 /// the next ones grow.
@@ -36,10 +37,10 @@ const RUNS_FOR_THREAD: usize = 8;
 
 /// The most that an index keeps besides the f32 rows, in bytes: for each dimension of a row, and for each row.
 const MEMORY_FOR_DIMENSION: f64 = 1.1;
-const MEMORY_FOR_ROW: f64 = 64.0;
+const MEMORY_FOR_ROW: f64 = 68.0;
 
-/// What it keeps for each row in any case: twice its norm, its category, its number, scale and error, a share of chunks.
-const KEPT_FOR_ROW: usize = 2 * size_of::<f64>() + 4 * size_of::<u32>() + 1;
+/// What it keeps for each row in any case: twice its norm, its category, its number, its position, scale and error, a share of chunks.
+const KEPT_FOR_ROW: usize = 2 * size_of::<f64>() + 5 * size_of::<u32>() + 1;
 
 /// Rows that are scored side by side: the sums of one alone would wait for each other.
 pub(crate) const ROWS_TOGETHER: usize = 4;
@@ -49,17 +50,19 @@ pub(crate) const ROWS_TOGETHER: usize = 4;
 pub(crate) struct Packed {
     pub(crate) kernel: Available,
     pub(crate) segments: Vec<Segment>,
-    rotation: Option<Rotation>,
+    pub(crate) rotation: Option<Arc<Rotation>>,
     pub(crate) centroids: Option<Centroids>,
     /// The row at each position.
-    order: Vec<u32>,
+    pub(crate) order: Vec<u32>,
+    /// The position of each row: of an index of all rows.
+    pub(crate) positions: Vec<u32>,
     /// By position.
-    norms: Vec<f64>,
+    pub(crate) norms: Vec<f64>,
     /// For each category the position of its first row, and at the end the number of rows.
-    starts: Vec<u32>,
+    pub(crate) starts: Vec<u32>,
     /// Ascending: the first block of each chunk, and at the end the number of blocks.
-    chunks: Vec<u32>,
-    precision: Precision,
+    pub(crate) chunks: Vec<u32>,
+    pub(crate) precision: Precision,
 }
 
 impl Packed {
@@ -86,13 +89,13 @@ impl Packed {
         // Axes that are not finite would bound nothing.
         let rotated = rotated.filter(|(rotation, _)| rotation.defect.is_finite() && rotation.error.is_finite());
         let (rotation, pruning) = rotated.unzip();
+        let rotation = rotation.map(Arc::new);
         let (cuts, centroids) =
             pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.centroids)));
         let vector_error = ROUNDING + rotation.as_ref().map_or(0.0, |rotation| rotation.error);
 
         let blocks = order.len().div_ceil(BLOCK);
-        let fitting = CHUNK_BYTES / (dimension * BLOCK);
-        let chunk_blocks = fitting.clamp(CHUNK_BLOCKS.start, CHUNK_BLOCKS.end) / 12 * 12;
+        let chunk_blocks = full_chunk(dimension);
         let segment = |(at, &end): (usize, &usize)| {
             Segment::new(if at == 0 { 0 } else { cuts[at - 1] }..end, blocks, end == dimension)
         };
@@ -118,26 +121,29 @@ impl Packed {
         let precision = Precision { row_error, vector_error, defect };
         let norms = order.par_iter().map(|&row| rows.norm(row)).collect();
         let chunks = chunks(&starts, blocks, chunk_blocks);
-        Self { kernel, segments, rotation, centroids, order, norms, starts, chunks, precision }
+        let mut positions = vec![0; order.len()];
+        (0..).zip(&order).for_each(|(position, &row)| positions[row as usize] = position);
+        Self { kernel, segments, rotation, centroids, order, positions, norms, starts, chunks, precision }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.segments.iter().map(Segment::memory_bytes).sum::<usize>()
-            + self.rotation.as_ref().map_or(0, Rotation::memory_bytes)
+            + self.rotation.as_ref().map_or(0, |rotation| rotation.memory_bytes())
             + self.centroids.as_ref().map_or(0, Centroids::memory_bytes)
             + size_of_val(self.order.as_slice())
+            + size_of_val(self.positions.as_slice())
             + size_of_val(self.norms.as_slice())
             + size_of_val(self.chunks.as_slice())
             + size_of_val(self.starts.as_slice())
     }
 
     /// Codes queries as the rows are coded.
-    pub(crate) fn code(&self, queries: &[PreparedQuery]) -> Vec<CodedQuery> {
+    pub(crate) fn code(&self, queries: &[PreparedQuery<'_>]) -> Vec<CodedQuery> {
         let together = queries.len().div_ceil(rayon::current_num_threads());
         queries.par_chunks(together.max(1)).flat_map_iter(|queries| self.code_together(queries)).collect()
     }
 
-    fn code_together(&self, queries: &[PreparedQuery]) -> Vec<CodedQuery> {
+    fn code_together(&self, queries: &[PreparedQuery<'_>]) -> Vec<CodedQuery> {
         let dimension = queries.first().map_or(0, |query| query.vector.len());
         let mut units = Vec::with_capacity(queries.len() * dimension);
         for query in queries {
@@ -154,6 +160,16 @@ impl Packed {
         units.outer_iter().map(code).collect()
     }
 
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The position of a row.
+    pub(crate) fn position(&self, row: usize) -> usize {
+        self.positions[row] as usize
+    }
+
     /// The row at a position.
     #[inline]
     pub(crate) fn row(&self, position: usize) -> u32 {
@@ -161,7 +177,12 @@ impl Packed {
     }
 
     /// The scores of the rows at some positions, made side by side.
-    pub(crate) fn scores<const N: usize>(&self, rows: &Rows, query: &PreparedQuery, positions: [usize; N]) -> [f32; N] {
+    pub(crate) fn scores<const N: usize>(
+        &self,
+        rows: &Rows,
+        query: &PreparedQuery<'_>,
+        positions: [usize; N],
+    ) -> [f32; N] {
         let vectors = positions.map(|position| rows.vector(self.row(position)));
         let products = self.kernel.dots(&query.exact, vectors);
         std::array::from_fn(|at| cosine(products[at], query.norm, self.norms[positions[at]]))
@@ -209,19 +230,26 @@ impl Packed {
         all.into_iter().chain(categories.unwrap_or_default().iter().map(|&category| self.positions(category)))
     }
 
-    /// The categories that have rows in these blocks, in order, each with the positions there.
+    /// The categories that have rows in these blocks, in order, each with the positions there: no more than rows.
     pub(crate) fn categories(&self, blocks: Range<usize>) -> impl Iterator<Item = (u32, Range<usize>)> {
         let (first, end) = (blocks.start * BLOCK, (blocks.end * BLOCK).min(self.order.len()));
         let category = self.starts.partition_point(|&start| start as usize <= first) - 1;
-        self.starts[category..].windows(2).zip(category as u32..).map_while(move |(bounds, category)| {
+        let all = self.starts[category..].windows(2).zip(category as u32..).map_while(move |(bounds, category)| {
             let (start, stop) = (bounds[0] as usize, bounds[1] as usize);
             (start < end).then(|| (category, start.max(first)..stop.min(end)))
-        })
+        });
+        // Only a subset has categories without rows.
+        all.filter(|(_, positions)| !positions.is_empty())
     }
 }
 
+/// Blocks of a full chunk.
+pub(crate) fn full_chunk(dimension: usize) -> usize {
+    (CHUNK_BYTES / (dimension * BLOCK)).clamp(CHUNK_BLOCKS.start, CHUNK_BLOCKS.end) / 12 * 12
+}
+
 /// Where chunks start: those at the start of a category that fills several are smaller.
-fn chunks(starts: &[u32], blocks: usize, full: usize) -> Vec<u32> {
+pub(crate) fn chunks(starts: &[u32], blocks: usize, full: usize) -> Vec<u32> {
     let mut chunks = vec![0];
     let mut at = 0;
     // The blocks that hold a category's first rows, of categories that are worth it.

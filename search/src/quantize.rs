@@ -92,6 +92,27 @@ impl Segment {
             + size_of_val(self.rests.as_slice())
     }
 
+    /// The rows at some positions, one after the other.
+    pub(crate) fn gather(&self, positions: &[usize], coding: Coding) -> Self {
+        let mut gathered = Self::new(self.dimensions.clone(), positions.len().div_ceil(BLOCK), self.rests.is_empty());
+        for (at, &position) in positions.iter().enumerate() {
+            let (block, lane) = (at / BLOCK, at % BLOCK);
+            let (from_block, from_lane) = (position / BLOCK, position % BLOCK);
+            let to = &mut gathered.codes[block * self.groups..][..self.groups];
+            let from = self.block(from_block);
+            match coding.run {
+                4 => copy_lane::<4>(from, from_lane, to, lane),
+                _ => copy_lane::<8>(from, from_lane, to, lane),
+            }
+            gathered.scales[block][lane] = self.scales[from_block][from_lane];
+            gathered.errors[block][lane] = self.errors[from_block][from_lane];
+            if let (Some(to), Some(from)) = (gathered.rests.get_mut(block), self.rests.get(from_block)) {
+                to[lane] = from[from_lane];
+            }
+        }
+        gathered
+    }
+
     /// Parts of `blocks` blocks each, the last one maybe shorter.
     pub(crate) fn parts(&mut self, blocks: usize) -> impl Iterator<Item = SegmentPart<'_>> {
         let groups = self.groups;
@@ -151,6 +172,18 @@ fn place(codes: &[i8], lane: usize, coding: Coding, groups: &mut [Group]) {
             let code = codes.get(place).copied().unwrap_or(0);
             *to = (i32::from(code) + coding.offset) as u8;
         }
+    }
+}
+
+/// Copies the codes of one row, `RUN` of which lie side by side, to a lane of another block.
+fn copy_lane<const RUN: usize>(from: &[Group], from_lane: usize, to: &mut [Group], lane: usize) {
+    let lanes_in_group = size_of::<Group>() / RUN;
+    let groups_in_run = BLOCK / lanes_in_group;
+    let (from_place, place) = (from_lane % lanes_in_group, lane % lanes_in_group);
+    let from = from.iter().skip(from_lane / lanes_in_group).step_by(groups_in_run);
+    let to = to.iter_mut().skip(lane / lanes_in_group).step_by(groups_in_run);
+    for (to, from) in to.zip(from) {
+        to.0.as_chunks_mut::<RUN>().0[place] = from.0.as_chunks::<RUN>().0[from_place];
     }
 }
 

@@ -7,6 +7,7 @@
 use ndarray::ArrayView1;
 use thiserror::Error;
 
+use crate::row_set::{Identity, RowSet};
 use crate::score::norm;
 use crate::top_k::Match;
 
@@ -28,6 +29,8 @@ pub struct Query<'a> {
     pub min_score: Option<f32>,
     /// Row numbers that never match. Any order; repeated ones and numbers beyond the index are ignored.
     pub exclude: &'a [u32],
+    /// Only these rows match; `None` for all.
+    pub rows: Option<&'a RowSet>,
 }
 
 /// How the matches of a ranking are grouped.
@@ -109,10 +112,13 @@ pub enum QueryFault {
     /// `min_score` is NaN.
     #[error("min_score is not a number; leave it out to admit every score")]
     MinScoreNotANumber,
+    /// The set of rows was made by another index.
+    #[error("its set of rows was made by another index")]
+    ForeignRows,
 }
 
 /// A checked query in the form that the scan wants.
-pub(crate) struct PreparedQuery {
+pub(crate) struct PreparedQuery<'a> {
     /// Contiguous, whatever the view was.
     pub(crate) vector: Vec<f32>,
     /// The same, for products in f64.
@@ -127,11 +133,18 @@ pub(crate) struct PreparedQuery {
     categories: Option<Vec<u32>>,
     /// Ascending.
     exclude: Vec<u32>,
+    /// Of the index; `None` for all.
+    pub(crate) rows: Option<&'a RowSet>,
 }
 
-impl PreparedQuery {
-    /// `dimension` and `category_count` are the index's.
-    pub(crate) fn new(query: &Query<'_>, dimension: usize, category_count: u32) -> Result<Self, QueryFault> {
+impl<'a> PreparedQuery<'a> {
+    /// `dimension`, `category_count` and `identity` are the index's.
+    pub(crate) fn new(
+        query: &Query<'a>,
+        dimension: usize,
+        category_count: u32,
+        identity: Identity,
+    ) -> Result<Self, QueryFault> {
         let vector = query.vector.to_vec();
         if vector.len() != dimension {
             return Err(QueryFault::DimensionMismatch { expected: dimension, actual: vector.len() });
@@ -154,6 +167,9 @@ impl PreparedQuery {
         if min_score.is_nan() {
             return Err(QueryFault::MinScoreNotANumber);
         }
+        if query.rows.is_some_and(|rows| !rows.is_of(identity)) {
+            return Err(QueryFault::ForeignRows);
+        }
         let groups = match (query.grouping, &categories) {
             (Grouping::Overall, _) => vec![None],
             (Grouping::ByCategory, Some(wanted)) => wanted.iter().copied().map(Some).collect(),
@@ -169,6 +185,7 @@ impl PreparedQuery {
             grouping: query.grouping,
             categories,
             exclude: sorted(query.exclude),
+            rows: query.rows,
         })
     }
 
@@ -197,6 +214,17 @@ impl PreparedQuery {
             (Some(category), _) => Some(std::slice::from_ref(category)),
             (None, wanted) => wanted.as_deref(),
         }
+    }
+
+    /// The categories whose rows compete; `None` for all.
+    pub(crate) fn categories(&self) -> Option<&[u32]> {
+        self.categories.as_deref()
+    }
+
+    /// Whether the row at a position of the index is in the set of rows, if there is one.
+    #[inline]
+    pub(crate) fn passes(&self, position: usize) -> bool {
+        self.rows.is_none_or(|rows| rows.contains(position))
     }
 
     pub(crate) fn has_exclusions(&self) -> bool {

@@ -51,7 +51,7 @@ struct Selection {
 
 impl Selection {
     /// Goes to a group: what was found in the last one goes to the ranking, what is there comes from it.
-    fn open(&mut self, group: usize, query: &PreparedQuery, ranking: &mut Ranking) {
+    fn open(&mut self, group: usize, query: &PreparedQuery<'_>, ranking: &mut Ranking) {
         if self.group == Some(group) {
             return;
         }
@@ -87,7 +87,7 @@ struct Cut {
 pub(crate) struct Rescorer<'a> {
     rows: &'a Rows,
     packed: &'a Packed,
-    queries: &'a [PreparedQuery],
+    queries: &'a [PreparedQuery<'a>],
     coded: &'a [CodedQuery],
     cancelled: &'a AtomicBool,
     rankings: Vec<Ranking>,
@@ -115,7 +115,7 @@ impl<'a> Rescorer<'a> {
     pub(crate) fn new(
         rows: &'a Rows,
         packed: &'a Packed,
-        queries: &'a [PreparedQuery],
+        queries: &'a [PreparedQuery<'a>],
         coded: &'a [CodedQuery],
         rankings: Vec<Ranking>,
         cancelled: &'a AtomicBool,
@@ -283,8 +283,10 @@ impl<'a> Rescorer<'a> {
                     position: position as u32,
                     upper: f32::INFINITY,
                 };
-                let wanted =
-                    positions.clone().filter(|&position| !self.queries[number].excludes(self.packed.row(position)));
+                let query = &self.queries[number];
+                let wanted = positions
+                    .clone()
+                    .filter(|&position| query.passes(position) && !query.excludes(self.packed.row(position)));
                 self.ready.extend(wanted.map(pending));
                 if from < self.ready.len() {
                     self.rescore_run(from..self.ready.len());

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use crate::active::Active;
 use crate::centroids::COMPONENTS;
-use crate::kernel::{Ahead, Candidates, Scan, Thresholds, Tiles};
+use crate::kernel::{Ahead, Candidates, Scan, Thresholds};
 use crate::layout::BLOCK;
 use crate::packed::Packed;
 use crate::quantize::CodedQuery;
@@ -43,7 +44,7 @@ const MANY: usize = 8;
 pub(crate) fn search(
     rows: &Rows,
     packed: &Packed,
-    queries: &[PreparedQuery],
+    queries: &[PreparedQuery<'_>],
     cancelled: &AtomicBool,
 ) -> Option<Vec<Ranking>> {
     let coded = packed.code(queries);
@@ -100,16 +101,11 @@ struct Cell {
 /// One thread's part of a search, and its scratch.
 struct Scanner<'a> {
     packed: &'a Packed,
-    queries: &'a [PreparedQuery],
+    queries: &'a [PreparedQuery<'a>],
     coded: &'a [CodedQuery],
     shared: &'a [SharedThresholds],
     rescorer: Rescorer<'a>,
-    /// Queries that want rows of the chunk.
-    active: Vec<usize>,
-    active_codes: Vec<&'a CodedQuery>,
-    /// Those that the tiles were gathered for.
-    gathered: Vec<usize>,
-    tiles: Tiles,
+    active: Active<'a>,
     categories: Vec<(u32, Range<usize>)>,
     /// Which of them each row of the chunk belongs to.
     category_of: Vec<u16>,
@@ -143,7 +139,7 @@ impl<'a> Scanner<'a> {
     fn new(
         rows: &'a Rows,
         packed: &'a Packed,
-        queries: &'a [PreparedQuery],
+        queries: &'a [PreparedQuery<'a>],
         coded: &'a [CodedQuery],
         shared: &'a [SharedThresholds],
         rescorer: Rescorer<'a>,
@@ -157,10 +153,7 @@ impl<'a> Scanner<'a> {
             coded,
             shared,
             rescorer,
-            active: Vec::with_capacity(queries.len()),
-            active_codes: Vec::with_capacity(queries.len()),
-            gathered: Vec::with_capacity(queries.len()),
-            tiles: Tiles::default(),
+            active: Active::new(queries, coded),
             categories: Vec::new(),
             category_of: Vec::with_capacity(packed.chunk_rows()),
             cells: Vec::new(),
@@ -180,27 +173,23 @@ impl<'a> Scanner<'a> {
         let blocks = self.packed.blocks(chunk);
         self.categories.clear();
         self.categories.extend(self.packed.categories(blocks.clone()));
-        let wants = |query: &PreparedQuery| self.categories.iter().any(|(of, _)| query.group_of(*of).is_some());
-        self.active.clear();
-        self.active.extend((0..self.queries.len()).filter(|&query| wants(&self.queries[query])));
-        if self.active.is_empty() {
+        self.active.choose(&blocks, &self.categories);
+        if self.active.numbers.is_empty() {
             return;
         }
         if self.dense > 0 {
             self.dense -= 1;
-            self.rescorer.score_all(&self.active, &self.categories);
+            self.rescorer.score_all(&self.active.numbers, &self.categories);
             return;
         }
         self.set_thresholds(blocks.len());
-        self.active_codes.clear();
-        self.active_codes.extend(self.active.iter().map(|&query| &self.coded[query]));
         let kernel = self.packed.kernel;
-        if self.gathered != self.active {
-            self.tiles.gather(&self.active_codes, kernel.tile_widths(), kernel.coding().run);
-            self.gathered.clone_from(&self.active);
-        }
+        self.active.gather(kernel);
         // A few queries are done before the processor's own reading ahead is beaten.
-        let codes = if self.active.len() >= READ_AHEAD && chunk + 1 < self.packed.chunks() {
+        let codes = if self.active.numbers.len() >= READ_AHEAD
+            && self.active.reads_most()
+            && chunk + 1 < self.packed.chunks()
+        {
             self.packed.segments[0].blocks(self.packed.blocks(chunk + 1))
         } else {
             &[]
@@ -210,13 +199,14 @@ impl<'a> Scanner<'a> {
         let scan = Scan {
             segments: &self.packed.segments,
             blocks: blocks.clone(),
-            tiles: &self.tiles,
-            queries: &self.active_codes,
+            tiles: &self.active.tiles,
+            queries: &self.active.codes,
             thresholds: if alike {
                 Thresholds::Alike(&self.row_thresholds)
             } else {
                 Thresholds::ByRow(&self.row_thresholds)
             },
+            passing: &self.active.passing,
             ahead: Ahead { codes, rows: &self.rows_ahead },
             prune: self.unpruned == 0,
         };
@@ -226,7 +216,7 @@ impl<'a> Scanner<'a> {
             Some(share) if share > PRUNE_SHARE_MAX => PRUNE_AGAIN,
             _ => self.unpruned.saturating_sub(1),
         };
-        self.rescorer.scanned += (self.active.len() * blocks.len() * BLOCK) as u64;
+        self.rescorer.scanned += (self.active.numbers.len() * blocks.len() * BLOCK) as u64;
         self.look_at_candidates(blocks.start * BLOCK);
         if self.rescorer.rescore(self.rows_ahead.len()) {
             self.dense = DENSE_CHUNKS;
@@ -258,7 +248,7 @@ impl<'a> Scanner<'a> {
     fn set_thresholds(&mut self, blocks: usize) {
         self.cells.clear();
         self.row_thresholds.clear();
-        for &number in &self.active {
+        for &number in &self.active.numbers {
             let (query, coded) = (&self.queries[number], &self.coded[number]);
             let first = self.cells.len();
             for (category, positions) in &self.categories {
@@ -310,7 +300,7 @@ impl<'a> Scanner<'a> {
         let categories = self.categories.len();
         for candidate in &self.candidates.list {
             let (slot, row) = (usize::from(candidate.slot), usize::from(candidate.row));
-            let (number, position) = (self.active[slot], first + row);
+            let (number, position) = (self.active.numbers[slot], first + row);
             let query = &self.queries[number];
             if query.has_exclusions() && query.excludes(self.packed.row(position)) {
                 continue;
@@ -331,7 +321,7 @@ impl<'a> Scanner<'a> {
             let pending = Pending { query: number as u16, group, position: position as u32, upper: candidate.upper };
             self.rescorer.pending.push(pending);
         }
-        for &number in &self.active {
+        for &number in &self.active.numbers {
             let thresholds = &mut self.rescorer.thresholds[number];
             Self::settle(&self.coded[number], &self.open[number], thresholds);
         }

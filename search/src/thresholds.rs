@@ -10,7 +10,7 @@ use crate::top_k::{ordered, unordered};
 pub(crate) struct SharedThresholds(Vec<AtomicU32>);
 
 impl SharedThresholds {
-    pub(crate) fn new(query: &PreparedQuery) -> Self {
+    pub(crate) fn new(query: &PreparedQuery<'_>) -> Self {
         Self(query.groups.iter().map(|_| AtomicU32::new(ordered(query.min_score))).collect())
     }
 

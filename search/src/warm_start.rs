@@ -27,7 +27,7 @@ const BLOCKS_FOR_EACH: usize = 4;
 pub(crate) fn start(
     rows: &Rows,
     packed: &Packed,
-    query: &PreparedQuery,
+    query: &PreparedQuery<'_>,
     coded: &CodedQuery,
     shared: &SharedThresholds,
 ) -> (Ranking, u64) {
@@ -78,12 +78,12 @@ impl<'a> WarmStart<'a> {
     }
 
     /// A query's leading components.
-    pub(crate) fn project(&self, query: &PreparedQuery) -> [f32; COMPONENTS] {
+    pub(crate) fn project(&self, query: &PreparedQuery<'_>) -> [f32; COMPONENTS] {
         self.centroids.project(&query.exact)
     }
 
     /// All chunks, those with the most promising block first: the sooner the best rows are met, the more is pruned.
-    pub(crate) fn chunks(&mut self, query: &PreparedQuery) -> Vec<Range<usize>> {
+    pub(crate) fn chunks(&mut self, query: &PreparedQuery<'_>) -> Vec<Range<usize>> {
         let packed = self.packed;
         let all = 0..packed.blocks(packed.chunks() - 1).end;
         self.centroids.rate(packed.kernel, &self.project(query), all, &mut self.ratings);
@@ -97,7 +97,7 @@ impl<'a> WarmStart<'a> {
     /// best first. Returns how many rows it scored.
     pub(crate) fn find(
         &mut self,
-        query: &PreparedQuery,
+        query: &PreparedQuery<'_>,
         coded: &CodedQuery,
         projected: &[f32; COMPONENTS],
         positions: impl Iterator<Item = Range<usize>>,
@@ -133,7 +133,7 @@ impl<'a> WarmStart<'a> {
     /// that it is worth it.
     pub(crate) fn threshold(
         &mut self,
-        query: &PreparedQuery,
+        query: &PreparedQuery<'_>,
         coded: &CodedQuery,
         projected: &[f32; COMPONENTS],
         positions: Range<usize>,
@@ -151,13 +151,18 @@ impl<'a> WarmStart<'a> {
     /// worth it, or fewer than `top_k`.
     fn promise(
         &mut self,
-        query: &PreparedQuery,
+        query: &PreparedQuery<'_>,
         coded: &CodedQuery,
         projected: &[f32; COMPONENTS],
         positions: impl Iterator<Item = Range<usize>>,
         most: usize,
     ) -> bool {
         let packed = self.packed;
+        // Where few rows of a block may match, more blocks are looked at for as many rows.
+        let most = query.rows.map_or(most, |rows| {
+            let all = packed.rows() / rows.rows().max(1);
+            (most * all.clamp(1, BLOCK)).min(most + query.top_k)
+        });
         let mut seen = 0;
         self.ranked.clear();
         self.blocks.restart(most, f32::NEG_INFINITY);
@@ -170,7 +175,8 @@ impl<'a> WarmStart<'a> {
             seen += blocks.len();
             let before = self.centroids.rate(packed.kernel, projected, blocks.clone(), &mut self.ratings);
             for (block, &rating) in (blocks.start as u32..).zip(&self.ratings[before..][..blocks.len()]) {
-                if rating >= self.blocks.threshold() {
+                let may_match = || query.rows.is_none_or(|rows| rows.blocks(block as usize..block as usize + 1) != [0]);
+                if rating >= self.blocks.threshold() && may_match() {
                     self.blocks.push(Match { row: block, score: rating });
                 }
             }
@@ -183,7 +189,8 @@ impl<'a> WarmStart<'a> {
         for &Match { row: block, .. } in &self.ranked {
             let bounds = packed.kernel.lower_bounds(&packed.segments, block as usize, coded);
             for (position, bound) in (block * BLOCK as u32..).zip(bounds) {
-                if !(query.has_exclusions() && query.excludes(packed.row(position as usize))) {
+                let at = position as usize;
+                if query.passes(at) && !(query.has_exclusions() && query.excludes(packed.row(at))) {
                     self.promising.push((bound, position));
                 }
             }

@@ -24,6 +24,7 @@ fn a_search_allocates_as_often_over_many_rows_as_over_few() {
             categories: None,
             min_score: None,
             exclude: &[],
+            rows: None,
         })
         .collect();
     // With one thread rayon runs everything where it is called, and the counter counts a thread's allocations.

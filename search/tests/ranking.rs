@@ -4,10 +4,11 @@
 
 mod oracle;
 
-use std::sync::LazyLock;
+use std::iter::zip;
+use std::sync::{Arc, LazyLock};
 
 use ndarray::{Array2, ArrayView1};
-use nearline_search::{Available, Grouping, Index, Kernel, Query, Ranking};
+use nearline_search::{Available, Grouping, Index, Kernel, Query, Ranking, RowSet};
 use oracle::{Answer, Question};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,7 +32,7 @@ impl Catalog {
     }
 }
 
-fn query(question: &Question) -> Query<'_> {
+fn query<'a>(question: &'a Question, rows: Option<&'a RowSet>) -> Query<'a> {
     Query {
         vector: ArrayView1::from(&question.vector),
         top_k: question.top_k,
@@ -39,6 +40,7 @@ fn query(question: &Question) -> Query<'_> {
         categories: question.categories.as_deref(),
         min_score: question.min_score,
         exclude: &question.exclude,
+        rows,
     }
 }
 
@@ -51,9 +53,11 @@ fn plain(ranking: &Ranking) -> Answer {
 fn check(catalog: &Catalog, questions: &[Question]) {
     let expected: Vec<Answer> =
         questions.iter().map(|question| oracle::answer(&catalog.rows, &catalog.categories, question)).collect();
-    let queries: Vec<Query<'_>> = questions.iter().map(query).collect();
     for kernel in Kernel::available() {
         let index = catalog.index(kernel);
+        let sets = row_sets(&index, questions);
+        let queries: Vec<Query<'_>> =
+            zip(questions, &sets).map(|(question, set)| query(question, set.as_deref())).collect();
         for pool in &*POOLS {
             let threads = pool.current_num_threads();
             let together = pool.install(|| index.search(&queries)).unwrap();
@@ -73,14 +77,48 @@ fn check(catalog: &Catalog, questions: &[Question]) {
             assert_eq!(&plain(&alone[0]), expected, "{kernel}, query {position} alone");
         }
     }
-    let brute_force = catalog.index(Kernel::Portable.detect().unwrap()).search_brute_force(&queries).unwrap();
+    let index = catalog.index(Kernel::Portable.detect().unwrap());
+    let sets = row_sets(&index, questions);
+    let queries: Vec<Query<'_>> =
+        zip(questions, &sets).map(|(question, set)| query(question, set.as_deref())).collect();
+    let brute_force = index.search_brute_force(&queries).unwrap();
     assert_eq!(brute_force.iter().map(plain).collect::<Vec<_>>(), expected, "brute force");
+}
+
+/// The sets of rows that questions ask for: questions with the same rows share one.
+fn row_sets(index: &Index, questions: &[Question]) -> Vec<Option<Arc<RowSet>>> {
+    let mut sets: Vec<(&[bool], Arc<RowSet>)> = Vec::new();
+    let mut set = |rows| {
+        if let Some((_, set)) = sets.iter().find(|(known, _)| *known == rows) {
+            return Arc::clone(set);
+        }
+        let set = Arc::new(row_set(index, rows));
+        sets.push((rows, Arc::clone(&set)));
+        set
+    };
+    questions.iter().map(|question| question.rows.as_deref().map(&mut set)).collect()
+}
+
+fn row_set(index: &Index, rows: &[bool]) -> RowSet {
+    let mut bits = vec![0; rows.len().div_ceil(64)];
+    rows.iter().enumerate().for_each(|(row, &passes)| bits[row / 64] |= u64::from(passes) << (row % 64));
+    let set = index.row_set(&bits);
+    assert_eq!(set.rows(), rows.iter().filter(|passes| **passes).count());
+    let mut by_category = vec![0; index.categories()];
+    let passing = (0..).zip(rows).filter(|(_, passes)| **passes);
+    passing.for_each(|(row, _)| by_category[index.category_of(row) as usize] += 1);
+    for (category, count) in (0..).zip(by_category) {
+        assert_eq!(index.rows_in(category, &set), count);
+    }
+    set
 }
 
 /// Every match was scored, and no row more than twice.
 fn check_work(catalog: &Catalog, ranking: &Ranking, question: &Question) {
     let in_reach = |of: &&u32| question.categories.as_ref().is_none_or(|wanted| wanted.contains(of));
     let in_reach = catalog.categories.iter().filter(in_reach).count() as u64;
+    let in_reach =
+        question.rows.as_ref().map_or(in_reach, |rows| in_reach.min(rows.iter().filter(|row| **row).count() as u64));
     let matches: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
     assert!((matches as u64..=2 * in_reach).contains(&ranking.rescored), "rescored {} rows", ranking.rescored);
 }
@@ -156,11 +194,25 @@ fn question(catalog: &Catalog) -> impl Strategy<Value = Question> + use<> {
         // A minimum that some row reaches exactly is inclusive, so it is drawn from the rows' own scores.
         prop_oneof![2 => Just(None), 1 => (-1.1_f32..1.1).prop_map(|min| Some(Err(min))), 2 => row_of.prop_map(|row| Some(Ok(row)))],
         prop_oneof![Just(vec![]).boxed(), vec(0..row_count + 5, 0..40).boxed(), Just(vec![u32::MAX, 0, 0]).boxed()],
+        // All, none, few, runs of rows, or any: sets of a batch are its own each, or the same.
+        prop_oneof![
+            3 => Just(None),
+            4 => (0_u8..4, prop_oneof![Just(0_u16), 1_u16..100, 100_u16..1_000, Just(1_000)]).prop_map(Some)
+        ],
     )
-        .prop_map(|(vector, top_k, by_category, categories, min_score, exclude)| {
+        .prop_map(move |(vector, top_k, by_category, categories, min_score, exclude, passing)| {
+            let rows = passing.map(|(seed, share)| passing_rows(row_count as usize, u64::from(seed), share));
             let min_score = min_score.map(|min| min.map_or_else(|min| min, |row| oracle::score(&vector, &row)));
-            Question { vector, top_k, by_category, categories, min_score, exclude }
+            Question { vector, top_k, by_category, categories, min_score, exclude, rows }
         })
+}
+
+/// About so many of 1,000 rows, alone or in runs of 50.
+fn passing_rows(rows: usize, seed: u64, share: u16) -> Vec<bool> {
+    let mut noise = noise(seed + 10);
+    let reaches = 2.0 * f32::from(share) / 1_000.0 - 1.0;
+    let length = if seed.is_multiple_of(2) { 1 } else { 50 };
+    (0..rows.div_ceil(length)).flat_map(|_| vec![noise() < reaches; length]).take(rows).collect()
 }
 
 fn catalog_and_questions(
@@ -209,7 +261,7 @@ fn noise(seed: u64) -> impl FnMut() -> f32 {
 }
 
 fn plain_question(vector: Vec<f32>, top_k: usize, by_category: bool) -> Question {
-    Question { vector, top_k, by_category, categories: None, min_score: None, exclude: vec![] }
+    Question { vector, top_k, by_category, categories: None, min_score: None, exclude: vec![], rows: None }
 }
 
 #[test]
@@ -249,7 +301,7 @@ fn the_order_of_summation_decides_rankings() {
     let length = (2.0 * f64::from(big) * f64::from(big)).sqrt();
     let winner = ((7.0 / (3.0 * length)) as f32).to_bits();
     let question = plain_question(vec![1.0; 9], 2, false);
-    let rankings = catalog.index(Kernel::fastest()).search(&[query(&question)]).unwrap();
+    let rankings = catalog.index(Kernel::fastest()).search(&[query(&question, None)]).unwrap();
     assert_eq!(plain(&rankings[0]), [(None, vec![(1, winner), (0, 0.0_f32.to_bits())])]);
     check(&catalog, &[question]);
 }
@@ -309,15 +361,69 @@ fn catalogs_that_are_pruned_by_principal_components_equal_the_oracle() {
                 let exclude = if at % 3 == 0 { vec![u32::try_from(at * 863).unwrap(), 4, 5] } else { vec![] };
                 let min_score = (at % 4 == 1).then_some(0.7);
                 let asked = (at % 5 == 2).then(|| vec![0, categories / 2]);
+                let share = [0, 500, 100, 10, 3][at % 5];
                 Question {
                     exclude,
                     min_score,
                     categories: asked,
+                    rows: (at % 5 > 0).then(|| passing_rows(rows.len(), at as u64 % 3, share)),
                     ..plain_question(vector, [1, 10, 100][at % 3], at % 2 == 0)
                 }
             })
             .collect();
         check(&catalog, &questions);
+    }
+}
+
+#[test]
+fn many_queries_of_the_same_rows_equal_the_oracle() {
+    let rows = uneven(4_000, 64);
+    // One alone where tests are emulated.
+    for (categories, share) in
+        [(7, 60), (1, 60), (300, 100), (3, 300)].into_iter().take(if cases(100) < 100 { 1 } else { 4 })
+    {
+        let catalog = Catalog { rows: rows.clone(), categories: (0..4_000).map(|row| row % categories).collect() };
+        let passing = passing_rows(rows.len(), 2, share);
+        let questions: Vec<Question> = (0..70)
+            .map(|at| {
+                let exclude = if at % 3 == 0 { (0..200).collect() } else { vec![] };
+                let asked = (at % 7 == 2).then(|| vec![0, categories - 1]);
+                let passing = if at % 10 == 9 { passing_rows(rows.len(), at as u64, share) } else { passing.clone() };
+                Question {
+                    exclude,
+                    min_score: (at % 5 == 1).then_some(0.5),
+                    categories: asked,
+                    rows: Some(passing),
+                    ..plain_question(rows[at * 51].clone(), [1, 10, 200][at % 3], at % 2 == 0)
+                }
+            })
+            .collect();
+        check(&catalog, &questions);
+    }
+}
+
+#[test]
+fn few_rows_of_more_categories_than_a_chunk_can_tell_apart_equal_the_oracle() {
+    // A gathered set has most of the categories without a row.
+    let mut noise = noise(6);
+    let count = 140_000_u32;
+    let rows: Vec<Vec<f32>> = (0..count).map(|_| (0..4).map(|_| noise()).collect()).collect();
+    let catalog = Catalog { categories: (0..count).map(|row| row / 2).collect(), rows };
+    let index = catalog.index(Kernel::fastest());
+    let passing: Vec<bool> = (0..count).map(|row| row % 70 == 0 || row > count - 20).collect();
+    let questions: Vec<Question> = (0..64)
+        .map(|at| Question {
+            rows: Some(passing.clone()),
+            categories: Some(vec![0, 35, 30_000 + at, 69_999, 69_995]),
+            ..plain_question(catalog.rows[at as usize].clone(), 3, at % 2 == 0)
+        })
+        .collect();
+    let sets = row_sets(&index, &questions);
+    let queries: Vec<Query<'_>> =
+        zip(&questions, &sets).map(|(question, set)| query(question, set.as_deref())).collect();
+    let found = POOLS[0].install(|| index.search(&queries)).unwrap();
+    for (ranking, question) in found.iter().zip(&questions) {
+        assert_eq!(plain(ranking), oracle::answer(&catalog.rows, &catalog.categories, question));
     }
 }
 
@@ -379,7 +485,7 @@ fn strided_and_reversed_views_are_searched_as_they_read() {
 
     let spread = [-2.0, 9.0, 1.0, 9.0, 0.5];
     let reversed = ArrayView1::from(&spread).slice_move(ndarray::s![..;-2]);
-    let rankings = index.search(&[Query { vector: reversed, ..query(&plain_question) }]).unwrap();
+    let rankings = index.search(&[Query { vector: reversed, ..query(&plain_question, None) }]).unwrap();
     assert_eq!(plain(&rankings[0]), expected);
 }
 
@@ -400,7 +506,7 @@ fn groups_without_matches_are_there_and_empty() {
     };
     let overall = Question { by_category: false, ..none_left.clone() };
     let index = catalog.index(Kernel::fastest());
-    let rankings = index.search(&[query(&none_left), query(&overall)]).unwrap();
+    let rankings = index.search(&[query(&none_left, None), query(&overall, None)]).unwrap();
     assert_eq!(plain(&rankings[0]), [(Some(0), vec![]), (Some(2), vec![])]);
     assert_eq!(plain(&rankings[1]), [(None, vec![])]);
 }

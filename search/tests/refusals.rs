@@ -17,6 +17,7 @@ fn query(vector: &[f32]) -> Query<'_> {
         categories: None,
         min_score: None,
         exclude: &[],
+        rows: None,
     }
 }
 
@@ -47,6 +48,15 @@ fn components_that_are_not_finite() {
         panic!("NaN must be named as not finite")
     };
     assert!(value.is_nan());
+}
+
+#[test]
+fn a_set_of_rows_of_another_index() {
+    let set = index().row_set(&[0b101]);
+    assert_eq!(set.rows(), 2);
+    let fault = fault(Query { rows: Some(&set), ..query(&GOOD) });
+    assert_eq!(fault, QueryFault::ForeignRows);
+    assert_eq!(fault.to_string(), "its set of rows was made by another index");
 }
 
 #[test]

@@ -88,6 +88,7 @@ impl Plan {
             categories: self.categories.as_deref(),
             min_score: self.min_score,
             exclude: &self.exclude,
+            rows: None,
         }
     }
 }

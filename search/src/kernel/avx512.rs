@@ -9,10 +9,11 @@ use std::arch::x86_64::{
     _mm512_setzero_si512, _mm512_storeu_pd, _mm512_storeu_ps,
 };
 
+use super::bounds;
 use super::candidates::Candidates;
 use super::lanes::Lanes;
 use super::matrix;
-use super::tile::{self, Scan, scan_tile};
+use super::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
 use crate::quantize::{CodedQuery, Segment};
 use crate::score::{self, LANES};
@@ -51,7 +52,7 @@ pub(super) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
 #[expect(unsafe_code, reason = "needs processor features")]
 pub(super) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
     // SAFETY: the caller's promise.
-    unsafe { tile::lower_bounds::<Avx512>(segments, at, query) }
+    unsafe { bounds::lower_bounds::<Avx512>(segments, at, query) }
 }
 
 /// # Safety

@@ -11,6 +11,7 @@ mod available;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bounds;
 mod candidates;
 mod lanes;
 mod matrix;

@@ -1,9 +1,10 @@
 //! Plain Rust: for processors without a kernel of their own, and the oracle of the others.
 
+use super::bounds;
 use super::candidates::Candidates;
 use super::lanes::Lanes;
 use super::matrix;
-use super::tile::{self, Scan, scan_tile};
+use super::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group, STEP};
 use crate::quantize::{CodedQuery, Segment};
 
@@ -43,7 +44,7 @@ pub(super) fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
 pub(super) fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
     // SAFETY: plain Rust needs no processor features.
-    unsafe { tile::lower_bounds::<Portable>(segments, at, query) }
+    unsafe { bounds::lower_bounds::<Portable>(segments, at, query) }
 }
 
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]

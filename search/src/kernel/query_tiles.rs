@@ -22,16 +22,23 @@ pub(super) struct Tile<'a> {
 }
 
 impl Tiles {
-    /// Gathers `queries` into as few tiles as the widths (widest first, ending in 1) allow. `run` is the kernel's, 4
-    /// or 8.
-    pub(crate) fn gather(&mut self, queries: &[&CodedQuery], widths: &[usize], run: usize) {
+    /// Gathers `queries` into as few tiles as the widths (widest first, ending in 1) allow, those of each part by
+    /// themselves: so many are in each part. `run` is the kernel's, 4 or 8.
+    pub(crate) fn gather(
+        &mut self,
+        queries: &[&CodedQuery],
+        parts: impl Iterator<Item = usize>,
+        widths: &[usize],
+        run: usize,
+    ) {
         let words_in_run = run / 4;
         self.widths.clear();
-        let mut rest = queries.len();
-        for &width in widths {
-            while rest >= width {
-                self.widths.push(width);
-                rest -= width;
+        for mut rest in parts {
+            for &width in widths {
+                while rest >= width {
+                    self.widths.push(width);
+                    rest -= width;
+                }
             }
         }
         self.words.resize_with(queries.first().map_or(0, |query| query.parts.len()), Vec::new);

@@ -57,9 +57,23 @@ fn scan(
     blocks: Range<usize>,
     threshold: impl Fn(usize, usize) -> f32,
 ) -> [Found; 2] {
+    scan_passing(kernel, segments, queries, run, blocks, &[], threshold)
+}
+
+/// The same of the rows that may match: a bit for each row, for each block, for each query.
+fn scan_passing(
+    kernel: Available,
+    segments: &[Segment],
+    queries: &[CodedQuery],
+    run: usize,
+    blocks: Range<usize>,
+    passing: &[Vec<u16>],
+    threshold: impl Fn(usize, usize) -> f32,
+) -> [Found; 2] {
+    let passing: Vec<&[u16]> = passing.iter().map(Vec::as_slice).collect();
     let queries: Vec<&CodedQuery> = queries.iter().collect();
     let mut tiles = Tiles::default();
-    tiles.gather(&queries, kernel.tile_widths(), run);
+    tiles.gather(&queries, std::iter::once(queries.len()), kernel.tile_widths(), run);
     let pairs = (0..queries.len()).flat_map(|slot| (0..blocks.len()).map(move |block| (slot, block)));
     let of_block = |(slot, block)| std::array::from_fn(|lane| threshold(slot, block * BLOCK + lane));
     let thresholds: Vec<[f32; BLOCK]> = pairs.map(of_block).collect();
@@ -71,6 +85,7 @@ fn scan(
             tiles: &tiles,
             queries: &queries,
             thresholds: Thresholds::ByRow(&thresholds),
+            passing: &passing,
             ahead: Ahead { codes: segments[0].blocks(blocks.clone()), rows: &[&[1.0; 40][..]; 5] },
             prune,
         };
@@ -309,7 +324,7 @@ fn one_threshold_for_all_rows_is_as_one_for_each() {
 
         let queries: Vec<&CodedQuery> = queries.iter().collect();
         let mut tiles = Tiles::default();
-        tiles.gather(&queries, kernel.tile_widths(), kernel.coding().run);
+        tiles.gather(&queries, std::iter::once(queries.len()), kernel.tile_widths(), kernel.coding().run);
         let alike: Vec<[f32; BLOCK]> = (0..queries.len()).map(|slot| [threshold(slot); BLOCK]).collect();
         let mut candidates = Candidates::default();
         let scan = Scan {
@@ -318,12 +333,46 @@ fn one_threshold_for_all_rows_is_as_one_for_each() {
             tiles: &tiles,
             queries: &queries,
             thresholds: Thresholds::Alike(&alike),
+            passing: &[],
             ahead: Ahead { codes: &[], rows: &[] },
             prune: true,
         };
         kernel.scan(&scan, &mut candidates);
         assert_eq!(found(&candidates), by_row[0], "{kernel}");
         assert!(!by_row[0].is_empty() && by_row[0].len() < 11 * 6 * BLOCK, "some pass, and some do not");
+    }
+}
+
+#[test]
+fn rows_that_may_not_match_are_no_candidates() {
+    let mut random = Rng::with_seed(3);
+    let mut vectors =
+        |count: usize| -> Vec<Vec<f32>> { (0..count).map(|_| (0..48).map(|_| random.f32() - 0.5).collect()).collect() };
+    let (rows, asked) = (vectors(300), vectors(15));
+    for kernel in Kernel::available() {
+        let (segments, row_error) = packed(&rows, &[16, 48], ROUNDING, kernel.coding());
+        let precision = Precision { row_error, vector_error: ROUNDING, defect: 0.0 };
+        let code = |query: &Vec<f32>| CodedQuery::new(query, &segments, kernel.coding(), precision);
+        let queries: Vec<CodedQuery> = asked.iter().map(code).collect();
+        let run = kernel.coding().run;
+        let threshold = |slot: usize, _| queries[slot].threshold(slot as f32 / 20.0 - 0.3);
+        let all = scan(kernel, &segments, &queries, run, 1..18, threshold);
+        // One block in so many has a row that may match.
+        for one_in in [1, 2, 9] {
+            let mut random = Rng::with_seed(one_in);
+            let mut block = || if random.u64(..one_in) == 0 { random.u16(..) & random.u16(..) } else { 0 };
+            let one: Vec<u16> = (0..17).map(|_| block()).collect();
+            let own: Vec<Vec<u16>> = queries.iter().map(|_| (0..17).map(|_| block()).collect()).collect();
+            for passing in [vec![one; queries.len()], own] {
+                let passes = |slot: usize, row: usize| passing[slot][row / BLOCK] >> (row % BLOCK) & 1 != 0;
+                let found = scan_passing(kernel, &segments, &queries, run, 1..18, &passing, threshold);
+                for (found, mut expected) in zip(found, all.clone()) {
+                    expected.retain(|&(slot, row, _)| passes(slot, row));
+                    assert_eq!(found, expected, "{kernel}");
+                }
+            }
+        }
+        assert!(all[0].len() > 100, "some pass");
     }
 }
 

@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
+use super::bounds::{add, bound, mirrored, numbers};
 use super::candidates::{Candidate, Candidates};
 use super::lanes::Lanes;
 use super::prefetch::{prefetch, prefetch_group};
 use super::query_tiles::{Tile, Tiles};
 use crate::layout::{BLOCK, Group};
-use crate::quantize::{CodedQuery, Part, Segment};
+use crate::quantize::{CodedQuery, Segment};
 
 /// What a kernel scans: a chunk of consecutive blocks against the active queries.
 pub(crate) struct Scan<'a> {
@@ -21,6 +22,9 @@ pub(crate) struct Scan<'a> {
     /// The active queries, in the order of the tiles.
     pub(crate) queries: &'a [&'a CodedQuery],
     pub(crate) thresholds: Thresholds<'a>,
+    /// For each active query, for each block of the chunk, a bit for each row that may match; empty if all may, for all
+    /// queries.
+    pub(crate) passing: &'a [&'a [u16]],
     /// What is scanned next: it is brought into the cache meanwhile.
     pub(crate) ahead: Ahead<'a>,
     /// Whether to look after each segment if a block may be left, rather than at the end alone.
@@ -62,6 +66,12 @@ impl Scan<'_> {
             Thresholds::ByRow(thresholds) => &thresholds[slot * self.blocks.len() + at - self.blocks.start],
         }
     }
+
+    /// A bit for each row of a block that may match one of the active queries. `SOME`: not all rows match all queries.
+    #[inline(always)]
+    fn passing<const SOME: bool>(&self, slot: usize, at: usize) -> u32 {
+        if SOME { u32::from(self.passing[slot][at - self.blocks.start]) } else { u32::MAX }
+    }
 }
 
 /// Of the pairs of a block and a query in a tile, the share (1 / this) below which those that pass are read on one by
@@ -79,6 +89,10 @@ pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
     tile: Tile<'_>,
     candidates: &mut Candidates,
 ) {
+    if !scan.passing.is_empty() {
+        // SAFETY: the caller's promise.
+        return unsafe { scan_passing::<L, B, Q>(scan, tile, candidates) };
+    }
     let mut at = scan.blocks.start;
     let steps = scan.blocks.len() / B + scan.blocks.len() % B;
     let parts = steps * scan.tiles.count();
@@ -86,16 +100,52 @@ pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
     while at + B <= scan.blocks.end {
         scan.ahead.prefetch(part, parts);
         // SAFETY: the caller's promise.
-        unsafe { scan_blocks::<L, B, Q>(scan, at, tile, candidates) };
+        unsafe { scan_blocks::<L, B, Q, false>(scan, std::array::from_fn(|block| at + block), tile, candidates) };
         at += B;
         part += 1;
     }
     while at < scan.blocks.end {
         scan.ahead.prefetch(part, parts);
         // SAFETY: the caller's promise.
-        unsafe { scan_blocks::<L, 1, Q>(scan, at, tile, candidates) };
+        unsafe { scan_blocks::<L, 1, Q, false>(scan, [at], tile, candidates) };
         at += 1;
         part += 1;
+    }
+}
+
+/// As [`scan_tile`], of the blocks in which some row may match some query of the tile.
+///
+/// # Safety
+/// The processor has the features of `L`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn scan_passing<L: Lanes, const B: usize, const Q: usize>(
+    scan: &Scan<'_>,
+    tile: Tile<'_>,
+    candidates: &mut Candidates,
+) {
+    let parts = scan.blocks.len() * scan.tiles.count();
+    let (mut waiting, mut count) = ([0; B], 0);
+    for (part, at) in (scan.blocks.len() * tile.number..).zip(scan.blocks.clone()) {
+        scan.ahead.prefetch(part, parts);
+        if (0..Q).all(|query| scan.passing::<true>(tile.first + query, at) == 0) {
+            continue;
+        }
+        if tile.number == 0 {
+            // The blocks between are not read, which the processor does not foresee.
+            scan.segments[0].block(at).iter().for_each(prefetch_group);
+        }
+        waiting[count] = at;
+        count += 1;
+        if count == B {
+            count = 0;
+            // SAFETY: the caller's promise.
+            unsafe { scan_blocks::<L, B, Q, true>(scan, waiting, tile, candidates) };
+        }
+    }
+    for &at in &waiting[..count] {
+        // SAFETY: the caller's promise.
+        unsafe { scan_blocks::<L, 1, Q, true>(scan, [at], tile, candidates) };
     }
 }
 
@@ -103,9 +153,9 @@ pub(super) unsafe fn scan_tile<L: Lanes, const B: usize, const Q: usize>(
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
+unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize, const SOME: bool>(
     scan: &Scan<'_>,
-    at: usize,
+    at: [usize; B],
     tile: Tile<'_>,
     candidates: &mut Candidates,
 ) {
@@ -122,11 +172,11 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
                 let (block, query) = (pair / Q, pair % Q);
                 let products = products[block][query];
                 // SAFETY: the caller's promise.
-                unsafe { scan_alone::<L>(scan, number, at + block, tile.first + query, products, candidates) };
+                unsafe { scan_alone::<L, SOME>(scan, number, at[block], tile.first + query, products, candidates) };
             }
             return;
         }
-        let blocks: [&[Group]; B] = std::array::from_fn(|block| segment.block(at + block));
+        let blocks: [&[Group]; B] = std::array::from_fn(|block| segment.block(at[block]));
         let start = std::array::from_fn(|query| queries[query].parts[number].start);
         // SAFETY: the caller's promise; for each query, `words` gives as many as a block of the segment has groups.
         let sums = unsafe { L::tile::<B, Q>(blocks, tile.words::<Q>(number, segment.words()), &start) };
@@ -135,16 +185,18 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
         pairs = 0;
         for block in 0..B {
             // SAFETY: the caller's promise.
-            let numbers = unsafe { numbers::<L>(segment, at + block) };
+            let numbers = unsafe { numbers::<L>(segment, at[block]) };
             for query in 0..Q {
                 let (part, products) = (&queries[query].parts[number], &mut products[block][query]);
-                let threshold = scan.thresholds(tile.first + query, at + block);
+                let threshold = scan.thresholds(tile.first + query, at[block]);
                 // SAFETY: the caller's promise.
                 unsafe {
                     *products = add::<L>(&numbers, part, L::floats(sums[block][query]), *products);
                     if look {
                         let bound = bound::<L>(&numbers, part, *products);
-                        pairs |= u64::from(L::reaches(bound, L::load(threshold)) != 0) << (block * Q + query);
+                        let passing =
+                            L::reaches(bound, L::load(threshold)) & scan.passing::<SOME>(tile.first + query, at[block]);
+                        pairs |= u64::from(passing != 0) << (block * Q + query);
                     }
                 }
             }
@@ -159,7 +211,7 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
         pairs &= pairs - 1;
         let (block, query) = (pair / Q, pair % Q);
         // SAFETY: the caller's promise.
-        unsafe { add_candidates::<L>(scan, at + block, tile.first + query, products[block][query], candidates) };
+        unsafe { add_candidates::<L, SOME>(scan, at[block], tile.first + query, products[block][query], candidates) };
     }
 }
 
@@ -169,7 +221,7 @@ unsafe fn scan_blocks<L: Lanes, const B: usize, const Q: usize>(
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn scan_alone<L: Lanes>(
+unsafe fn scan_alone<L: Lanes, const SOME: bool>(
     scan: &Scan<'_>,
     from: usize,
     at: usize,
@@ -185,61 +237,12 @@ unsafe fn scan_alone<L: Lanes>(
             let sums = L::block(segment.block(at), &part.words[..segment.words()], part.start);
             let numbers = numbers::<L>(segment, at);
             products = add::<L>(&numbers, part, L::floats(sums), products);
-            if L::reaches(bound::<L>(&numbers, part, products), threshold) == 0 {
+            let reaches = L::reaches(bound::<L>(&numbers, part, products), threshold);
+            if reaches & scan.passing::<SOME>(slot, at) == 0 {
                 return;
             }
         }
-        add_candidates::<L>(scan, at, slot, products, candidates);
-    }
-}
-
-/// What is known of the rows of a block in one segment.
-struct Numbers<F> {
-    scales: F,
-    errors: F,
-    rests: Option<F>,
-}
-
-/// # Safety
-/// The processor has the features of `L`.
-#[inline(always)]
-#[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn numbers<L: Lanes>(segment: &Segment, at: usize) -> Numbers<L::Floats> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        Numbers {
-            scales: L::load(&segment.scales[at]),
-            errors: L::load(&segment.errors[at]),
-            rests: segment.rests.get(at).map(|rests| L::load(rests)),
-        }
-    }
-}
-
-/// Adds a segment's sums to the products of those before it, in the query's unit.
-///
-/// # Safety
-/// The processor has the features of `L`.
-#[inline(always)]
-#[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn add<L: Lanes>(numbers: &Numbers<L::Floats>, part: &Part, sums: L::Floats, products: L::Floats) -> L::Floats {
-    // SAFETY: the caller's promise.
-    unsafe { L::multiply_add(L::multiply(sums, numbers.scales), L::splat(part.scale), products) }
-}
-
-/// The bound after a segment, in the query's unit.
-///
-/// # Safety
-/// The processor has the features of `L`.
-#[inline(always)]
-#[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn bound<L: Lanes>(numbers: &Numbers<L::Floats>, part: &Part, products: L::Floats) -> L::Floats {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut bound = L::multiply_add(numbers.errors, L::splat(part.error_weight), products);
-        if let Some(rests) = numbers.rests {
-            bound = L::multiply_add(rests, L::splat(part.rest_weight), bound);
-        }
-        L::add(bound, L::splat(part.shift))
+        add_candidates::<L, SOME>(scan, at, slot, products, candidates);
     }
 }
 
@@ -249,7 +252,7 @@ unsafe fn bound<L: Lanes>(numbers: &Numbers<L::Floats>, part: &Part, products: L
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn add_candidates<L: Lanes>(
+unsafe fn add_candidates<L: Lanes, const SOME: bool>(
     scan: &Scan<'_>,
     at: usize,
     slot: usize,
@@ -263,6 +266,7 @@ unsafe fn add_candidates<L: Lanes>(
         let lower = mirrored::<L>(products, bound);
         (L::store(bound), L::store(lower), L::reaches(bound, L::load(scan.thresholds(slot, at))))
     };
+    passing &= scan.passing::<SOME>(slot, at);
     let first = (at - scan.blocks.start) * BLOCK;
     while passing != 0 {
         let lane = passing.trailing_zeros() as usize;
@@ -274,36 +278,4 @@ unsafe fn add_candidates<L: Lanes>(
             lower: lowers[lane],
         });
     }
-}
-
-/// Lower bounds of the rows of one block for one query, in its units.
-///
-/// # Safety
-/// The processor has the features of `L`.
-#[inline(always)]
-#[expect(unsafe_code, reason = "calls methods that need processor features")]
-pub(super) unsafe fn lower_bounds<L: Lanes>(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
-    // SAFETY: the caller's promise; the words are cut to those of the segment, which are as many as a block's groups.
-    unsafe {
-        let mut products = L::splat(0.0);
-        let mut lower = products;
-        for (segment, part) in segments.iter().zip(&query.parts) {
-            let sums = L::block(segment.block(at), &part.words[..segment.words()], part.start);
-            let numbers = numbers::<L>(segment, at);
-            products = add::<L>(&numbers, part, L::floats(sums), products);
-            lower = mirrored::<L>(products, bound::<L>(&numbers, part, products));
-        }
-        L::store(lower)
-    }
-}
-
-/// As far below the products as the bound is above them.
-///
-/// # Safety
-/// The processor has the features of `L`.
-#[inline(always)]
-#[expect(unsafe_code, reason = "calls methods that need processor features")]
-unsafe fn mirrored<L: Lanes>(products: L::Floats, bound: L::Floats) -> L::Floats {
-    // SAFETY: the caller's promise.
-    unsafe { L::multiply_add(products, L::splat(2.0), L::multiply(bound, L::splat(-1.0))) }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Question {
     pub(crate) categories: Option<Vec<u32>>,
     pub(crate) min_score: Option<f32>,
     pub(crate) exclude: Vec<u32>,
+    /// For each row whether it may match; `None`: all may.
+    pub(crate) rows: Option<Vec<bool>>,
 }
 
 /// Per group its category and its matches, best first: row and the bits of the score.
@@ -43,7 +45,8 @@ pub(crate) fn answer(rows: &[Vec<f32>], categories: &[u32], question: &Question)
             Some(min_score) => score >= min_score,
             None => true,
         };
-        if wanted && good_enough && !question.exclude.contains(&row) {
+        let passes = question.rows.as_ref().is_none_or(|rows| rows[row as usize]);
+        if passes && wanted && good_enough && !question.exclude.contains(&row) {
             found.push((row, score));
         }
     }

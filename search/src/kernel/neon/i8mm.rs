@@ -9,8 +9,9 @@ use std::arch::aarch64::{
 use std::arch::{asm, is_aarch64_feature_detected};
 
 use super::lanes::{Products, Sums, sixteen};
+use crate::kernel::bounds;
 use crate::kernel::candidates::Candidates;
-use crate::kernel::tile::{self, Scan, scan_tile};
+use crate::kernel::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
 use crate::quantize::{CodedQuery, Segment};
 
@@ -52,7 +53,7 @@ pub(in crate::kernel) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidate
 #[expect(unsafe_code, reason = "needs processor features")]
 pub(in crate::kernel) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
     // SAFETY: the caller's promise.
-    unsafe { tile::lower_bounds::<I8mm>(segments, at, query) }
+    unsafe { bounds::lower_bounds::<I8mm>(segments, at, query) }
 }
 
 #[expect(unsafe_code, reason = "needs processor features")]
