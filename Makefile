@@ -108,9 +108,12 @@ build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadg
 package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda and its SBOM; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
 	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
 
-seed:  ## embed CATALOG=examples/catalog.csv through Bedrock and publish it; the first time, make the bucket for it
+# Columns that jobs may filter by: of the example catalog those that it has, of another one those that are named.
+ATTRIBUTES ?= $(if $(CATALOG),,brand,price,in_stock,tags)
+
+seed:  ## embed CATALOG=examples/catalog.csv with ATTRIBUTES=brand,price through Bedrock and publish it; the first time, make the bucket for it
 	cargo build --workspace --locked
-	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv) $(ARGS)
+	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv) $(addprefix --attributes=,$(ATTRIBUTES)) $(ARGS)
 
 deploy: package  ## build, show the plan, and apply it once somebody says yes
 	terraform -chdir=terraform init -input=false
@@ -132,14 +135,15 @@ prune-versions:  ## delete published versions that nothing needs any more; ARGS=
 destroy:  ## destroy the deployment, its data too, and wait until its instances are gone
 	python3 terraform/operate.py destroy
 
-bench:  ## time the search, by the shape of the question (criterion, about 2 minutes)
+bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
+	cargo bench --locked --package nearline --bench filters -- $(ARGS)
 
 bench-path: build $(PATH_VENV)/complete  ## CPU time, latency and memory of a job from queue to record, beside bare SDK calls and an engine in Python; ARGS="--against OTHER/nearline"
 	$(VENVS)/release/path-bench --nearline $(VENVS)/release/nearline --folder $(VENVS)/bench-path --floor \
 		--python $(PATH_VENV)/bin/python $(ARGS)
 
-compare: $(COMPARE_VENV)/complete  ## run FAISS (flat, Panorama), NumPy, USearch, NumKong and an earlier build on the same vectors in turn; ARGS="--help"
+compare: $(COMPARE_VENV)/complete  ## run FAISS (flat, Panorama), NumPy, USearch, NumKong and an earlier build on the same vectors in turn, or with ARGS="--filtered" FAISS, NumPy, LanceDB and Qdrant Edge on filtered search; ARGS="--help"
 	@cd search/benches/rivals && $(abspath $(COMPARE_VENV))/bin/python -B -m unittest --quiet oracle_test.py
 	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
 

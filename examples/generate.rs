@@ -10,13 +10,17 @@ use std::process::ExitCode;
 
 #[path = "generate/catalog.rs"]
 mod catalog;
+#[path = "generate/filter.rs"]
+mod filter;
 #[path = "generate/jobs.rs"]
 mod jobs;
 
 use catalog::Catalog;
 
-/// Seed of the shuffles and choices in the catalog, and in the jobs: one each, so that new jobs leave the catalog alone.
+/// Seed of the shuffles and choices in the catalog, in its attributes and in the jobs: one each, so that a change of one
+/// leaves the others alone.
 const CATALOG_SEED: u64 = 2026;
+const ATTRIBUTES_SEED: u64 = 49;
 const JOBS_SEED: u64 = 200;
 
 /// Why the files cannot be written or are not as they should be.
@@ -32,8 +36,10 @@ enum GenerateError {
     Titles { category: String, wanted: usize, got: usize },
     #[error("no product of the catalog has \"{0}\" in its title: choose other words for that job")]
     NoSuchTitle(&'static str),
-    #[error("job {request_id} is not JSON: {source}")]
-    Job { request_id: String, source: serde_json::Error },
+    #[error("job {request_id} is not what it was made to be: {reason}")]
+    Job { request_id: String, reason: String },
+    #[error("filters.txt names {0}, which is not one job without a filter")]
+    NoSuchJob(String),
     #[error("there must be {wanted} jobs and are {got}")]
     JobCount { wanted: usize, got: usize },
     #[error("cannot write the catalog as CSV: {0}")]
@@ -64,7 +70,7 @@ fn run(arguments: &[String]) -> Result<(), GenerateError> {
         [argument] if argument == "--check" => true,
         [unknown, ..] => return Err(GenerateError::Usage(unknown.clone())),
     };
-    let catalog = Catalog::generate(&mut SplitMix64(CATALOG_SEED))?;
+    let catalog = Catalog::generate(&mut SplitMix64(CATALOG_SEED), &mut SplitMix64(ATTRIBUTES_SEED))?;
     let jobs = jobs::generate(&catalog, &mut SplitMix64(JOBS_SEED))?;
     let files = [("catalog.csv", catalog.to_csv()?), ("jobs.jsonl", jobs.lines), ("expected.json", jobs.expected)];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

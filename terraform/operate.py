@@ -94,7 +94,9 @@ def seed(arguments: argparse.Namespace) -> None:
     settings = deployment.settings()
     nearline, artifact = BINARIES / "debug" / "nearline", HERE.parent / "dist" / "catalog.arrow"
     artifact.parent.mkdir(exist_ok=True)
-    run(str(nearline), "catalog", "build", "--input", arguments.catalog, "--output", str(artifact), environment=settings)
+    attributes = ["--attributes", arguments.attributes] if arguments.attributes else []
+    files = ["--input", arguments.catalog, "--output", str(artifact)]
+    run(str(nearline), "catalog", "build", *files, *attributes, environment=settings)
     run(str(nearline), "catalog", "publish", str(artifact), "--to", settings["NEARLINE_CATALOG"], environment=settings)
 
 
@@ -201,6 +203,7 @@ def main() -> None:
     command = commands.add_parser("seed")
     command.add_argument("catalog", help="CSV with product_id,category,text[,title][,embedding]")
     command.add_argument("--prepare", action="store_true", help="after another model or prefix was set: let these outputs follow")
+    command.add_argument("--attributes", metavar="NAMES", help="columns that jobs may filter by and ask for: brand,price")
     command.set_defaults(run=seed)
     command = commands.add_parser("invoke")
     command.add_argument("job", nargs="?", help="the job as JSON; otherwise $JOB")

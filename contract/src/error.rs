@@ -29,6 +29,10 @@ pub enum ErrorCode {
     DimensionMismatch,
     /// A vector that is no list of finite 32-bit floats, or is all zero.
     InvalidVector,
+    /// A filter of the wrong shape, with an unknown operator, or with a value that its attribute cannot have.
+    InvalidFilter,
+    /// An attribute that the catalog does not have, in `filter` or `return`.
+    UnknownAttribute,
     /// The embedding model refuses this text.
     TextRefused,
     /// The answer would hold more matches than a record may.
@@ -43,7 +47,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidJson,
         Self::InvalidRequestId,
         Self::UnknownField,
@@ -54,6 +58,8 @@ impl ErrorCode {
         Self::UnknownProduct,
         Self::DimensionMismatch,
         Self::InvalidVector,
+        Self::InvalidFilter,
+        Self::UnknownAttribute,
         Self::TextRefused,
         Self::ResultTooLarge,
         Self::Expired,
@@ -74,6 +80,8 @@ impl ErrorCode {
             Self::UnknownProduct => "unknown_product",
             Self::DimensionMismatch => "dimension_mismatch",
             Self::InvalidVector => "invalid_vector",
+            Self::InvalidFilter => "invalid_filter",
+            Self::UnknownAttribute => "unknown_attribute",
             Self::TextRefused => "text_refused",
             Self::ResultTooLarge => "result_too_large",
             Self::Expired => "expired",
@@ -84,7 +92,7 @@ impl ErrorCode {
 
     /// Whether the same job could succeed on another catalog, so that its record may be replaced.
     pub fn retryable(self) -> bool {
-        matches!(self, Self::UnknownCategory | Self::UnknownProduct | Self::DimensionMismatch)
+        matches!(self, Self::UnknownCategory | Self::UnknownProduct | Self::UnknownAttribute | Self::DimensionMismatch)
     }
 }
 

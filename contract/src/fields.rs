@@ -9,10 +9,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::error::{ErrorCode, JobError, clip};
-use crate::job::{Column, GroupBy, Target};
-use crate::limits::{METADATA_MAX_BYTES, QUERY_MAX_CHARS, TOP_K_MAX};
+use crate::filter::Filter;
+use crate::job::{GroupBy, Target};
+use crate::limits::{METADATA_MAX_BYTES, QUERY_MAX_CHARS, RETURN_MAX, TOP_K_MAX};
+use crate::shown::{kind, quote};
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "request_id",
     "query",
     "vector",
@@ -22,6 +24,7 @@ const NAMES: [&str; 13] = [
     "group_by",
     "min_score",
     "exclude",
+    "filter",
     "return",
     "metadata",
     "not_after",
@@ -180,13 +183,25 @@ impl<'a> Fields<'a> {
         Ok(self.strings("exclude")?.map(|ids| ids.into_iter().map(str::to_owned).collect()))
     }
 
-    pub(crate) fn return_columns(&self) -> Result<Vec<Column>, JobError> {
+    pub(crate) fn filter(&self) -> Result<Option<Filter>, JobError> {
+        let filter = self.get("filter").map(Filter::parse).transpose()?;
+        // `{}` asks for nothing.
+        Ok(filter.filter(|filter| !matches!(filter, Filter::All(all) if all.is_empty())))
+    }
+
+    /// Distinct names, in order of first mention.
+    pub(crate) fn return_columns(&self) -> Result<Vec<String>, JobError> {
         let names = self.strings("return")?.unwrap_or_default();
-        let column = |name| match name {
-            "title" => Ok(Column::Title),
-            other => Err(out_of_range(format!("return may only list \"title\", got \"{}\"", clip(other)))),
-        };
-        names.into_iter().map(column).collect()
+        let mut distinct: Vec<String> = Vec::new();
+        for name in names {
+            if !distinct.iter().any(|known| known == name) {
+                if distinct.len() == RETURN_MAX {
+                    return Err(out_of_range(format!("return may name {RETURN_MAX} columns, got more")));
+                }
+                distinct.push(name.to_owned());
+            }
+        }
+        Ok(distinct)
     }
 
     pub(crate) fn metadata(&self) -> Result<BTreeMap<String, String>, JobError> {
@@ -245,24 +260,4 @@ fn out_of_range(message: impl Into<String>) -> JobError {
 /// A whole number, also when written as 5.0 or 5e0: JSON knows only numbers, and their hash is the same.
 fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f)).map(|f| f as u64))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// The value itself where it is short, for messages.
-fn quote(value: &Value) -> String {
-    match value {
-        Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
-        Value::String(text) => format!("\"{}\"", clip(text)),
-        other => other.to_string(),
-    }
 }

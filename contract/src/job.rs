@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::filter::Filter;
+
 /// A search job as it stands in the body of an SQS message, for producers and for the JSON Schema.
 ///
 /// Exactly one of `query`, `vector` and `product_id` is given. A field that is null counts as absent.
@@ -52,9 +54,15 @@ pub struct JobMessage {
     /// Product ids that must not match; unknown ones are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude: Option<Vec<String>>,
-    /// Catalog columns to copy into each match.
+    /// Which products may match, by their attributes; `{}` is no filter. The answer is that of a search among those
+    /// that pass, however few they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Filter>")]
+    pub filter: Option<serde_json::Value>,
+    /// What to copy into each match: `title`, and attributes of the catalog.
     #[serde(rename = "return", skip_serializing_if = "Option::is_none")]
-    pub return_columns: Option<Vec<Column>>,
+    #[schemars(length(max = 100))]
+    pub return_columns: Option<Vec<String>>,
     /// Strings to copy to the record, at most 1,024 bytes of keys and values together; no key is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("propertyNames" = {"minLength": 1}))]
@@ -80,13 +88,8 @@ pub enum GroupBy {
     None,
 }
 
-/// A catalog column that a match can carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Column {
-    /// The product's title.
-    Title,
-}
+/// What `return` calls the title; any other name is an attribute's.
+pub const TITLE: &str = "title";
 
 /// What to search for.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,8 +119,12 @@ pub struct SearchJob {
     pub min_score: Option<f32>,
     /// Product ids that must not match.
     pub exclude: Vec<String>,
+    /// Which products may match; never one that asks for nothing.
+    pub filter: Option<Filter>,
     /// Whether matches carry titles.
     pub return_title: bool,
+    /// Attributes that matches carry, each once.
+    pub return_attributes: Vec<String>,
     /// Copied to the record.
     pub metadata: BTreeMap<String, String>,
     /// When the answer stops being of use.

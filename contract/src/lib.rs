@@ -6,6 +6,7 @@
 mod envelope;
 pub mod error;
 mod fields;
+pub mod filter;
 pub mod hash;
 pub mod job;
 pub mod kind;
@@ -14,10 +15,12 @@ pub mod lines;
 mod receive;
 pub mod record;
 pub mod schema;
+mod shown;
 pub mod surrogate;
 pub mod text;
 
 pub use error::{ErrorCode, JobError, clip};
-pub use job::{Column, GroupBy, JobMessage, SearchJob, Target};
+pub use filter::Filter;
+pub use job::{GroupBy, JobMessage, SearchJob, Target};
 pub use receive::{ReceivedJob, Refusal, receive};
-pub use record::{Group, Match, RecordError, ResultRecord, Status};
+pub use record::{Attribute, Group, Match, RecordError, ResultRecord, Status};

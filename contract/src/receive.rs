@@ -11,7 +11,7 @@ use crate::envelope;
 use crate::error::{ErrorCode, JobError};
 use crate::fields::Fields;
 use crate::hash;
-use crate::job::{Column, SearchJob};
+use crate::job::{SearchJob, TITLE};
 use crate::limits::{JOB_VERSION, REQUEST_ID_MAX_CHARS, TOP_K_DEFAULT};
 
 /// A message whose record can be written, whatever the job in it is worth.
@@ -83,6 +83,9 @@ fn request_id(object: &Map<String, Value>) -> Result<String, JobError> {
 
 fn read_job(request_id: String, fields: &Fields<'_>) -> Result<SearchJob, JobError> {
     fields.check_names()?;
+    let mut returned = fields.return_columns()?;
+    let return_title = returned.iter().any(|name| name == TITLE);
+    returned.retain(|name| name != TITLE);
     Ok(SearchJob {
         request_id,
         target: fields.target()?,
@@ -91,7 +94,9 @@ fn read_job(request_id: String, fields: &Fields<'_>) -> Result<SearchJob, JobErr
         group_by: fields.group_by()?.unwrap_or_default(),
         min_score: fields.min_score()?,
         exclude: fields.exclude()?.unwrap_or_default(),
-        return_title: fields.return_columns()?.contains(&Column::Title),
+        filter: fields.filter()?,
+        return_title,
+        return_attributes: returned,
         metadata: fields.metadata()?,
         not_after: fields.not_after()?,
     })

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 use crate::error::{ErrorCode, JobError};
 
@@ -93,6 +94,21 @@ pub struct Match {
     /// Its title, if the job asked for it and the catalog has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Those of its attributes that the job asked for and the product has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+/// The value of an attribute. An empty list reads as one of numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Attribute {
+    Boolean(bool),
+    Number(Number),
+    Text(String),
+    Numbers(Vec<Number>),
+    Texts(Vec<String>),
 }
 
 /// Why a job was rejected.
@@ -120,11 +136,18 @@ mod tests {
     fn scores_are_written_short_and_read_back_to_the_same_bits() {
         for bits in [0x3f4c_cccd_u32, 0x3f80_0001, 0x0000_0001, 0x3e99_999a, 0xbf7f_ffff] {
             let score = f32::from_bits(bits);
-            let found = Match { product_id: "p".into(), score, category: None, title: None };
+            let found =
+                Match { product_id: "p".into(), score, category: None, title: None, attributes: BTreeMap::new() };
             let text = serde_json::to_string(&found).unwrap();
             assert_eq!(serde_json::from_str::<Match>(&text).unwrap().score.to_bits(), bits, "{text}");
         }
-        let text = serde_json::to_string(&Match { product_id: "p".into(), score: 0.8, category: None, title: None });
+        let text = serde_json::to_string(&Match {
+            product_id: "p".into(),
+            score: 0.8,
+            category: None,
+            title: None,
+            attributes: BTreeMap::new(),
+        });
         assert_eq!(text.unwrap(), r#"{"product_id":"p","score":0.8}"#);
     }
 }

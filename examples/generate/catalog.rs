@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use nearline_contract::Attribute;
 use serde::Deserialize;
 
+use crate::filter::Attributes;
 use crate::{GenerateError, SplitMix64};
 
 /// One file a category; the order here is the order of drawing, and has no other meaning.
@@ -34,6 +36,17 @@ const DESCRIPTION_MIN_BYTES: usize = 95;
 /// Draws that may give a title twice before the vocabulary counts as too small.
 const DRAWS_PER_PRODUCT: usize = 50;
 
+/// Shares of the products, in percent: without a brand, a price or tags, and in stock.
+const BRANDLESS: usize = 5;
+const PRICELESS: usize = 2;
+const TAGLESS: usize = 10;
+const IN_STOCK: usize = 85;
+/// What a product may be labelled with beside its colour, and how many of a hundred are.
+const LABELS: [(&str, usize); 6] =
+    [("bestseller", 12), ("new", 15), ("sale", 18), ("gift", 16), ("eco", 10), ("last chance", 4)];
+/// What a price ends in, in cents.
+const PRICE_ENDS: [u32; 5] = [99, 95, 90, 49, 0];
+
 type Slots = BTreeMap<String, Vec<String>>;
 
 #[derive(Deserialize)]
@@ -52,6 +65,8 @@ struct Family {
     /// The shelf that it stands on, in words that shoppers use.
     #[serde(rename = "type")]
     product_type: String,
+    /// Least and greatest price, in whole euros.
+    price: [u32; 2],
     titles: Vec<String>,
     slots: Slots,
     details: Vec<String>,
@@ -63,6 +78,28 @@ pub(crate) struct Product {
     pub(crate) title: String,
     /// What is embedded: title, product type and description, each as a sentence.
     text: String,
+    brand: Option<String>,
+    /// In cents.
+    price: Option<u32>,
+    in_stock: bool,
+    tags: Option<Vec<String>>,
+}
+
+impl Product {
+    /// As the worker knows them.
+    pub(crate) fn attributes(&self) -> Attributes {
+        let price = self.price.map(|cents| {
+            let price = serde_json::Number::from_f64(f64::from(cents) / 100.0);
+            Attribute::Number(price.expect("a price is finite"))
+        });
+        let attributes = [
+            ("brand", self.brand.clone().map(Attribute::Text)),
+            ("price", price),
+            ("in_stock", Some(Attribute::Boolean(self.in_stock))),
+            ("tags", self.tags.clone().map(Attribute::Texts)),
+        ];
+        attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 pub(crate) struct Catalog {
@@ -71,12 +108,12 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    pub(crate) fn generate(random: &mut SplitMix64) -> Result<Self, GenerateError> {
+    pub(crate) fn generate(random: &mut SplitMix64, attributes: &mut SplitMix64) -> Result<Self, GenerateError> {
         let mut products = Vec::new();
         for (file, json) in VOCABULARY {
             let vocabulary: Vocabulary =
                 serde_json::from_str(json).map_err(|source| GenerateError::Vocabulary { file, source })?;
-            products.append(&mut category(&vocabulary, random)?);
+            products.append(&mut category(&vocabulary, random, attributes)?);
         }
         random.shuffle(&mut products);
         Ok(Self { products })
@@ -84,9 +121,14 @@ impl Catalog {
 
     pub(crate) fn to_csv(&self) -> Result<String, GenerateError> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(["product_id", "category", "text", "title"])?;
+        writer.write_record(["product_id", "category", "text", "title", "brand", "price", "in_stock", "tags"])?;
         for product in &self.products {
-            writer.write_record([&product.id, &product.category, &product.text, &product.title])?;
+            let Product { id, category, title, text, brand, price, in_stock, tags } = product;
+            let brand = brand.as_deref().unwrap_or_default();
+            let price = price.map(|cents| format!("{}.{:02}", cents / 100, cents % 100)).unwrap_or_default();
+            let tags = tags.as_ref().map(|tags| serde_json::Value::from(tags.as_slice()).to_string());
+            let in_stock = if *in_stock { "true" } else { "false" };
+            writer.write_record([id, category, text, title, brand, &price, in_stock, &tags.unwrap_or_default()])?;
         }
         let bytes = writer.into_inner().expect("a Vec takes every write");
         Ok(String::from_utf8(bytes).expect("made of strings alone"))
@@ -100,7 +142,11 @@ impl Catalog {
     }
 }
 
-fn category(vocabulary: &Vocabulary, random: &mut SplitMix64) -> Result<Vec<Product>, GenerateError> {
+fn category(
+    vocabulary: &Vocabulary,
+    random: &mut SplitMix64,
+    attributes: &mut SplitMix64,
+) -> Result<Vec<Product>, GenerateError> {
     let Vocabulary { category, products: wanted, families, .. } = vocabulary;
     let mut products = Vec::with_capacity(*wanted);
     let mut titles = HashSet::new();
@@ -118,12 +164,37 @@ fn category(vocabulary: &Vocabulary, random: &mut SplitMix64) -> Result<Vec<Prod
         let description = filler.description()?;
         let id = format!("{category}-{:04}", products.len() + 1);
         let text = with_articles(&format!("{title}. {}. {description}", family.product_type));
-        products.push(Product { id, category: category.clone(), title, text });
+        let (brand, colour) = (filler.chosen.get("brand").copied(), filler.chosen.get("colour").copied());
+        products.push(Product {
+            id,
+            category: category.clone(),
+            title,
+            text,
+            brand: brand.filter(|_| attributes.below(100) >= BRANDLESS).map(str::to_owned),
+            price: price(family.price, attributes),
+            in_stock: attributes.below(100) < IN_STOCK,
+            tags: tags(colour, attributes),
+        });
     }
     if products.len() < *wanted {
         return Err(GenerateError::Titles { category: category.clone(), wanted: *wanted, got: products.len() });
     }
     Ok(products)
+}
+
+/// A price of the range, in cents: rather one of the lower ones, as the smaller of two draws is.
+fn price([least, most]: [u32; 2], random: &mut SplitMix64) -> Option<u32> {
+    let range = (most - least + 1) as usize;
+    let euros = least + random.below(range).min(random.below(range)) as u32;
+    let cents = euros * 100 + random.choose(&PRICE_ENDS);
+    (random.below(100) >= PRICELESS).then_some(cents)
+}
+
+/// What a product is labelled with, which may be nothing, and its colour.
+fn tags(colour: Option<&str>, random: &mut SplitMix64) -> Option<Vec<String>> {
+    let labels = LABELS.iter().filter(|(_, percent)| random.below(100) < *percent).map(|(label, _)| *label);
+    let tags = labels.chain(colour).map(str::to_owned).collect();
+    (random.below(100) >= TAGLESS).then_some(tags)
 }
 
 /// Fills the templates of one product; a slot keeps the value that it got first.

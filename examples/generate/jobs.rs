@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use devstack::lexical;
+use nearline_contract::{GroupBy, SearchJob, Target, receive};
 use serde::Serialize;
 
 use crate::catalog::{Catalog, Product};
+use crate::filter::passes;
 use crate::{GenerateError, SplitMix64};
 
 const JOBS: usize = 200;
@@ -19,6 +21,11 @@ const DIMENSION: usize = 384;
 const QUERIES: &str = include_str!("queries.txt");
 /// One query a line: a name for the `request_id`, a colon, and the fields.
 const QUERIES_WITH_OPTIONS: &str = include_str!("queries_with_options.txt");
+
+/// What some of the jobs above and below ask for as well, one a line: the name of a job, a colon, and fields.
+const FILTERS: &str = include_str!("filters.txt");
+/// The job whose filter no product passes.
+const PASSED_BY_NOTHING: &str = "doorbell-camera";
 
 /// Words that a producer has embedded itself.
 const PHRASES: [&str; 12] = [
@@ -39,11 +46,15 @@ const PHRASES: [&str; 12] = [
 /// Jobs that a record refuses, with the code.
 const REJECTED: [(&str, &str, &str); 10] = [
     ("misspelt-field", r#""query": "desk lamp", "topk": 5"#, "unknown_field"),
-    ("field-of-another-service", r#""query": "desk lamp", "page": 2"#, "unknown_field"),
+    (
+        "price-as-text",
+        r#""query": "desk lamp", "filter": {"$or": [{"brand": "Glimt"}, {"price": {"$lt": "50"}}]}"#,
+        "invalid_filter",
+    ),
     ("nothing-to-search-for", r#""top_k": 5, "categories": ["audio"]"#, "missing_field"),
     ("query-and-product", r#""query": "headphones", "product_id": "audio-0001""#, "conflicting_fields"),
     ("top-k-zero", r#""query": "garden chair", "top_k": 0"#, "out_of_range"),
-    ("top-k-too-large", r#""query": "garden chair", "top_k": 1001"#, "out_of_range"),
+    ("misspelt-attribute", r#""query": "garden chair", "filter": {"prise": {"$lt": 50}}"#, "unknown_attribute"),
     ("min-score-above-one", r#""query": "garden chair", "min_score": 1.5"#, "out_of_range"),
     ("unknown-category", r#""query": "novel", "categories": ["books"]"#, "unknown_category"),
     ("unknown-product", r#""product_id": "audio-9999""#, "unknown_product"),
@@ -78,6 +89,7 @@ pub(crate) fn generate(catalog: &Catalog, random: &mut SplitMix64) -> Result<Job
     jobs.extend(with_exclusions(catalog)?);
     jobs.extend(PHRASES.iter().enumerate().map(|(index, phrase)| vector(index, phrase)));
     jobs.extend(similar_products(catalog));
+    add_filters(&mut jobs)?;
     jobs.extend(rejected());
     // Mixed, as jobs of many producers would be: a batch then holds all kinds.
     random.shuffle(&mut jobs);
@@ -88,9 +100,7 @@ pub(crate) fn generate(catalog: &Catalog, random: &mut SplitMix64) -> Result<Job
     for (index, job) in jobs.iter().enumerate() {
         let request_id = format!("demo-{:03}-{}", index + 1, job.name);
         let line = line(&request_id, &job.fields);
-        if let Err(source) = serde_json::from_str::<serde::de::IgnoredAny>(&line) {
-            return Err(GenerateError::Job { request_id, source });
-        }
+        report.add_filtered(&request_id, job, &line, catalog)?;
         report.add(&mut lines, &line, job.expected);
         if matches!(job.expected, Expected::Succeeded) {
             reused_id.get_or_insert(request_id);
@@ -124,9 +134,35 @@ struct Report {
     succeeded: usize,
     rejected: BTreeMap<&'static str, usize>,
     dead_lettered: BTreeMap<&'static str, usize>,
+    /// Matches in all groups of each job with a filter and no least score.
+    filtered: BTreeMap<String, usize>,
 }
 
 impl Report {
+    /// How many products a job finds that has a filter, if that does not depend on their scores.
+    fn add_filtered(
+        &mut self,
+        request_id: &str,
+        job: &Job,
+        line: &str,
+        catalog: &Catalog,
+    ) -> Result<(), GenerateError> {
+        let failed = |reason: String| GenerateError::Job { request_id: request_id.to_owned(), reason };
+        let received = receive(line).map_err(|error| failed(error.to_string()))?;
+        if !matches!(job.expected, Expected::Succeeded) {
+            return Ok(());
+        }
+        let search = received.job.map_err(|refusal| failed(format!("{refusal:?}")))?;
+        let Some(found) = products_found(&search, catalog) else { return Ok(()) };
+        if (found == 0) != (job.name == PASSED_BY_NOTHING) {
+            return Err(failed(format!("{found} products pass its filter")));
+        }
+        if search.min_score.is_none() {
+            self.filtered.insert(request_id.to_owned(), found);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, lines: &mut String, line: &str, expected: Expected) {
         lines.push_str(line);
         lines.push('\n');
@@ -142,6 +178,40 @@ impl Report {
 
 fn succeeded(name: impl Into<String>, fields: impl Into<String>) -> Job {
     Job { name: name.into(), fields: fields.into(), expected: Expected::Succeeded }
+}
+
+/// How many products are among the matches of a job with a filter, whatever they score.
+fn products_found(job: &SearchJob, catalog: &Catalog) -> Option<usize> {
+    let filter = job.filter.as_ref()?;
+    let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
+    for product in &catalog.products {
+        let asked = job.categories.as_ref().is_none_or(|names| names.contains(&product.category));
+        let excluded = job.exclude.contains(&product.id) || job.target == Target::ProductId(product.id.clone());
+        if asked && !excluded && passes(filter, &product.attributes()) {
+            let group = if job.group_by == GroupBy::None { "all" } else { &product.category };
+            *groups.entry(group).or_default() += 1;
+        }
+    }
+    Some(groups.into_values().map(|passing| passing.min(usize::from(job.top_k))).sum())
+}
+
+/// Gives jobs the filter that is meant for them; what they return as well is instead of what they returned.
+fn add_filters(jobs: &mut [Job]) -> Result<(), GenerateError> {
+    const TITLE_ALONE: &str = r#", "return": ["title"]"#;
+    for line in FILTERS.lines() {
+        let (name, fields) = line.split_once(": ").unwrap_or((line, ""));
+        let no_such_job = || GenerateError::NoSuchJob(name.to_owned());
+        let mut named = jobs.iter_mut().filter(|job| job.name == name);
+        let job = named.next().filter(|job| !job.fields.contains("\"filter\"")).ok_or_else(no_such_job)?;
+        if fields.contains("\"return\"") {
+            job.fields = job.fields.replace(TITLE_ALONE, "");
+        }
+        let _ = write!(job.fields, ", {fields}"); // writing to a String cannot fail
+        if named.next().is_some() {
+            return Err(no_such_job());
+        }
+    }
+    Ok(())
 }
 
 fn plain_queries(random: &mut SplitMix64) -> Vec<Job> {

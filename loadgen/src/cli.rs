@@ -69,13 +69,20 @@ pub struct Args {
     #[arg(long, value_name = "P%", default_value = "0%", value_parser = values::share, help_heading = "Traffic")]
     pub(crate) conflicts: Share,
 
-    /// Share of --rps whose jobs break a rule of the contract; each must be rejected with the code for it
+    /// Share of --rps whose jobs break a rule of the contract or name an attribute that no catalog has; each must be
+    /// rejected with the code for it
     #[arg(long, value_name = "P%", default_value = "0%", value_parser = values::share, help_heading = "Traffic")]
     pub(crate) invalid: Share,
 
     /// `top_k` of the jobs that name none
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1_000), help_heading = "Traffic")]
     pub(crate) top_k: Option<u16>,
+
+    /// Filters of the jobs that name none, one object a line: `{"weight": 3, "filter": {"price": {"$lt": 50}}}`. Weights
+    /// default to 1, without a filter (or with null) the line stands for jobs without one; --seed decides which job gets
+    /// which
+    #[arg(long, value_name = "FILE.jsonl", help_heading = "Traffic")]
+    pub(crate) filter_file: Option<PathBuf>,
 
     /// Tenants that the messages come from, named as MessageGroupId: fair queues on a standard queue, ordering on a FIFO
     /// one (where 0 makes every request id a group of its own)
@@ -104,8 +111,8 @@ pub struct Args {
     #[arg(long, value_name = "V", default_value = "all", value_parser = values::verify, help_heading = "Accounting")]
     pub(crate) verify: Share,
 
-    /// What `nearline catalog inspect --json` printed of the catalog that will answer: groups and numbers of matches are
-    /// then checked exactly
+    /// What `nearline catalog inspect --json` printed of the catalog that will answer: groups, numbers of matches and which
+    /// attributes filters may name are then checked exactly
     #[arg(long, value_name = "FILE.json", help_heading = "Accounting")]
     pub(crate) catalog_info: Option<PathBuf>,
 

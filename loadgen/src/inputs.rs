@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cli::Args;
 use crate::error::RunError;
-use crate::jobs::{Choice, Jobs, JobsError, Shape, Source};
+use crate::jobs::{Choice, Filters, Jobs, JobsError, MESSAGE_MAX_BYTES, Shape, Source};
 use crate::report::{FORMAT_VERSION, Report};
 use crate::schedule::Schedule;
 use crate::verify::CatalogInfo;
@@ -24,11 +24,9 @@ impl Inputs {
     pub(crate) fn read(args: &Args) -> Result<Self, RunError> {
         let source = match &args.jobs {
             None => Source::Phrases,
-            Some(path) => {
-                let unusable = |cause: JobsError| RunError::Read { path: path.clone(), cause: cause.to_string() };
-                Source::from_lines(bytes(path)?).map_err(unusable)?
-            }
+            Some(path) => Source::from_lines(bytes(path)?).map_err(unusable(path))?,
         };
+        let filters = args.filter_file.as_deref().map(|path| filters(path, &source)).transpose()?;
         let choice = match (args.zipf, &args.jobs) {
             (Some(exponent), _) => Choice::zipf(source.len(), exponent),
             (None, Some(_)) => Choice::InTurn,
@@ -41,6 +39,7 @@ impl Inputs {
             conflicts: args.conflicts.0,
             invalid: args.invalid.0,
             top_k: args.top_k,
+            filters,
             tenants: args.tenants,
             tenant_choice: args.zipf.map_or(Choice::Uniform, |exponent| Choice::zipf(args.tenants.into(), exponent)),
             payload_bytes: args.payload_bytes.clone(),
@@ -60,6 +59,26 @@ impl Inputs {
             earlier,
         })
     }
+}
+
+/// The filters of a file, if jobs of `source` have room for them.
+fn filters(path: &Path, source: &Source) -> Result<Filters, RunError> {
+    /// The request id, the names of it and of `filter`, and `top_k`.
+    const AROUND: usize = 128;
+    let filters = Filters::from_lines(bytes(path)?).map_err(unusable(path))?;
+    let (longest, job) = (filters.longest(), source.longest_without_filter());
+    if longest + job + AROUND > MESSAGE_MAX_BYTES {
+        let cause = format!(
+            "its longest filter has {longest} bytes, the longest job without one {job}: together they do not fit into a \
+             message of at most {MESSAGE_MAX_BYTES}"
+        );
+        return Err(RunError::Read { path: path.into(), cause });
+    }
+    Ok(filters)
+}
+
+fn unusable(path: &Path) -> impl FnOnce(JobsError) -> RunError {
+    move |cause| RunError::Read { path: path.into(), cause: cause.to_string() }
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, RunError> {

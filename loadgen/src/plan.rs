@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub duplicates: u64,
     pub conflicts: u64,
     pub invalid: u64,
+    /// Expected number of jobs with a filter, their own or one of --filter-file.
+    pub filtered: u64,
     /// Different jobs to choose from.
     pub jobs_to_choose_from: u64,
     pub mean_message_bytes: f64,
@@ -94,6 +96,7 @@ struct Sample {
     repeated: f64,
     conflicts: f64,
     invalid: f64,
+    filtered: f64,
     texts: f64,
     text_chars: f64,
     record_bytes: f64,
@@ -118,6 +121,7 @@ impl Sample {
             }
             sample.record_bytes += RECORD_BYTES;
             let Ok(Ok(job)) = receive(&body).map(|received| received.job) else { continue };
+            sample.filtered += f64::from(u8::from(job.filter.is_some() && message.kind == Kind::Original));
             if let Target::Query(text) = &job.target {
                 sample.texts += 1.0;
                 sample.text_chars += text.chars().count() as f64;
@@ -162,6 +166,9 @@ impl Plan {
                 "records are as large as those of a catalog with {GROUPS_ASSUMED} categories: --catalog-info makes it exact"
             ));
         }
+        if sample.filtered > 0.0 {
+            assumptions.push("as many products pass each filter as its record can hold".to_owned());
+        }
         Self {
             duration_seconds: schedule.duration().as_secs_f64(),
             messages,
@@ -170,6 +177,7 @@ impl Plan {
             duplicates: count(sample.share(sample.repeated)),
             conflicts: count(sample.share(sample.conflicts)),
             invalid: count(sample.share(sample.invalid)),
+            filtered: count(sample.share(sample.filtered)),
             jobs_to_choose_from: jobs.source().len(),
             mean_message_bytes,
             mean_record_bytes,
@@ -201,10 +209,11 @@ impl fmt::Display for Plan {
         }
         writeln!(
             page,
-            "\n  about {} duplicates, {} conflicts, {} invalid; {} jobs to choose from; messages of {:.0} bytes, records of {:.0}",
+            "\n  about {} duplicates, {} conflicts, {} invalid, {} with a filter; {} jobs to choose from; messages of {:.0} bytes, records of {:.0}",
             self.duplicates,
             self.conflicts,
             self.invalid,
+            self.filtered,
             self.jobs_to_choose_from,
             self.mean_message_bytes,
             self.mean_record_bytes

@@ -241,6 +241,7 @@ fn settings(args: &Args, schedule: &Schedule) -> Settings {
         conflicts: args.conflicts.0,
         invalid: args.invalid.0,
         top_k: args.top_k,
+        filter_file: args.filter_file.as_ref().map(path),
         tenants: args.tenants,
         payload_bytes: args.payload_bytes.as_ref().map(|range| [*range.start(), *range.end()]),
         linger_seconds: args.linger.as_secs_f64(),

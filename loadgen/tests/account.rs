@@ -19,7 +19,13 @@ use worker::{Fault, Worker};
 /// Longest wait for anything; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_mins(2);
 const CATALOG: &str = r#"{"version": "v1", "rows": 2000, "dimension": 3, "model_id": "m", "memory_bytes": 1,
-    "categories": [{"name": "tea", "rows": 1000}, {"name": "mugs", "rows": 1000}]}"#;
+    "categories": [{"name": "tea", "rows": 1000}, {"name": "mugs", "rows": 1000}],
+    "attributes": [{"name": "brand", "type": "string", "compares_with": "string", "rows": 2000, "nulls": 0, "distinct": 2,
+        "bytes": 1, "examples": ["Assam", "Sencha"]}]}"#;
+/// One of two brands, or neither, as often as the other.
+const FILTERS: &str = r#"{"weight": 2, "filter": {"brand": "Assam"}}
+{"filter": {"brand": {"$in": ["Assam", "Sencha"]}}}
+{"weight": 3, "filter": null}"#;
 
 struct World {
     stack: Stack,
@@ -31,6 +37,7 @@ impl World {
         let stack = Stack::start(StackOptions { fifo, ..StackOptions::default() }).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("catalog.json"), CATALOG).unwrap();
+        std::fs::write(folder.path().join("filters.jsonl"), FILTERS).unwrap();
         Self { stack, folder }
     }
 
@@ -144,6 +151,44 @@ async fn a_lost_a_duplicated_and_a_corrupted_job_are_each_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn filters_are_sent_and_their_answers_checked() {
+    let world = World::start(false).await;
+    let _worker = world.worker(&[]);
+    let load = "--rps 40 --duration 3s --filter-file filters.jsonl --duplicates 10% --conflicts 3% --invalid 10%";
+    let output = world.loadgen(&format!("{load} --catalog-info catalog.json --recheck-after 1s")).await;
+    exits_with(0, &output);
+    let report = world.report();
+    assert_eq!(report["settings"]["filter_file"], "filters.jsonl");
+    assert_eq!(count(&report, "rejected"), report["accounting"]["invalid_sent"].as_u64().unwrap());
+    let filtered = report["accounting"]["filtered"].as_u64().unwrap();
+    assert!(filtered > 20 && filtered < count(&report, "succeeded"), "{report}");
+    assert_eq!(report["accounting"]["attributes_unknown"], 0);
+    let page = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(page.contains(&format!("note: {filtered} records answer a job with a filter")), "{page}");
+
+    // Without the catalog's attributes it is said that either answer was taken for right.
+    let output = world.loadgen(load).await;
+    exits_with(0, &output);
+    assert!(world.report()["accounting"]["attributes_unknown"].as_u64().unwrap() > 20);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("a --catalog-info with `attributes` makes it exact"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_match_that_does_not_pass_the_filter_is_named() {
+    let world = World::start(false).await;
+    let worker = world.worker(&[Fault::Unfiltered]);
+    let jobs = r#"{"query": "tea", "filter": {"brand": "Sencha"}, "return": ["brand"]}"#;
+    std::fs::write(world.path("jobs.jsonl"), jobs).unwrap();
+    let output = world.loadgen("--rps 20 --duration 2s --jobs jobs.jsonl --catalog-info catalog.json").await;
+    exits_with(3, &output);
+    let report = world.report();
+    assert_eq!((count(&report, "succeeded"), count(&report, "wrong")), (39, 1));
+    assert_eq!(report["wrong_records"][0]["request_id"], worker.hit(Fault::Unfiltered).as_str());
+    let reason = report["wrong_records"][0]["reason"].as_str().unwrap();
+    assert_eq!(reason, r#"`tea-0` matches, which does not pass the filter: it has {"brand":"Assam"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fifo_queue_takes_tenants_and_repeated_jobs() {
     let world = World::start(true).await;
     let worker = world.worker(&[]);
@@ -195,12 +240,17 @@ async fn exit_codes_tell_an_invalid_run_from_a_failure_and_from_wrong_usage() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("could not be read: dead-letter queue: "));
     assert!(world.report()["queue"]["after"]["visible"].is_number(), "the queue's own depth is known all the same");
     exits_with(2, &world.loadgen("--rps 20").await);
+    std::fs::write(world.path("bad.jsonl"), "{}\n{\"filter\":{\"a\":{\"$lt\":\"x\"}}}").unwrap();
     exits_with(2, &world.loadgen("--rps 20 --duration 1s --slo e2e.p99<fast").await);
     for (arguments, reason) in [
         ("--rps 1 --duration 1s --results-table no-such-table", "cannot use the table no-such-table"),
         ("--rps 1 --duration 1s --jobs none.jsonl", "cannot read none.jsonl"),
         ("--rps 1 --duration 1s --catalog-info report.html", "cannot read report.html"),
         ("--rps 1 --duration 1s --compare catalog.json", "cannot read catalog.json"),
+        (
+            "--rps 1 --duration 1s --filter-file bad.jsonl",
+            "cannot read bad.jsonl: line 2: filter.a.$lt: must be a number",
+        ),
         ("--rps 1 --duration 1s --output nowhere/report.json", "cannot write nowhere/report.json"),
     ] {
         let arguments = arguments.replace("--output nowhere", "--html nowhere");
@@ -223,7 +273,9 @@ async fn exit_codes_tell_an_invalid_run_from_a_failure_and_from_wrong_usage() {
 async fn a_dry_run_needs_nothing_and_prints_what_a_run_costs() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    let arguments = "--profile double-every=5m:100..1600 --dry-run --duplicates 5% --output plan.json";
+    std::fs::write(folder.path().join("filters.jsonl"), FILTERS).unwrap();
+    let arguments =
+        "--profile double-every=5m:100..1600 --dry-run --duplicates 5% --filter-file filters.jsonl --output plan.json";
     command.args(arguments.split_whitespace()).env_clear().current_dir(folder.path());
     let output = command.output().await.unwrap();
     exits_with(0, &output);
@@ -232,4 +284,5 @@ async fn a_dry_run_needs_nothing_and_prints_what_a_run_costs() {
     let plan: Value = serde_json::from_slice(&std::fs::read(folder.path().join("plan.json")).unwrap()).unwrap();
     assert_eq!((&plan["messages"], &plan["stages"][4]["from_rps"]), (&930_000.into(), &1_600.0.into()));
     assert!(plan["cost_usd"].as_f64().unwrap() > 0.5);
+    assert!(plan["filtered"].as_u64().unwrap().abs_diff(441_750) < 30_000, "half of 95 %: {plan}");
 }

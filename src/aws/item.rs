@@ -8,12 +8,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use nearline_contract::limits::RECORD_FORMAT_VERSION;
 use nearline_contract::{ErrorCode, Group, JobError, Match, RecordError, ResultRecord, Status, clip};
 
+use super::attribute;
 use crate::results::GivenUp;
 
 /// An item, or a map inside it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
 const RESULTS: &str = "results";
+const ATTRIBUTES: &str = "attributes";
 
 /// The item of a record.
 pub(super) fn from_record(record: &ResultRecord) -> Item {
@@ -100,6 +102,9 @@ fn found(found: &Match) -> AttributeValue {
     if let Some(title) = &found.title {
         map.insert("title".into(), text(title));
     }
+    if !found.attributes.is_empty() {
+        map.insert(ATTRIBUTES.into(), attribute::from_attributes(&found.attributes));
+    }
     AttributeValue::M(map)
 }
 
@@ -167,6 +172,10 @@ fn to_match(value: &AttributeValue) -> Result<Match, String> {
         score: number_of(map, "score").and_then(finite)?,
         category: optional_text(map, "category"),
         title: optional_text(map, "title"),
+        attributes: match map.get(ATTRIBUTES) {
+            Some(AttributeValue::M(attributes)) => attribute::to_attributes(attributes)?,
+            _ => BTreeMap::new(),
+        },
     })
 }
 
@@ -199,6 +208,9 @@ fn list_of<'a>(item: &'a Item, name: &str) -> Result<Option<&'a Vec<AttributeVal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nearline_contract::Attribute;
+    use serde_json::Number;
+
     use crate::results::record_bytes;
 
     fn record() -> ResultRecord {
@@ -214,6 +226,16 @@ mod tests {
                         score: 1e-7,
                         category: None,
                         title: Some("Assam".into()),
+                        attributes: [
+                            ("organic".to_owned(), Attribute::Boolean(true)),
+                            ("price".to_owned(), Attribute::Number(Number::from_f64(4.9).unwrap())),
+                            ("grams".to_owned(), Attribute::Number(100.into())),
+                            ("brand".to_owned(), Attribute::Text("Ta".into())),
+                            ("sizes".to_owned(), Attribute::Numbers(vec![1.into(), (-2).into()])),
+                            ("tags".to_owned(), Attribute::Texts(vec!["black".into(), String::new()])),
+                            ("none".to_owned(), Attribute::Numbers(vec![])),
+                        ]
+                        .into(),
                     }],
                 },
                 Group { category: Some("mugs".into()), matches: vec![] },

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Duration;
 
-use nearline_contract::{Group, Match, RecordError, ResultRecord};
+use nearline_contract::{Attribute, Group, Match, RecordError, ResultRecord};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -104,7 +104,34 @@ fn found(out: &mut Out, found: &Match) {
     if let Some(title) = &found.title {
         out.text(",\"title\":", title);
     }
+    if !found.attributes.is_empty() {
+        out.raw(",\"attributes\":{\"M\":{");
+        out.list(&found.attributes, |out, (name, value)| {
+            out.string(name);
+            attribute(out, value);
+        });
+        out.raw("}}");
+    }
     out.raw("}}");
+}
+
+fn attribute(out: &mut Out, value: &Attribute) {
+    match value {
+        Attribute::Boolean(true) => out.raw(":{\"BOOL\":true}"),
+        Attribute::Boolean(false) => out.raw(":{\"BOOL\":false}"),
+        Attribute::Number(number) => out.number(":", number),
+        Attribute::Text(text) => out.text(":", text),
+        Attribute::Numbers(numbers) => {
+            out.raw(":{\"L\":[");
+            out.list(numbers, |out, number| out.number("", number));
+            out.raw("]}");
+        }
+        Attribute::Texts(texts) => {
+            out.raw(":{\"L\":[");
+            out.list(texts, |out, text| out.text("", text));
+            out.raw("]}");
+        }
+    }
 }
 
 /// JSON as it is written.

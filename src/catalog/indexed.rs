@@ -2,9 +2,12 @@
 //!
 //! Rows stay in artifact order everywhere: that order breaks ties.
 
-use ndarray::Array2;
-use nearline_search::{Available, Index, IndexError};
+use std::sync::atomic::AtomicBool;
 
+use ndarray::Array2;
+use nearline_search::{Available, Index, IndexError, RowSet};
+
+use super::attributes::{Attributes, RowFilter};
 use super::error::CatalogError;
 use super::location::CatalogGuard;
 use super::names::{Column, Names};
@@ -20,6 +23,7 @@ pub struct Catalog {
     products: Names,
     categories: Names,
     titles: Option<Column>,
+    attributes: Attributes,
     index: Index,
     rows_by_category: Vec<u32>,
 }
@@ -48,7 +52,8 @@ impl Catalog {
             .map_err(|error| invalid(format!("column embedding: {error}")))?;
         let index = Index::build_with(vectors, category_of_row, kernel);
         let index = index.map_err(|error: IndexError| invalid(format!("column embedding: {error}")))?;
-        Ok(Self { version, model_id, products, categories, titles, index, rows_by_category })
+        let attributes = rows.attributes.of_rows(count);
+        Ok(Self { version, model_id, products, categories, titles, attributes, index, rows_by_category })
     }
 
     /// First 16 hex digits of the artifact's SHA-256.
@@ -111,6 +116,16 @@ impl Catalog {
         self.categories.get(category)
     }
 
+    /// What filters look at, and matches carry.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// The rows that pass a filter of this catalog; any if `cancelled` becomes true before it is done.
+    pub fn row_set(&self, filter: &RowFilter, cancelled: &AtomicBool) -> RowSet {
+        self.index.row_set(&self.attributes.passing(filter, cancelled))
+    }
+
     /// Number of products in each category, in the order of first appearance.
     pub fn rows_by_category(&self) -> &[u32] {
         &self.rows_by_category
@@ -121,6 +136,7 @@ impl Catalog {
         self.index.memory_bytes()
             + self.products.memory_bytes()
             + self.categories.memory_bytes()
+            + self.attributes.memory_bytes()
             + self.titles.as_ref().map_or(0, Column::memory_bytes)
     }
 
@@ -186,6 +202,7 @@ mod tests {
             titles: vec![Some("Assam".into()), None, Some("Sencha".into())],
             vectors: vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8],
             dimension: 2,
+            ..Rows::default()
         }
     }
 

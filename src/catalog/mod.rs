@@ -1,11 +1,12 @@
 //! The catalog: what is searched, in memory once.
 //!
 //! [`artifact`] reads and writes the Arrow file, [`build`] makes one from a source, [`store`] publishes and loads it,
-//! [`refresh`] watches for a newer one, `indexed` is the one that is searched. [`Artifacts`] is the boundary to where
+//! [`refresh`] watches for a newer one, [`Attributes`] are what filters look at, `indexed` is the one that is searched. [`Artifacts`] is the boundary to where
 //! artifacts are kept.
 
 pub mod artifact;
 mod artifacts;
+mod attributes;
 pub mod build;
 mod error;
 mod folded;
@@ -26,6 +27,9 @@ mod tests;
 use nearline_contract::kind;
 
 pub use artifacts::Artifacts;
+#[cfg(test)]
+pub(crate) use attributes::tests::attributes;
+pub use attributes::{AttributeKind, AttributeSummary, Attributes, RowFilter};
 pub use error::CatalogError;
 pub use folded::folded;
 pub use indexed::Catalog;

@@ -1,5 +1,7 @@
 //! The columns of an artifact.
 
+use super::attributes::Attributes;
+
 /// The columns of an artifact, row by row.
 #[derive(Debug, Default)]
 pub struct Rows {
@@ -13,4 +15,6 @@ pub struct Rows {
     pub vectors: Vec<f32>,
     /// Length of a vector.
     pub dimension: usize,
+    /// What filters look at; of as many rows, or of none.
+    pub attributes: Attributes,
 }

@@ -27,6 +27,7 @@ fn file(products: usize) -> Bytes {
         titles: vec![None; products],
         vectors: vec![1.0; products * 2],
         dimension: 2,
+        ..Rows::default()
     };
     artifact::write(Vec::new(), &rows, "").unwrap().into()
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use nearline_contract::Attribute;
 use serde::Serialize;
 
 use crate::catalog::CatalogError;
@@ -41,6 +42,14 @@ impl CliError {
 /// Writes lines of data.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     writeln!(std::io::stdout().lock(), "{text}").map_err(CliError::io("standard output"))
+}
+
+/// A value as people read it.
+pub(super) fn plain(value: &Attribute) -> String {
+    match value {
+        Attribute::Text(text) => text.clone(),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
 }
 
 /// Data as one line of JSON.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use nearline_contract::job::TITLE;
 use nearline_contract::limits::TOP_K_DEFAULT;
-use nearline_contract::{ErrorCode, GroupBy, JobError, Refusal, SearchJob, Target, receive};
+use nearline_contract::{ErrorCode, Filter, GroupBy, JobError, Refusal, SearchJob, Target, receive};
 
 use super::jobs::{self, Job};
 use super::numpy;
@@ -15,6 +16,19 @@ use crate::catalog::Catalog;
 pub(super) struct Defaults {
     pub(super) top_k: Option<u16>,
     pub(super) group_by: Option<GroupBy>,
+    pub(super) filter: Option<Filter>,
+    /// `title`, and names of attributes.
+    pub(super) returned: Option<Vec<String>>,
+}
+
+impl Defaults {
+    /// Attributes that matches carry, each once.
+    fn attributes(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.returned.iter().flatten().filter(|name| *name != TITLE).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
 }
 
 /// A query of the input: its id, and the job or what is wrong with it.
@@ -26,6 +40,7 @@ pub(super) struct Input {
 /// One text.
 pub(super) fn text(defaults: &Defaults, text: &str) -> Vec<Input> {
     let mut job = job(defaults, "text".into(), Target::Query(text.to_owned()));
+    // People want to see what it is.
     job.return_title = true;
     vec![Input { request_id: Some("text".into()), job: Ok(job) }]
 }
@@ -48,7 +63,9 @@ fn job(defaults: &Defaults, request_id: String, target: Target) -> SearchJob {
         group_by: defaults.group_by.unwrap_or_default(),
         min_score: None,
         exclude: Vec::new(),
-        return_title: false,
+        filter: defaults.filter.clone(),
+        return_title: defaults.returned.iter().flatten().any(|name| name == TITLE),
+        return_attributes: defaults.attributes(),
         metadata: BTreeMap::new(),
         not_after: None,
     }
@@ -102,6 +119,13 @@ fn with_defaults(defaults: &Defaults, mut job: SearchJob, text: &str) -> SearchJ
     }
     if let Some(group_by) = defaults.group_by.filter(|_| !says("group_by")) {
         job.group_by = group_by;
+    }
+    if defaults.filter.is_some() && !says("filter") {
+        job.filter.clone_from(&defaults.filter);
+    }
+    if let Some(returned) = defaults.returned.as_ref().filter(|_| !says("return")) {
+        job.return_title = returned.iter().any(|name| name == TITLE);
+        job.return_attributes = defaults.attributes();
     }
     job
 }

@@ -5,18 +5,20 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, ValueEnum};
 use futures_util::{StreamExt, stream};
+use nearline_contract::hash::parse_unique;
 use nearline_contract::limits::TOP_K_MAX;
-use nearline_contract::{ErrorCode, Group, GroupBy, JobError, RecordError, SearchJob, Status, Target};
-use nearline_search::{Available, Kernel, Query, Ranking};
+use nearline_contract::{ErrorCode, Filter, Group, GroupBy, JobError, RecordError, SearchJob, Status, Target};
+use nearline_search::{Available, Kernel, Query, Ranking, RowSet};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::catalog::open_catalog;
-use super::output::{CliError, json, print};
+use super::output::{CliError, json, plain, print};
 use super::queries::{self, Defaults};
 use crate::aws::Sdk;
 use crate::catalog::{Catalog, Indexing};
@@ -25,7 +27,7 @@ use crate::config::Reader;
 use crate::embed::{EmbedError, Embedder, Purpose};
 use crate::fault::Fault;
 use crate::under_way::UnderWay;
-use crate::worker::{Plan, Source, groups};
+use crate::worker::{Plan, RowSets, Source, groups};
 
 /// Texts that wait for the embedder at once.
 const TEXTS_IN_FLIGHT: usize = 1_024;
@@ -48,6 +50,12 @@ pub(super) struct SearchArgs {
     /// How matches are grouped; for jobs that do not say themselves [default: category]
     #[arg(long, value_enum)]
     group_by: Option<GroupByArg>,
+    /// Which products may match, by their attributes: {"price": {"$lt": 50}}; for jobs that have no filter themselves
+    #[arg(long, value_name = "JSON", value_parser = filter)]
+    filter: Option<Filter>,
+    /// What matches carry: title, and attributes; for jobs that do not say themselves
+    #[arg(long = "return", value_name = "NAMES", value_delimiter = ',')]
+    returned: Option<Vec<String>>,
     /// Queries that are scanned together
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
@@ -104,27 +112,34 @@ struct Figures<'a> {
     batch: u32,
     /// Rows whose exact score was computed, of all rows of all queries.
     rescored_fraction: f64,
+    /// Rows that pass the queries' filters, of all rows of all queries; 1 without filters.
+    filtered_fraction: f64,
 }
 
 /// A query that can be scanned.
 struct Prepared {
     plan: Plan,
     vector: Vec<f32>,
-    return_title: bool,
 }
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
     let compute = Compute::threads(args.threads.map(usize::from))?;
     let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), compute: compute.clone() };
-    let catalog = open_catalog(&args.catalog, &indexing).await?;
-    let defaults = Defaults { top_k: args.top_k, group_by: args.group_by.map(GroupBy::from) };
+    let catalog = Arc::new(open_catalog(&args.catalog, &indexing).await?);
+    let defaults = Defaults {
+        top_k: args.top_k,
+        group_by: args.group_by.map(GroupBy::from),
+        filter: args.filter.clone(),
+        returned: args.returned.clone(),
+    };
     let inputs = match (&args.text, &args.queries) {
         (Some(text), _) => queries::text(&defaults, text),
         (None, Some(path)) => queries::file(&defaults, path, &catalog)?,
         (None, None) => return Err(CliError::Other("--text or --queries is required".into())),
     };
     let (ids, jobs): (Vec<_>, Vec<_>) = inputs.into_iter().map(|input| (input.request_id, input.job)).unzip();
-    let prepared = prepare(&catalog, jobs).await?;
+    let row_sets = RowSets::new(Arc::clone(&catalog), compute.clone());
+    let prepared = prepare(&catalog, &row_sets, jobs).await?;
     let queries: Vec<Query<'_>> =
         prepared.iter().flatten().map(|prepared| prepared.plan.query(&prepared.vector)).collect();
     let mut rankings: Vec<Ranking> = Vec::with_capacity(queries.len());
@@ -147,16 +162,28 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
         threads: compute.thread_count(),
         batch: args.batch,
         rescored_fraction: rescored as f64 / (queries.len().max(1) as f64 * catalog.rows() as f64),
+        filtered_fraction: filtered_fraction(&catalog, &queries),
     };
     let mut rankings = rankings.into_iter();
     let lines = ids.into_iter().zip(&prepared).map(|(request_id, prepared)| {
         let results = prepared.as_ref().map_err(Clone::clone).and_then(|prepared| {
             let ranking = rankings.next().expect("one ranking for each prepared query");
-            groups(&catalog, &ranking, prepared.return_title)
+            groups(&catalog, &ranking, prepared.plan.returned())
         });
         line(request_id, results)
     });
     output(&args, lines, &figures)
+}
+
+fn filtered_fraction(catalog: &Catalog, queries: &[Query<'_>]) -> f64 {
+    let passing = queries.iter().map(|query| query.rows.map_or(catalog.rows(), RowSet::rows) as f64).sum::<f64>();
+    if queries.is_empty() { 1.0 } else { passing / (queries.len() as f64 * catalog.rows() as f64) }
+}
+
+/// A filter, as jobs have it.
+fn filter(text: &str) -> Result<Filter, String> {
+    let value = parse_unique(text).map_err(|error| format!("is not JSON: {error}"))?;
+    Filter::parse(&value).map_err(|error| error.message)
 }
 
 /// A kernel that this processor can run.
@@ -176,11 +203,13 @@ fn line(request_id: Option<String>, results: Result<Vec<Group>, JobError>) -> Li
 /// Resolves names and embeds texts. A fault of the embedding model ends the command; a job's own fault is its answer.
 async fn prepare(
     catalog: &Catalog,
+    row_sets: &RowSets,
     jobs: Vec<Result<SearchJob, JobError>>,
 ) -> Result<Vec<Result<Prepared, JobError>>, CliError> {
     let has_text = jobs.iter().flatten().any(|job| matches!(job.target, Target::Query(_)));
     let embedder = if has_text { embedder(catalog).await? } else { None };
-    let prepared = stream::iter(jobs).map(|job| prepare_one(catalog, embedder.as_ref(), job)).buffered(TEXTS_IN_FLIGHT);
+    let prepared =
+        stream::iter(jobs).map(|job| prepare_one(catalog, row_sets, embedder.as_ref(), job)).buffered(TEXTS_IN_FLIGHT);
     let prepared: Vec<_> = prepared.collect().await;
     prepared.into_iter().map(|prepared| prepared.map_err(CliError::Fault)).collect()
 }
@@ -195,6 +224,7 @@ async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
 
 async fn prepare_one(
     catalog: &Catalog,
+    row_sets: &RowSets,
     embedder: Option<&Embedder>,
     job: Result<SearchJob, JobError>,
 ) -> Result<Result<Prepared, JobError>, Fault> {
@@ -202,10 +232,16 @@ async fn prepare_one(
         Ok(job) => job,
         Err(error) => return Ok(Err(error)),
     };
-    let (plan, source) = match Plan::new(catalog, &job, OffsetDateTime::now_utc()) {
+    let (mut plan, source) = match Plan::new(catalog, &job, OffsetDateTime::now_utc()) {
         Ok(planned) => planned,
         Err(error) => return Ok(Err(error)),
     };
+    if let (Some(filter), Some(resolved)) = (&job.filter, plan.filter()) {
+        let rows = row_sets.get(filter, resolved).await?;
+        if let Err(error) = plan.narrow(catalog, rows) {
+            return Ok(Err(error));
+        }
+    }
     let vector = match source {
         Source::Vector(vector) => vector,
         Source::Text(text) => {
@@ -219,7 +255,7 @@ async fn prepare_one(
             }
         }
     };
-    Ok(Ok(Prepared { plan, vector, return_title: job.return_title }))
+    Ok(Ok(Prepared { plan, vector }))
 }
 
 fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figures<'_>) -> Result<(), CliError> {
@@ -271,7 +307,9 @@ fn for_people(line: &Line) -> String {
         for found in &group.matches {
             let title = found.title.as_deref().unwrap_or_default();
             let category = found.category.as_deref().unwrap_or_default();
-            text.push(format!("  {:.4}  {:<24} {title}  {category}", found.score, found.product_id));
+            let attributes = found.attributes.iter().map(|(name, value)| format!("  {name}={}", plain(value)));
+            let attributes = attributes.collect::<String>();
+            text.push(format!("  {:.4}  {:<24} {title}  {category}{attributes}", found.score, found.product_id));
         }
     }
     text.join("\n")

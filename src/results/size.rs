@@ -3,7 +3,7 @@
 //! By the rules of DynamoDB's documentation: names and values in UTF-8 bytes, 3 bytes for a list or map and 1 for each
 //! of its elements, about half a byte for a digit.
 
-use nearline_contract::{Group, Match, ResultRecord};
+use nearline_contract::{Attribute, Group, Match, ResultRecord};
 
 /// Largest item that keeps its results: an item may have 400 KB, and the rest leaves room for later attributes.
 pub const INLINE_MAX_BYTES: usize = 350 * 1024;
@@ -54,13 +54,26 @@ fn results(groups: &[Group], score: &impl Fn(f32) -> usize) -> usize {
     let text = |name: &str, value: Option<&String>| value.map_or(0, |value| element(name.len() + value.len()));
     let found = |found: &Match| {
         let names = text("category", found.category.as_ref()) + text("title", found.title.as_ref());
-        3 + text("product_id", Some(&found.product_id)) + element(score(found.score)) + names
+        let attributes = found.attributes.iter().map(|(name, value)| element(name.len() + attribute(value)));
+        let attributes = attributes.sum::<usize>();
+        let attributes = if attributes > 0 { element("attributes".len() + 3 + attributes) } else { 0 };
+        3 + text("product_id", Some(&found.product_id)) + element(score(found.score)) + names + attributes
     };
     let group = |group: &Group| {
         let matches = 3 + group.matches.iter().map(|one| element(found(one))).sum::<usize>();
         3 + text("category", group.category.as_ref()) + element("matches".len() + matches)
     };
     "results".len() + 3 + groups.iter().map(|one| element(group(one))).sum::<usize>()
+}
+
+fn attribute(value: &Attribute) -> usize {
+    match value {
+        Attribute::Boolean(_) => 1,
+        Attribute::Number(value) => number("", value),
+        Attribute::Text(text) => text.len(),
+        Attribute::Numbers(values) => 3 + values.iter().map(|value| element(number("", value))).sum::<usize>(),
+        Attribute::Texts(texts) => 3 + texts.iter().map(|text| element(text.len())).sum::<usize>(),
+    }
 }
 
 /// A list or map takes one byte for each of its elements.
@@ -81,7 +94,8 @@ mod tests {
     #[test]
     fn no_score_takes_more_than_is_assumed() {
         for score in [f32::MIN_POSITIVE, -f32::from_bits(1), f32::MAX, f32::MIN, 0.1, -1.0 / 3.0] {
-            let matches = vec![Match { product_id: "p".into(), score, category: None, title: None }];
+            let matches =
+                vec![Match { product_id: "p".into(), score, category: None, title: None, attributes: [].into() }];
             let record = ResultRecord {
                 request_id: "r".into(),
                 format_version: 1,

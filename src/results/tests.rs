@@ -115,7 +115,7 @@ async fn results_that_are_too_large_are_uploaded_first_and_read_back() {
     let plan = FaultPlan::default();
     let records = MemoryRecords::new(plan.clone());
     let results = results(&records);
-    let found = Match { product_id: "p".repeat(400), score: 0.5, category: None, title: None };
+    let found = Match { product_id: "p".repeat(400), score: 0.5, category: None, title: None, attributes: [].into() };
     let large =
         ResultRecord { results: Some(vec![Group { category: None, matches: vec![found; 1_000] }]), ..record("r") };
     plan.fail_next("PutObject", Moment::Before, Cause::Unreachable);

@@ -7,7 +7,8 @@ use nearline_contract::{ErrorCode, Group, JobError, SearchJob};
 use nearline_search::Ranking;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::plan::{Plan, Source, groups};
+use super::plan::{Plan, Returned, Source, groups};
+use super::row_sets::RowSets;
 use crate::catalog::{Catalog, CatalogError, CatalogGuard};
 use crate::clock::Clock;
 use crate::coalesce::Coalescer;
@@ -53,11 +54,12 @@ impl<M: Models> Engines<M> {
         let catalog = Arc::new(catalog);
         let (scanned, compute) = (Arc::clone(&catalog), self.compute.clone());
         // One scan at a time: it has the whole pool, and those who come meanwhile share the next one.
+        let row_sets = RowSets::new(Arc::clone(&catalog), self.compute.clone());
         let scans = Coalescer::start(1, SCAN_QUERIES_MAX, move |batch| {
             let (catalog, compute) = (Arc::clone(&scanned), compute.clone());
             async move { scan(catalog, &compute, batch).await }
         });
-        Ok(Engine { catalog, embedder, scans, clock: self.clock.clone(), matches: Arc::clone(&self.matches) })
+        Ok(Engine { catalog, embedder, row_sets, scans, clock: self.clock.clone(), matches: Arc::clone(&self.matches) })
     }
 }
 
@@ -67,6 +69,7 @@ pub struct Engine {
     catalog: Arc<Catalog>,
     /// `None`: the catalog names no model.
     embedder: Option<Arc<Embedder>>,
+    row_sets: RowSets,
     scans: Coalescer<Scan, Result<Ranking, Fault>>,
     clock: Clock,
     matches: Arc<Semaphore>,
@@ -121,7 +124,11 @@ impl Engine {
     /// # Errors
     /// [`NoAnswer`].
     pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay) -> Result<Answer, NoAnswer> {
-        let (plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
+        let (mut plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
+        if let (Some(filter), Some(resolved)) = (&job.filter, plan.filter()) {
+            let rows = self.row_sets.get(filter, resolved).await?;
+            plan.narrow(&self.catalog, rows)?;
+        }
         let (vector, query_truncated) = match source {
             Source::Vector(vector) => (vector, false),
             Source::Text(text) => {
@@ -130,14 +137,15 @@ impl Engine {
                 (embedding.vector.clone(), embedding.truncated)
             }
         };
+        let returned = Arc::clone(plan.returned());
         let permit = Arc::clone(&self.matches).acquire_many_owned(reservation(&plan, &self.catalog)).await;
         let mut permit = permit.expect("the semaphore is never closed");
         let scanned = self.scans.call(Scan { vector, plan }).await;
         let ranking = scanned.map_err(|dropped| Fault::new(Cause::Internal, format!("search: {dropped}")))??;
         // With a least score far fewer rows may match than could have.
         let found = ranking.groups.iter().map(|group| group.matches.len()).sum::<usize>();
-        permit.split(permit.num_permits().saturating_sub(found));
-        let results = groups(&self.catalog, &ranking, job.return_title)?;
+        permit.split(permit.num_permits().saturating_sub(room(found, &returned) as usize));
+        let results = groups(&self.catalog, &ranking, &returned)?;
         Ok(Answer { results, query_truncated, permit })
     }
 
@@ -152,7 +160,12 @@ impl Engine {
 /// its matches get names, so it must not keep others waiting.
 fn reservation(plan: &Plan, catalog: &Catalog) -> u32 {
     const _: () = assert!(RECORD_MATCHES_MAX <= MATCHES_IN_MEMORY_MAX, "any record must find room");
-    plan.most_matches(catalog).min(RECORD_MATCHES_MAX) as u32
+    room(plan.most_matches(catalog).min(RECORD_MATCHES_MAX), plan.returned())
+}
+
+/// What so many matches take of the memory for them: each attribute counts as another one.
+fn room(matches: usize, returned: &Returned) -> u32 {
+    (matches * (1 + returned.attributes.len())).min(MATCHES_IN_MEMORY_MAX) as u32
 }
 
 async fn scan(catalog: Arc<Catalog>, compute: &Compute, batch: Vec<Scan>) -> Vec<Result<Ranking, Fault>> {
@@ -189,6 +202,7 @@ mod tests {
             titles: vec![None; rows],
             vectors: vec![1.0; rows],
             dimension: 1,
+            ..Rows::default()
         };
         let catalog = Catalog::new(rows, "v".into(), None, Kernel::fastest()).unwrap();
         let reserved = |fields: &str| {

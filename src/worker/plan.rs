@@ -2,13 +2,15 @@
 //!
 //! What is decided here holds for the worker and for `nearline search` alike.
 
+use std::sync::Arc;
+
 use ndarray::ArrayView1;
-use nearline_contract::limits::RECORD_MATCHES_MAX;
+use nearline_contract::limits::{RECORD_MATCHES_MAX, RECORD_VALUES_MAX};
 use nearline_contract::{ErrorCode, Group, GroupBy, JobError, Match, SearchJob, Target, clip};
-use nearline_search::{Grouping, Query, Ranking};
+use nearline_search::{Grouping, Query, Ranking, RowSet};
 use time::OffsetDateTime;
 
-use crate::catalog::{Catalog, folded};
+use crate::catalog::{Catalog, RowFilter, folded};
 use crate::clock::iso8601;
 
 /// What a job asks of the rows, but for its vector.
@@ -19,6 +21,19 @@ pub struct Plan {
     categories: Option<Vec<u32>>,
     min_score: Option<f32>,
     exclude: Vec<u32>,
+    filter: Option<RowFilter>,
+    /// What passes the filter.
+    rows: Option<Arc<RowSet>>,
+    returned: Arc<Returned>,
+}
+
+/// What matches carry besides id and score.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Returned {
+    /// Whether titles.
+    pub title: bool,
+    /// Names and numbers of attributes.
+    pub attributes: Vec<(String, usize)>,
 }
 
 /// Where a job's vector comes from.
@@ -31,11 +46,13 @@ pub enum Source<'a> {
 }
 
 impl Plan {
-    /// Plans a job that is picked up at `now`. Whatever can be refused without an embedding is refused here.
+    /// Plans a job that is picked up at `now`. Whatever can be refused without looking at rows is refused here. If there
+    /// is a [`filter`](Self::filter), the plan is whole when it [has what passes](Self::narrow).
     ///
     /// # Errors
-    /// [`ErrorCode::Expired`]; a category or product that the catalog does not have; a vector of another length; a text
-    /// although the catalog names no model; an answer that is sure to be larger than a record may be.
+    /// [`ErrorCode::Expired`]; a category, product or attribute that the catalog does not have; a value that an attribute
+    /// cannot have; a vector of another length; a text although the catalog names no model; an answer that is sure to be
+    /// larger than a record may be.
     pub fn new<'a>(catalog: &Catalog, job: &'a SearchJob, now: OffsetDateTime) -> Result<(Self, Source<'a>), JobError> {
         check_expiry(job, now)?;
         let number = |name: &String| {
@@ -58,12 +75,46 @@ impl Plan {
             categories: job.categories.as_ref().map(|names| names.iter().map(number).collect()).transpose()?,
             min_score: job.min_score,
             exclude,
+            filter: job.filter.as_ref().map(|filter| catalog.attributes().resolve(filter)).transpose()?,
+            rows: None,
+            returned: Arc::new(returned(catalog, job)?),
         };
-        // Without a least score every row matches, but for those that are excluded.
-        if plan.min_score.is_none() {
-            check_matches(plan.most_matches(catalog).saturating_sub(plan.exclude.len()))?;
+        if plan.filter.is_none() {
+            plan.check_size(catalog)?;
         }
         Ok((plan, source(catalog, &job.target)?))
+    }
+
+    /// The job's filter, in terms of the catalog.
+    pub fn filter(&self) -> Option<&RowFilter> {
+        self.filter.as_ref()
+    }
+
+    /// Takes the rows that pass the filter: no other ones match.
+    ///
+    /// # Errors
+    /// An answer that is sure to be larger than a record may be.
+    pub fn narrow(&mut self, catalog: &Catalog, rows: Arc<RowSet>) -> Result<(), JobError> {
+        self.rows = Some(rows);
+        self.check_size(catalog)
+    }
+
+    /// The rows that may match.
+    pub fn rows(&self) -> Option<&RowSet> {
+        self.rows.as_deref()
+    }
+
+    /// What matches carry.
+    pub fn returned(&self) -> &Arc<Returned> {
+        &self.returned
+    }
+
+    fn check_size(&self, catalog: &Catalog) -> Result<(), JobError> {
+        match self.min_score {
+            // Without a least score every row matches, but for those that are excluded.
+            None => check_matches(self.most_matches(catalog).saturating_sub(self.exclude.len()), &self.returned),
+            Some(_) => Ok(()),
+        }
     }
 
     /// How many matches the answer can have, known before any row is scored.
@@ -72,7 +123,11 @@ impl Plan {
             return self.top_k;
         }
         let rows = catalog.rows_by_category();
-        let matches = |category: usize| self.top_k.min(rows[category] as usize);
+        let matches = |category: usize| {
+            let all = rows[category] as usize;
+            let passing = |set: &Arc<RowSet>| catalog.index().rows_in(category as u32, set);
+            self.top_k.min(self.rows.as_ref().filter(|_| all > 0).map_or(all, passing))
+        };
         match &self.categories {
             Some(categories) => categories.iter().map(|&category| matches(category as usize)).sum(),
             None => (0..rows.len()).map(matches).sum(),
@@ -88,9 +143,15 @@ impl Plan {
             categories: self.categories.as_deref(),
             min_score: self.min_score,
             exclude: &self.exclude,
-            rows: None,
+            rows: self.rows(),
         }
     }
+}
+
+fn returned(catalog: &Catalog, job: &SearchJob) -> Result<Returned, JobError> {
+    let number = |name: &String| Ok((name.clone(), catalog.attributes().find(name, "return")?));
+    let attributes = job.return_attributes.iter().map(number).collect::<Result<_, _>>()?;
+    Ok(Returned { title: job.return_title, attributes })
 }
 
 fn check_expiry(job: &SearchJob, now: OffsetDateTime) -> Result<(), JobError> {
@@ -133,9 +194,18 @@ fn did_you_mean(name: &str, nearest: Option<&str>) -> String {
     format!(", did you mean `{}`?{same}", clip(nearest))
 }
 
-fn check_matches(count: usize) -> Result<(), JobError> {
-    if count <= RECORD_MATCHES_MAX {
+fn check_matches(count: usize, returned: &Returned) -> Result<(), JobError> {
+    let values = count * (1 + returned.attributes.len());
+    if count <= RECORD_MATCHES_MAX && values <= RECORD_VALUES_MAX {
         return Ok(());
+    }
+    if count <= RECORD_MATCHES_MAX {
+        let message = format!(
+            "the result has {count} matches with {} attributes, {values} in all, a record holds at most \
+             {RECORD_VALUES_MAX}: return fewer attributes, lower top_k, name fewer categories or raise min_score",
+            returned.attributes.len()
+        );
+        return Err(JobError::new(ErrorCode::ResultTooLarge, message));
     }
     let message = format!(
         "the result has {count} matches, a record holds at most {RECORD_MATCHES_MAX}: \
@@ -148,9 +218,9 @@ fn check_matches(count: usize) -> Result<(), JobError> {
 ///
 /// # Errors
 /// More matches than a record may hold.
-pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Result<Vec<Group>, JobError> {
+pub fn groups(catalog: &Catalog, ranking: &Ranking, returned: &Returned) -> Result<Vec<Group>, JobError> {
     let count: usize = ranking.groups.iter().map(|group| group.matches.len()).sum();
-    check_matches(count)?;
+    check_matches(count, returned)?;
     let group = |group: &nearline_search::Group| Group {
         category: group.category.map(|category| catalog.category_name(category).to_owned()),
         matches: group
@@ -163,7 +233,12 @@ pub fn groups(catalog: &Catalog, ranking: &Ranking, return_title: bool) -> Resul
                     Some(_) => None,
                     None => Some(catalog.category_name(catalog.index().category_of(found.row)).to_owned()),
                 },
-                title: return_title.then(|| catalog.title(found.row)).flatten().map(str::to_owned),
+                title: returned.title.then(|| catalog.title(found.row)).flatten().map(str::to_owned),
+                attributes: returned
+                    .attributes
+                    .iter()
+                    .filter_map(|(name, number)| Some((name.clone(), catalog.attributes().get(*number, found.row)?)))
+                    .collect(),
             })
             .collect(),
     };
@@ -187,6 +262,7 @@ mod tests {
             titles: vec![None; ROWS],
             vectors: vec![1.0; ROWS],
             dimension: 1,
+            ..Rows::default()
         };
         Catalog::new(rows, String::new(), None, Kernel::fastest()).unwrap()
     }
@@ -204,6 +280,7 @@ mod tests {
             titles: vec![None; 3],
             vectors: vec![1.0; 3],
             dimension: 1,
+            ..Rows::default()
         };
         let catalog = Catalog::new(rows, String::new(), None, Kernel::fastest()).unwrap();
         let message = |fields: &str| {
@@ -235,9 +312,14 @@ mod tests {
         assert_eq!(refused(r#""top_k":1000,"group_by":"none""#), None);
         assert_eq!(refused(r#""top_k":1000,"categories":["1","2"]"#), None);
         assert_eq!(refused(r#""top_k":1000,"min_score":1"#), None, "only the scan can tell");
+        let attributes = (0..99).map(|number| format!("a{number}")).map(|name| (name, 0)).collect();
+        let returned = Returned { title: false, attributes };
+        assert!(check_matches(5_000, &returned).is_ok());
+        let message = check_matches(5_001, &returned).unwrap_err().message;
+        assert!(message.starts_with("the result has 5001 matches with 99 attributes, 500100 in all"), "{message}");
         let job = job(r#""top_k":1000,"min_score":1"#);
         let (plan, _) = Plan::new(&catalog, &job, now).unwrap();
         let ranking = &catalog.index().search(&[plan.query(&[1.0])]).unwrap()[0];
-        assert_eq!(groups(&catalog, ranking, false).unwrap_err().code, ErrorCode::ResultTooLarge);
+        assert_eq!(groups(&catalog, ranking, &Returned::default()).unwrap_err().code, ErrorCode::ResultTooLarge);
     }
 }

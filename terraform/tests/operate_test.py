@@ -107,6 +107,12 @@ class Seed(WithStandIns):
         self.assertRegex(lines[1], r"nearline catalog publish .*catalog.arrow --to s3://bucket/catalog")
         self.assertEqual(self.calls, ["terraform init -input=false", "terraform output -json"])
 
+    def test_a_catalog_is_built_with_the_attributes_that_are_named(self):
+        self.outputs(OUTPUTS | {"settings": OUTPUTS["settings"] + "\nNEARLINE_CATALOG=s3://bucket/catalog"})
+        self.program("debug/nearline")
+        lines = self.operate("seed", "products.csv", "--attributes", "brand,price").stdout.splitlines()
+        self.assertRegex(lines[0], r"nearline catalog build --input products.csv .*--attributes brand,price queue=")
+
     def test_the_bucket_comes_first(self):
         self.outputs({})
         done = self.operate("seed", "products.csv")

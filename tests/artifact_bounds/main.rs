@@ -284,7 +284,15 @@ fn damage() -> impl Strategy<Value = Damage> {
 
 fn originals() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let names = ["pyarrow.arrow", "pyarrow-lz4-dictionary.arrow", "pyarrow-zstd-large.arrow", "polars.arrow"];
+    let names = [
+        "pyarrow.arrow",
+        "pyarrow-lz4-dictionary.arrow",
+        "pyarrow-zstd-large.arrow",
+        "polars.arrow",
+        "attributes.arrow",
+        "attributes-zstd.arrow",
+        "attributes-empty.arrow",
+    ];
     let kept = names.map(|name| std::fs::read(folder.join(name)).unwrap());
     let written = LAYOUTS.iter().flat_map(|&layout| CODECS.map(|codec| usual(layout, codec)));
     kept.into_iter().chain(written).collect()

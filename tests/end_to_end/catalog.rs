@@ -1,9 +1,11 @@
 //! Catalogs: built, published, guarded, replaced while serving.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use nearline::catalog::{Indexing, Rows, artifact, store};
 use nearline_contract::{ErrorCode, Status};
+use serde_json::Value;
 
 use crate::world::{DIMENSION, MODEL, World, example_rows, stderr, until, write_artifact};
 
@@ -166,9 +168,29 @@ async fn what_pyarrow_and_polars_write_is_read_row_for_row() {
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     for name in ["pyarrow.arrow", "pyarrow-lz4-dictionary.arrow", "pyarrow-zstd-large.arrow", "polars.arrow"] {
         let read = artifact::read(std::fs::File::open(folder.join(name)).unwrap()).unwrap();
-        let Rows { product_ids, categories, titles, vectors, dimension } = read.rows;
+        let Rows { product_ids, categories, titles, vectors, dimension, .. } = read.rows;
         let found = serde_json::json!({"product_id": product_ids, "category": categories, "title": titles,
             "embedding": vectors.chunks(dimension).collect::<Vec<_>>()});
         assert_eq!(found, expected, "{name}");
     }
+}
+
+#[tokio::test]
+async fn attributes_that_pyarrow_writes_are_what_python_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let expected: BTreeMap<String, Vec<Value>> =
+        serde_json::from_slice(&std::fs::read(folder.join("attributes.json")).unwrap()).unwrap();
+    for name in ["attributes.arrow", "attributes-zstd.arrow"] {
+        let read = artifact::read(std::fs::File::open(folder.join(name)).unwrap()).unwrap();
+        let attributes = read.rows.attributes;
+        for (name, expected) in &expected {
+            let number = attributes.find(name, "return").unwrap();
+            let found =
+                (0..expected.len() as u32).map(|row| serde_json::to_value(attributes.get(number, row)).unwrap());
+            assert_eq!(&found.collect::<Vec<_>>(), expected, "{name}");
+        }
+    }
+    // Its last batch has offsets of items, and none of these.
+    let empty = artifact::read(std::fs::File::open(folder.join("attributes-empty.arrow")).unwrap()).unwrap();
+    assert_eq!(empty.rows.attributes.get(0, 100), None);
 }

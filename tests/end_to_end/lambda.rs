@@ -10,7 +10,7 @@ use nearline_contract::{ErrorCode, ResultRecord, Status, receive};
 use serde_json::Value;
 
 use crate::oracle;
-use crate::world::{DeadLetter, World, example_rows, until};
+use crate::world::{DeadLetter, EXAMPLE_CATALOG, World, example_attributes, example_rows, stderr, until};
 
 const EXAMPLE_JOBS: &str = include_str!("../../examples/jobs.jsonl");
 const EXAMPLE_EXPECTED: &str = include_str!("../../examples/expected.json");
@@ -43,13 +43,21 @@ fn assert_as_expected(records: &HashMap<String, ResultRecord>, dead_letters: &[D
         (Value::from(succeeded), Value::from(records.len())),
         (expected["succeeded"].clone(), expected["records"].clone())
     );
+    for (id, count) in expected["filtered"].as_object().unwrap() {
+        let groups = records[id].results.as_ref().unwrap();
+        let found: usize = groups.iter().map(|group| group.matches.len()).sum();
+        assert_eq!(Value::from(found), *count, "{id}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn example_jobs_are_all_accounted_for_and_a_replay_changes_nothing() {
-    let rows = example_rows(usize::MAX);
+    let (rows, attributes) = (example_rows(usize::MAX), example_attributes());
     let world = World::start().await;
-    world.publish(&rows).await;
+    let built = world.build(EXAMPLE_CATALOG, "catalog.arrow", &["--attributes", "brand,price,in_stock,tags"]).await;
+    assert!(built.status.success(), "{}", stderr(&built));
+    let catalog = world.path("catalog.arrow");
+    world.publish_file(&catalog).await;
     let jobs = world.path("jobs.jsonl");
     std::fs::write(&jobs, EXAMPLE_JOBS).unwrap();
     let enqueue = ["enqueue", "--file", jobs.to_str().unwrap()];
@@ -68,7 +76,7 @@ async fn example_jobs_are_all_accounted_for_and_a_replay_changes_nothing() {
         {
             assert_eq!(
                 record.results.as_deref(),
-                Some(&oracle::results(&rows, &job, lexical::embed)[..]),
+                Some(&oracle::results_with(&rows, &attributes, &job, lexical::embed)[..]),
                 "{}",
                 job.request_id
             );
@@ -86,7 +94,7 @@ async fn example_jobs_are_all_accounted_for_and_a_replay_changes_nothing() {
 
     // The same jobs through the polling intake, on a stack of its own.
     let other = World::start().await;
-    other.publish(&rows).await;
+    other.publish_file(&catalog).await;
     let mut worker = other.worker();
     assert!(other.nearline(&enqueue).await.status.success());
     let polled = records(&other).await;

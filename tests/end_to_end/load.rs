@@ -6,7 +6,7 @@ use devstack::stack::StackOptions;
 use loadgen::{Args, Stop, View};
 use serde_json::Value;
 
-use crate::world::{World, example_rows, until};
+use crate::world::{EXAMPLE_CATALOG, World, example_rows, stderr, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,6 +49,41 @@ async fn every_job_of_mixed_traffic_has_exactly_one_right_record() {
     assert!(number(&accounting["second_looks"]) >= 200 - repeats);
     // Each conflict is dead-lettered, and nothing else is.
     assert_eq!(report["queue"]["after"]["dead_letters"], accounting["conflicts_sent"], "{}", report["notes"]);
+    lambda.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_match_of_a_filtered_job_passes_its_filter() {
+    let world = World::start().await;
+    let catalog = std::fs::read_to_string(EXAMPLE_CATALOG).unwrap();
+    world.write("catalog.csv", catalog.lines().take(201).collect::<Vec<_>>().join("\n"));
+    let built = world.build("catalog.csv", "catalog.arrow", &["--attributes", "brand,price,in_stock,tags"]).await;
+    assert!(built.status.success(), "{}", stderr(&built));
+    world.publish_file(&world.path("catalog.arrow")).await;
+    let job = |number| format!(r#"{{"query":"gift number {number}","return":["brand","price","in_stock","tags"]}}"#);
+    world.write("jobs.jsonl", (0..20).map(job).collect::<Vec<_>>().join("\n"));
+    let filters = [
+        r#"{"weight": 2, "filter": {"price": {"$lt": 60}, "in_stock": true}}"#,
+        r#"{"filter": {"$or": [{"tags": {"$in": ["sale", "new"]}}, {"brand": {"$exists": false}}]}}"#,
+        r#"{"filter": {"price": {"$lt": 0}}}"#,
+        r#"{"filter": {"colour": "red"}}"#,
+        r#"{"filter": {"in_stock": "yes"}}"#,
+        r#"{"filter": null}"#,
+    ];
+    world.write("filters.jsonl", filters.join("\n"));
+    let lambda = world.lambda().await;
+    let (jobs, filters) = (world.path("jobs.jsonl"), world.path("filters.jsonl"));
+    let files = format!("--jobs {} --filter-file {}", jobs.display(), filters.display());
+    let options =
+        format!("--rps 40 --duration 5s --duplicates 5% --conflicts 3% --invalid 5% --slo e2e.max<2m {files}");
+    let load = load(&world, &options).await;
+    let (exit_code, report) = run(&world, load).await;
+    assert_eq!(exit_code, 0, "{report}");
+    let accounting = &report["accounting"];
+    assert_eq!(accounting["attributes_unknown"], 0, "the catalog's attributes are known");
+    assert!(accounting["filtered"].as_u64().unwrap() > 50, "{report}");
+    // Two of the filters are not answered: no attribute has that name, or that type.
+    assert!(report["totals"]["rejected"].as_u64() > accounting["invalid_sent"].as_u64(), "{report}");
     lambda.stop().await;
 }
 

@@ -105,6 +105,7 @@ async fn a_catalog_that_names_an_application_profile_is_usable_with_the_family_b
         titles: vec![None],
         vectors: vec![1.0; 256],
         dimension: 256,
+        ..Rows::default()
     };
     let path = world.path("profile.arrow");
     artifact::write(File::create(&path).unwrap(), &rows, PROFILE).unwrap();

@@ -1,7 +1,12 @@
-//! What a record must say, computed the slow way from the contract: every score, then a full sort.
+//! What a record must say, computed the slow way from the contract: every product that passes, every score, then a full sort.
 
 use nearline::catalog::Rows;
 use nearline_contract::{Group, GroupBy, Match, SearchJob, Target};
+
+#[path = "../../examples/generate/filter.rs"]
+mod filter;
+
+pub(crate) use filter::Attributes;
 
 /// The contract's sum: 8 lanes of f64, then a tree.
 fn dot(x: &[f32], y: &[f32]) -> f64 {
@@ -17,8 +22,19 @@ fn score(x: &[f32], y: &[f32]) -> f32 {
     if score == 0.0 { 0.0 } else { score }
 }
 
-/// The results of a valid job, whose text `embed` would turn into a vector of the length that it is told.
+/// The results of a valid job, whose text `embed` would turn into a vector of the length that it is told, in a catalog
+/// without attributes.
 pub(crate) fn results(rows: &Rows, job: &SearchJob, embed: impl Fn(&str, usize) -> Vec<f32>) -> Vec<Group> {
+    results_with(rows, &vec![Attributes::new(); rows.product_ids.len()], job, embed)
+}
+
+/// The same with the attributes of each product.
+pub(crate) fn results_with(
+    rows: &Rows,
+    attributes: &[Attributes],
+    job: &SearchJob,
+    embed: impl Fn(&str, usize) -> Vec<f32>,
+) -> Vec<Group> {
     let vector_of = |row: usize| &rows.vectors[row * rows.dimension..(row + 1) * rows.dimension];
     let vector = match &job.target {
         Target::Query(text) => embed(text, rows.dimension),
@@ -32,6 +48,7 @@ pub(crate) fn results(rows: &Rows, job: &SearchJob, embed: impl Fn(&str, usize) 
             .filter(|&row| wanted(&rows.categories[row]))
             .filter(|&row| !job.exclude.contains(&rows.product_ids[row]))
             .filter(|&row| job.target != Target::ProductId(rows.product_ids[row].clone()))
+            .filter(|&row| job.filter.as_ref().is_none_or(|asked| filter::passes(asked, &attributes[row])))
             .map(|row| (score(&vector, vector_of(row)), row))
             .filter(|(score, _)| job.min_score.is_none_or(|least| *score >= least))
             .collect();
@@ -42,6 +59,7 @@ pub(crate) fn results(rows: &Rows, job: &SearchJob, embed: impl Fn(&str, usize) 
             score,
             category: category.is_none().then(|| rows.categories[row].clone()),
             title: rows.titles[row].clone().filter(|_| job.return_title),
+            attributes: returned(job, &attributes[row]),
         };
         scored.iter().map(found).collect::<Vec<_>>()
     };
@@ -59,4 +77,11 @@ pub(crate) fn results(rows: &Rows, job: &SearchJob, embed: impl Fn(&str, usize) 
             categories.into_iter().map(group).collect()
         }
     }
+}
+
+/// Those that the job asks for.
+fn returned(job: &SearchJob, attributes: &Attributes) -> Attributes {
+    let mut returned = attributes.clone();
+    returned.retain(|name, _| job.return_attributes.contains(name));
+    returned
 }

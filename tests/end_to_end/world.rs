@@ -13,9 +13,11 @@ use nearline::aws::{DynamoRecords, Sdk};
 use nearline::catalog::{Rows, artifact};
 use nearline::clock::Clock;
 use nearline::results::{Results, Settings};
-use nearline_contract::ResultRecord;
+use nearline_contract::{Attribute, ResultRecord};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+
+use crate::oracle::Attributes;
 
 pub(crate) const MODEL: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 pub(crate) const DIMENSION: usize = 384;
@@ -76,6 +78,11 @@ impl World {
     pub(crate) async fn publish(&self, rows: &Rows) -> String {
         let path = self.path("catalog.arrow");
         write_artifact(&path, rows, MODEL);
+        self.publish_file(&path).await
+    }
+
+    /// Publishes an artifact; its version.
+    pub(crate) async fn publish_file(&self, path: &Path) -> String {
         let published = self.nearline(&["catalog", "publish", path.to_str().unwrap(), "--to", &self.prefix()]).await;
         assert!(published.status.success(), "{published:?}");
         String::from_utf8(published.stdout).unwrap().trim().to_owned()
@@ -213,9 +220,11 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask:
     tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
-/// The first products of the example catalog, embedded as the stand-in for Bedrock does it.
+pub(crate) const EXAMPLE_CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/catalog.csv");
+
+/// The first products of the example catalog, embedded as the stand-in for Bedrock does it, without their attributes.
 pub(crate) fn example_rows(count: usize) -> Rows {
-    let mut reader = csv::Reader::from_path(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/catalog.csv")).unwrap();
+    let mut reader = csv::Reader::from_path(EXAMPLE_CATALOG).unwrap();
     let mut rows = Rows { dimension: DIMENSION, ..Rows::default() };
     for record in reader.records().take(count) {
         let record = record.unwrap();
@@ -225,6 +234,27 @@ pub(crate) fn example_rows(count: usize) -> Rows {
         rows.titles.push(Some(record[3].to_owned()));
     }
     rows
+}
+
+/// The attributes of all products of the example catalog, as matches carry them.
+pub(crate) fn example_attributes() -> Vec<Attributes> {
+    let mut reader = csv::Reader::from_path(EXAMPLE_CATALOG).unwrap();
+    let attributes = |record: csv::StringRecord| {
+        // Numbers are written as short as they can be.
+        let price = record[5].trim_end_matches('0').trim_end_matches('.');
+        [
+            ("brand", Attribute::Text(record[4].to_owned())),
+            ("price", Attribute::Number(price.parse().unwrap_or(0.into()))),
+            ("in_stock", Attribute::Boolean(&record[6] == "true")),
+            ("tags", serde_json::from_str(&record[7]).unwrap_or(Attribute::Boolean(false))),
+        ]
+        .into_iter()
+        .zip(4..)
+        .filter(|(_, column)| !record[*column].is_empty())
+        .map(|((name, value), _)| (name.to_owned(), value))
+        .collect()
+    };
+    reader.records().map(|record| attributes(record.unwrap())).collect()
 }
 
 pub(crate) fn write_artifact(path: &Path, rows: &Rows, model: &str) {

@@ -1,9 +1,13 @@
 //! A catalog file from anybody: read, indexed, and given a model as `catalog publish --model` does.
 
+use std::sync::atomic::AtomicBool;
+
 use bytes::Bytes;
 use nearline::catalog::artifact::{self, Loaded};
 use nearline::catalog::{Catalog, CatalogError};
+use nearline_contract::Filter;
 use nearline_search::Kernel;
+use serde_json::json;
 
 use crate::trial::measured;
 
@@ -27,12 +31,42 @@ pub(crate) fn try_bytes(bytes: &[u8]) {
     assert_eq!((rows.categories.len(), rows.titles.len(), rows.vectors.len()), (count, count, count * rows.dimension));
     if rows.vectors.len() <= INDEXED_NUMBERS_MAX {
         match Catalog::new(rows, "v".into(), None, Kernel::fastest()) {
-            Ok(catalog) => assert_eq!(catalog.rows(), count),
+            Ok(catalog) => {
+                assert_eq!(catalog.rows(), count);
+                check_attributes(&catalog);
+            }
             Err(error) => assert!(matches!(error, CatalogError::Invalid(_)), "{error}"),
         }
     }
     let named = measured(|| Loaded::new(file).and_then(|loaded| loaded.with_model("fuzz")));
     if let (Ok(named), _) = named {
         assert_eq!(artifact::read_bytes(&named.bytes).unwrap().model_id.as_deref(), Some("fuzz"));
+    }
+}
+
+/// What a row has of an attribute passes a filter for it.
+fn check_attributes(catalog: &Catalog) {
+    let attributes = catalog.attributes();
+    let passing = |filter: serde_json::Value| {
+        let filter = attributes.resolve(&Filter::parse(&filter).unwrap()).unwrap();
+        attributes
+            .passing(&filter, &AtomicBool::new(false))
+            .iter()
+            .map(|word| u64::from(word.count_ones()))
+            .sum::<u64>()
+    };
+    for (number, summary) in attributes.summaries().iter().enumerate() {
+        let name = summary.name;
+        assert_eq!(passing(json!({name: {"$exists": true}})), summary.rows, "{name}");
+        assert_eq!(passing(json!({name: {"$exists": false}})), summary.nulls, "{name}");
+        let first = (0..catalog.rows() as u32).find_map(|row| attributes.get(number, row));
+        let value = match first.map(|value| serde_json::to_value(value).unwrap()) {
+            Some(serde_json::Value::Array(items)) => items.first().cloned(),
+            value => value,
+        };
+        if let Some(value) = value {
+            let (equal, other) = (passing(json!({name: value.clone()})), passing(json!({name: {"$ne": value}})));
+            assert!(equal >= 1 && equal + other == catalog.rows() as u64, "{name}: {equal}, {other}");
+        }
     }
 }

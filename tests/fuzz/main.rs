@@ -22,6 +22,9 @@ use trial::Target;
 
 /// Catalogs that pyarrow and polars wrote.
 const CATALOGS: &[&str] = &[
+    "tests/data/attributes.arrow",
+    "tests/data/attributes-zstd.arrow",
+    "tests/data/attributes-empty.arrow",
     "tests/data/polars.arrow",
     "tests/data/pyarrow.arrow",
     "tests/data/pyarrow-lz4-dictionary.arrow",

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use nearline_contract::{Column, ErrorCode, JobError, JobMessage, ReceivedJob, Refusal, SearchJob, Target, receive};
+use nearline_contract::{ErrorCode, JobError, JobMessage, ReceivedJob, Refusal, SearchJob, Target, receive};
+use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 
 use crate::trial::measured;
 
-/// Allocated in all, for each byte of a body: `1,` becomes a value, a piece of text and a number.
-const BYTES_FOR_BYTE: u64 = 128;
+/// Allocated in all, for each byte of a body: `{"a":1},` becomes a map with room for eleven entries, several times.
+const BYTES_FOR_BYTE: u64 = 256;
 /// Longest message of a fault: it becomes a message attribute or a part of a record.
 const MESSAGE_BYTES_MAX: usize = 1_000;
 const CONTRACT: &str = include_str!("../../docs/contract.md");
@@ -33,7 +34,7 @@ fn check_received(received: &ReceivedJob, body: &str) {
     assert!(sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()));
     assert!(metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() <= 1_024);
     match job {
-        Ok(job) => check_job(job, received),
+        Ok(job) => check_job(job, received, body),
         Err(Refusal::Invalid(error)) => check_error(error, "record"),
         Err(Refusal::NewerVersion(version)) => assert!(*version > 1),
     }
@@ -45,7 +46,7 @@ fn check_received(received: &ReceivedJob, body: &str) {
 }
 
 /// A job says of itself what it was received as.
-fn check_job(job: &SearchJob, received: &ReceivedJob) {
+fn check_job(job: &SearchJob, received: &ReceivedJob, body: &str) {
     assert_eq!((&job.request_id, &job.metadata), (&received.request_id, &received.metadata));
     assert!((1..=1_000).contains(&job.top_k) && job.min_score.is_none_or(|score| score > -1.0 && score <= 1.0));
     let (mut query, mut vector, mut product_id) = (None, None, None);
@@ -57,6 +58,8 @@ fn check_job(job: &SearchJob, received: &ReceivedJob) {
         }
         Target::ProductId(id) => product_id = Some(id),
     }
+    let title = job.return_title.then(|| "title".to_owned());
+    let returned = title.into_iter().chain(job.return_attributes.iter().cloned());
     let message = JobMessage {
         request_id: job.request_id.clone(),
         query,
@@ -67,7 +70,8 @@ fn check_job(job: &SearchJob, received: &ReceivedJob) {
         group_by: Some(job.group_by),
         min_score: job.min_score,
         exclude: Some(job.exclude.clone()),
-        return_columns: Some(if job.return_title { vec![Column::Title] } else { vec![] }),
+        filter: job.filter.as_ref().and(serde_json::from_str::<Value>(body).unwrap().get("filter").cloned()),
+        return_columns: Some(returned.collect()),
         metadata: Some(job.metadata.clone()),
         not_after: job.not_after.map(|time| time.format(&Rfc3339).unwrap()),
         version: None,
@@ -103,6 +107,13 @@ fn long_bodies(length: usize) -> Vec<(&'static str, String)> {
         ("distinct categories", job(&format!(r#""categories":[{}]"#, list(&|n| format!("\"{n}\""))))),
         ("one category", job(&format!(r#""categories":[{}]"#, list(&|_| "\"a\"".into())))),
         ("excluded products", job(&format!(r#""exclude":[{}]"#, list(&|n| format!("\"{n}\""))))),
+        ("values of a filter", job(&format!(r#""filter":{{"a":{{"$in":[{}]}}}}"#, list(&|n| n.to_string())))),
+        ("filters", job(&format!(r#""filter":{{"$or":[{}]}}"#, list(&|_| r#"{"a":1}"#.into())))),
+        ("attributes of a filter", job(&format!(r#""filter":{{{}}}"#, list(&|n| format!("\"{n}\":1"))))),
+        ("operators of a filter", job(&format!(r#""filter":{{"a":{{{}}}}}"#, list(&|n| format!("\"${n}\":1"))))),
+        ("an operator", job(&format!(r#""filter":{{"a":{{"${}":1}}}}"#, "a".repeat(length)))),
+        ("an attribute", job(&format!(r#""filter":{{"{}":{{"$lt":"x"}}}}"#, "a".repeat(length)))),
+        ("attributes to return", job(&format!(r#""return":[{}]"#, list(&|n| format!("\"{n}\""))))),
         ("columns", job(&format!(r#""return":[{}]"#, list(&|_| "\"title\"".into())))),
         ("metadata", job(&format!(r#""metadata":{{{}}}"#, list(&|n| format!("\"{n}\":\"\""))))),
         ("unknown fields", job(&list(&|n| format!("\"{n}\":0")))),

@@ -39,6 +39,7 @@ fn rows(rng: &mut Rng) -> Rows {
         vectors: ids.iter().flat_map(|id| MemoryModels::vector(id, dimension)).collect(),
         product_ids: ids,
         dimension,
+        ..Rows::default()
     }
 }
 

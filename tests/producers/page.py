@@ -54,7 +54,7 @@ def of(done):
             what = "refused, see below" if result["refused"] and "failure" not in result else outcome(result)
             lines.append(line([result["producer"], f"`{result['call']}`", *kinds, what]))
     others = [result for result in done if result["name"] not in DEFAULTS]
-    lines += ["", "## Besides", "", "These rank as NumPy, too; `tests/producers/by_*` has the calls.", "",
+    lines += ["", "## Besides", "", "These rank as NumPy, too; `tests/producers/by_*` has the calls. Those with attributes are built with", "`--attributes all`, and each value in the catalog is the one that was written.", "",
               "| producer | what is special |", "|---|---|"]
     taken = {}
     for result in others:

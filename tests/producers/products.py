@@ -5,6 +5,8 @@ a letter in two Unicode forms, missing titles, negative zero, a subnormal number
 """
 
 import dataclasses
+import datetime
+import decimal
 import unicodedata
 import uuid
 
@@ -76,6 +78,32 @@ PRODUCTS, NUMBERS64 = _products()
 UUIDS = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://shop.example/{row}")) for row in range(ROWS)]
 INTEGERS = [(1 << 53) + 1 + 7 * row for row in range(ROWS)]
 """Beyond what a float64 holds, so that a detour through one shows."""
+
+
+def _attributes():
+    """Values of every kind, some of them missing."""
+    day, moment = datetime.date(2026, 11, 28), datetime.datetime(2026, 11, 28, 12, 0, 0, 1)
+    utc = datetime.UTC
+    made = {
+        "brand": lambda row: ODD_TITLES[row % len(ODD_TITLES)],
+        "new": lambda row: row % 2 == 0,
+        "stock": lambda row: (row - 150) * 10**16 + row,
+        "serial": lambda row: (1 << 63) + row,
+        "price": lambda row: row * 0.37 - 5,
+        "cost": lambda row: decimal.Decimal(row * 99991 - 12345).scaleb(-2),
+        "ordered": lambda row: decimal.Decimal(row * 7 - 5),
+        "released": lambda row: day + datetime.timedelta(days=row * 97 - 20_000),
+        "seen": lambda row: moment + datetime.timedelta(seconds=row * 12_345 - 2_000_000_000),
+        "updated": lambda row: (moment + datetime.timedelta(minutes=row)).replace(tzinfo=utc),
+        "tags": lambda row: [ODD_TITLES[(row + place) % len(ODD_TITLES)] for place in range(row % 4)],
+        "sizes": lambda row: [row + place for place in range(row % 3)],
+        "ratios": lambda row: [(row + place) / 8 - 0.1 for place in range(row % 3)],
+    }
+    rows = range(ROWS)
+    return {name: [None if (row + len(name)) % 6 == 0 else value(row) for row in rows] for name, value in made.items()}
+
+
+ATTRIBUTES = _attributes()
 
 
 def queries():

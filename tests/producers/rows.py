@@ -25,16 +25,18 @@ class Row:
     """A pattern of the message, where the file has to be refused."""
     arguments: list
     """Of `nearline catalog build`, beside the usual ones."""
+    attributes: dict | None = None
+    """The columns that `--attributes all` has to keep, each with its type in the catalog (or none) and its values."""
 
 
 def writer(producer, version):
     """A decorator for functions that take a path and write there. Their body is what the table shows as the call."""
 
-    def writes(name, file, expected=PRODUCTS, refused=None, arguments=()):
+    def writes(name, file, expected=PRODUCTS, refused=None, arguments=(), attributes=None):
         def register(function):
             TABLE.append(
                 Row(f"{producer}/{name}", f"{producer} {version}", file, call(function), function, expected, refused,
-                    list(arguments))
+                    list(arguments), attributes)
             )
             return function
 

@@ -2,7 +2,8 @@
 
 Each producer writes the same products. Each file goes through `nearline catalog build --model none` and `nearline
 search`; the catalog must have the ids, categories, titles and vectors bit for bit and in order, and every score must be
-equal, bit for bit, to that of NumPy over what was written. Files that have to be refused must be, by a short message
+equal, bit for bit, to that of NumPy over what was written; of rows with attributes each value must be the one that was
+written. Files that have to be refused must be, by a short message
 that says why.
 Exit code 0: all of it held. 1: some did not (their files are kept). 2: wrong usage.
 """
@@ -29,7 +30,8 @@ import written
 from products import NAMES, TOP_K, queries, ranking
 from rows import TABLE
 
-MODULES = ["by_pyarrow", "by_polars", "by_pandas", "by_duckdb", "by_datasets", "by_small_arrows"]
+MODULES = ["by_pyarrow", "by_polars", "by_pandas", "by_duckdb", "by_datasets", "by_small_arrows",
+           "by_attributes"]
 LONGEST_LINE_BYTES = 400
 TIMEOUT_SECONDS = 60
 
@@ -124,12 +126,16 @@ def check(row, path, queries_file, nearline):
         return "written"
     catalog = path.parent / "catalog.arrow"
     build = [nearline, "catalog", "build", "--model", "none", "--input", path, "--output", catalog, *row.arguments]
+    if row.attributes is not None:
+        build += ["--attributes", "all"]
     code, message = run(build)
     if row.refused:
         return refusal(row, code, message, catalog)
     if code:
         raise Failure(f"build: exit {code}: {message}")
     same("the catalog", written.read(catalog, {name: name for name in NAMES}), expected)
+    if row.attributes is not None:
+        same_attributes(catalog, row.attributes)
     vectors = catalog_schema(catalog).field("embedding").type
     if not pa.types.is_fixed_size_list(vectors) or vectors.value_type != pa.float32():
         raise Failure(f"the catalog's vectors are {vectors}")
@@ -190,6 +196,22 @@ def same(what, found, expected):
         row, place = differ[0]
         one, other = found.vectors[row, place], expected.vectors[row, place]
         raise Failure(f"{what}: {len(differ)} numbers differ, first {one!r} instead of {other!r} in row {row}")
+
+
+def same_attributes(catalog, expected):
+    """The catalog names these attributes and no others, and each value is what was written."""
+    with ipc.open_file(catalog) as file:
+        table = file.read_all()
+    named = json.loads(table.schema.metadata.get(b"nearline.attributes", b"[]"))
+    if sorted(named) != sorted(expected):
+        raise Failure(f"the catalog's attributes are {named} instead of {list(expected)}")
+    for name, (kind, values) in expected.items():
+        column = table[name]
+        if kind and str(column.type) != kind:
+            raise Failure(f"the attribute {name} is {column.type} instead of {kind}")
+        for row, (one, other) in enumerate(zip(column.to_pylist(), values, strict=True)):
+            if one != other or type(one) is not type(other):
+                raise Failure(f"the attribute {name} is {one!r} instead of {other!r} in row {row}")
 
 
 def catalog_schema(catalog):

@@ -25,6 +25,7 @@ impl Catalogs {
             vectors: ids.iter().flat_map(|id| lexical::embed(&format!("mug {id}"), DIMENSION)).collect(),
             product_ids: ids,
             dimension: DIMENSION,
+            ..Rows::default()
         };
         Self { version: world.publish(&rows).await, rows }
     }

@@ -1,6 +1,8 @@
 use time::OffsetDateTime;
 
 use super::*;
+use crate::Filter;
+use crate::filter::{Comparison, Condition, Test};
 use crate::job::{GroupBy, JobMessage, Target};
 
 fn job(body: &str) -> SearchJob {
@@ -25,14 +27,18 @@ fn check(fields: &str, code: ErrorCode, message: &str) {
 fn every_field_of_the_contract_is_read() {
     let job = job(r#"{"request_id": "storefront-7f3a91", "query": "wireless headphones", "top_k": 7,
         "categories": ["audio", "phones", "audio"], "group_by": "none", "min_score": 0.2, "exclude": ["sku-9"],
-        "return": ["title"], "metadata": {"tenant": "de-shop"}, "not_after": "2026-11-23T12:00:00Z", "version": 1}"#);
+        "filter": {"price": {"$lt": 50}}, "return": ["title", "brand", "title", "brand"], "metadata": {"tenant": "de-shop"}, "not_after": "2026-11-23T12:00:00Z", "version": 1}"#);
     assert_eq!(job.target, Target::Query("wireless headphones".into()));
     assert_eq!(job.top_k, 7);
     assert_eq!(job.categories, Some(vec!["audio".into(), "phones".into()]));
     assert_eq!(job.group_by, GroupBy::None);
     assert_eq!(job.min_score, Some(0.2));
     assert_eq!(job.exclude, ["sku-9"]);
+    let test = Test::Compare(Comparison::Less, 50.into());
+    let path = "filter.price.$lt".to_owned();
+    assert_eq!(job.filter, Some(Filter::Condition(Condition { attribute: "price".into(), test, path })));
     assert!(job.return_title);
+    assert_eq!(job.return_attributes, ["brand"]);
     assert_eq!(job.metadata["tenant"], "de-shop");
     assert_eq!(job.not_after.map(OffsetDateTime::unix_timestamp), Some(1_795_435_200));
 }
@@ -40,7 +46,7 @@ fn every_field_of_the_contract_is_read() {
 #[test]
 fn null_is_absent() {
     let body = r#"{"request_id":"r","query":"x","vector":null,"product_id":null,"top_k":null,"categories":null,
-        "group_by":null,"min_score":null,"exclude":null,"return":null,"metadata":null,"not_after":null,"version":null}"#;
+        "group_by":null,"min_score":null,"exclude":null,"filter":null,"return":null,"metadata":null,"not_after":null,"version":null}"#;
     assert_eq!(job(body), job(r#"{"request_id":"r","query":"x"}"#));
     assert_eq!(job(body).top_k, 5);
 }
@@ -120,7 +126,10 @@ fn ranges_are_named_with_the_value() {
         "categories must be an array of strings, element 1 was a number",
     );
     check(r#""query":"x","group_by":"brand""#, OutOfRange, "group_by must be \"category\" or \"none\", was \"brand\"");
-    check(r#""query":"x","return":["price"]"#, OutOfRange, "return may only list \"title\", got \"price\"");
+    check(r#""query":"x","return":"title""#, OutOfRange, "return must be an array of strings, was a string");
+    let many: Vec<String> = (0..101).map(|number| format!("\"{number}\"")).collect();
+    let many = format!(r#""query":"x","return":[{}]"#, many.join(","));
+    check(&many, OutOfRange, "return may name 100 columns, got more");
     check(
         r#""query":"x","not_after":"tomorrow""#,
         OutOfRange,
@@ -212,10 +221,23 @@ fn what_a_producer_serializes_is_received_as_the_same_job() {
         vector: Some(vec![0.1, -2.5e-8, 3.0]),
         top_k: Some(9),
         min_score: Some(0.3),
-        return_columns: Some(vec![Column::Title]),
+        filter: Some(serde_json::json!({"brand": {"$in": ["a"]}})),
+        return_columns: Some(vec!["title".into(), "brand".into()]),
         ..JobMessage::default()
     };
     let job = job(&serde_json::to_string(&message).unwrap());
     assert_eq!(job.target, Target::Vector(vec![0.1, -2.5e-8, 3.0]));
     assert_eq!((job.top_k, job.min_score, job.return_title), (9, Some(0.3), true));
+    assert_eq!(job.return_attributes, ["brand"]);
+    assert!(job.filter.is_some());
+}
+
+#[test]
+fn a_filter_is_part_of_the_job_and_an_empty_one_is_none() {
+    let received = |filter: &str| receive(&format!(r#"{{"request_id":"r","query":"x","filter":{filter}}}"#)).unwrap();
+    assert_eq!(received("{}").job.unwrap().filter, None);
+    assert_eq!(received("null").job.unwrap().filter, None);
+    assert_ne!(received(r#"{"a":1}"#).sha256, received(r#"{"a":2}"#).sha256);
+    assert_eq!(received(r#"{"a":1,"b":2}"#).sha256, received(r#"{"b":2,"a":1}"#).sha256);
+    check(r#""query":"x","filter":"brand""#, ErrorCode::InvalidFilter, "filter: must be an object, was a string");
 }

@@ -22,15 +22,18 @@ const CONCURRENCY: usize = 8;
 /// Longest wait for all jobs to be answered.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Results that are printed, each of another kind of job.
-const SHOWN: [&str; 5] = [
+const SHOWN: [&str; 6] = [
     "demo-105-waterproof-hiking-boots",
     "demo-113-two-categories",
+    "demo-145-leather-phone-case",
     "demo-071-stuffed-dinosour",
     "demo-007-like-pets-0006",
     "demo-122-vector-wooden-train-set",
 ];
 /// Matches of a result that are printed.
 const SHOWN_MATCHES: usize = 4;
+/// Columns of the example catalog that jobs filter by and ask for.
+const ATTRIBUTES: &str = "brand,price,in_stock,tags";
 
 /// Run the example jobs through the whole path and account for every one of them
 ///
@@ -74,7 +77,8 @@ async fn demo(examples: &Path) -> Result<(), DevstackError> {
 
     step("Building the catalog: every product through the embedding model");
     let (source, catalog) = (examples.join("catalog.csv"), catalog.as_path());
-    nearline(&stack, &["catalog", "build", "--input", &*path(&source), "--output", &*path(catalog)]).await?;
+    let files = ["--input", &*path(&source), "--output", &*path(catalog)];
+    nearline(&stack, &[&["catalog", "build", "--attributes", ATTRIBUTES], &files[..]].concat()).await?;
     let embedded = stack.bedrock().stats().texts;
 
     step("Publishing the catalog to S3");
@@ -117,7 +121,7 @@ async fn demo(examples: &Path) -> Result<(), DevstackError> {
         "\n{total} jobs in {seconds:.1} s, at most {} invocations in flight in one process, {queries} texts embedded",
         stats.max_in_flight
     );
-    let account = account(total, &records, &dead_letters);
+    let account = account(total, &records, &dead_letters, &expected);
     print_account(&account);
     if account != expected {
         return Err(DevstackError::Demo(format!("the account differs from what is expected: {expected}")));
@@ -222,17 +226,34 @@ async fn dead_letters(stack: &Stack) -> Result<Vec<String>, DevstackError> {
 }
 
 /// What became of the jobs, in the form of examples/expected.json.
-fn account(total: usize, records: &HashMap<String, Item>, dead_letters: &[String]) -> Value {
+fn account(total: usize, records: &HashMap<String, Item>, dead_letters: &[String], expected: &Value) -> Value {
     let rejected: Vec<&str> =
         records.values().filter_map(|item| Some(text(item.get("error")?.as_m().ok()?, "code"))).collect();
     let succeeded = records.values().filter(|item| text(item, "status") == "SUCCEEDED").count();
+    let filtered: BTreeMap<&String, usize> = expected["filtered"]
+        .as_object()
+        .into_iter()
+        .flat_map(|jobs| jobs.keys())
+        .filter_map(|id| Some((id, groups(records.get(id)?).flat_map(matches).count())))
+        .collect();
     serde_json::json!({
         "jobs": total,
         "records": records.len(),
         "succeeded": succeeded,
         "rejected": counts(rejected.into_iter()),
         "dead_lettered": counts(dead_letters.iter().map(String::as_str)),
+        "filtered": filtered,
     })
+}
+
+fn groups(record: &Item) -> impl Iterator<Item = &Item> {
+    let groups = record.get("results").and_then(|results| results.as_l().ok());
+    groups.into_iter().flatten().filter_map(|group| group.as_m().ok())
+}
+
+fn matches(group: &Item) -> impl Iterator<Item = &Item> {
+    let matches = group.get("matches").and_then(|matches| matches.as_l().ok());
+    matches.into_iter().flatten().filter_map(|found| found.as_m().ok())
 }
 
 fn counts<'a>(codes: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
@@ -245,6 +266,7 @@ fn print_account(account: &Value) {
     let count =
         |name: &str| account[name].as_object().map_or(0, |codes| codes.values().filter_map(Value::as_u64).sum());
     println!("  {:>4} succeeded", account["succeeded"]);
+    println!("       {:>4} with a filter", account["filtered"].as_object().map_or(0, serde_json::Map::len));
     for (name, shown) in [("rejected", "rejected"), ("dead_lettered", "dead-lettered")] {
         println!("  {:>4} {shown}", count(name));
         for (code, count) in account[name].as_object().into_iter().flatten() {
@@ -261,14 +283,34 @@ fn show(id: &str, job: &Value, record: &Item) {
         _ => "a vector".to_owned(),
     };
     println!("\n{asked}   ({id})");
-    for group in record.get("results").and_then(|results| results.as_l().ok()).into_iter().flatten() {
-        let Ok(group) = group.as_m() else { continue };
-        let matches = group.get("matches").and_then(|matches| matches.as_l().ok()).map_or(&[][..], Vec::as_slice);
-        for found in matches.iter().take(SHOWN_MATCHES).filter_map(|found| found.as_m().ok()) {
+    if let filter @ Value::Object(_) = &job["filter"] {
+        println!("  filter {filter}");
+    }
+    for group in groups(record) {
+        for found in matches(group).take(SHOWN_MATCHES) {
             let score: f64 = found.get("score").and_then(|score| score.as_n().ok()?.parse().ok()).unwrap_or_default();
             let category = [text(found, "category"), text(group, "category")].concat();
-            println!("  {score:.3}  {category:<9} {:<13} {}", text(found, "product_id"), text(found, "title"));
+            let (id, title) = (text(found, "product_id"), text(found, "title"));
+            println!("  {score:.3}  {category:<9} {id:<13} {title}{}", attributes(found));
         }
+    }
+}
+
+/// The attributes that a match carries: `  [Fleetwood, 89.99]`.
+fn attributes(found: &Item) -> String {
+    let Some(attributes) = found.get("attributes").and_then(|attributes| attributes.as_m().ok()) else {
+        return String::new();
+    };
+    let sorted: BTreeMap<&String, &AttributeValue> = attributes.iter().collect();
+    format!("  [{}]", sorted.into_values().map(shown).collect::<Vec<_>>().join(", "))
+}
+
+fn shown(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.clone(),
+        AttributeValue::Bool(value) => value.to_string(),
+        AttributeValue::L(elements) => elements.iter().map(shown).collect::<Vec<_>>().join(" & "),
+        _ => String::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::books::{Books, CatalogSeen, LISTED_MAX, StageBooks, Wrong};
 pub(crate) use self::totals::{Accounting, Totals};
-pub(crate) use self::verdict::Verdict;
+pub(crate) use self::verdict::{Unchecked, Verdict};
 use crate::jobs::Kind;
 use crate::latency::Latency;
 use crate::schedule::Schedule;
@@ -28,6 +28,7 @@ pub(crate) struct Seen {
     /// Intended instant of its job.
     pub intended: Duration,
     pub verdict: Verdict,
+    pub unchecked: Unchecked,
     /// Intended instant to first sight.
     pub end_to_end: Duration,
     /// From when it was last known to be absent to first sight.
@@ -168,6 +169,8 @@ impl Account {
             Verdict::Rejected { .. } => totals.rejected += 1,
             Verdict::Wrong(_) => totals.wrong += 1,
         });
+        books.accounting.filtered += u64::from(seen.unchecked.counts);
+        books.accounting.attributes_unknown += u64::from(seen.unchecked.attributes);
         if let Some(version) = seen.catalog_version {
             let first_seen_seconds = now.as_secs_f64();
             books.catalogs.entry(version).or_insert(CatalogSeen { records: 0, first_seen_seconds }).records += 1;

@@ -15,7 +15,8 @@ pub(crate) fn account(rps: f64, seconds: u64, late_after: Duration) -> Account {
 
 pub(crate) fn seen(id: &str, verdict: Verdict, end_to_end: Duration) -> Seen {
     let (request_id, intended, detection) = (id.to_owned(), Duration::ZERO, MS);
-    Seen { request_id, intended, verdict, end_to_end, detection, catalog_version: Some("v1".into()) }
+    let unchecked = Unchecked::default();
+    Seen { request_id, intended, verdict, unchecked, end_to_end, detection, catalog_version: Some("v1".into()) }
 }
 
 #[test]

@@ -81,6 +81,13 @@ pub(crate) struct Accounting {
     pub second_looks: u64,
     /// Records that were written again after they were first seen; they also count as wrong.
     pub duplicated: u64,
+    /// Right records of jobs with a filter, SUCCEEDED: how many matches they must have is not known.
+    #[serde(default)]
+    pub filtered: u64,
+    /// Right records of jobs that name attributes, where it was not known which ones the catalog has: rejected for them
+    /// or not, either is right.
+    #[serde(default)]
+    pub attributes_unknown: u64,
     /// Jobs sent again because an attempt failed.
     pub send_retries: u64,
 }

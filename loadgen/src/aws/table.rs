@@ -1,6 +1,6 @@
 //! The records: items of the table, and results that stand in S3 because they are too large for one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedC
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use futures_util::future::join_all;
 use nearline_contract::hash::hex;
-use nearline_contract::{Group, Match};
+use nearline_contract::{Attribute, Group, Match};
+use serde_json::Number;
 use sha2::{Digest as _, Sha256};
 
 use super::{AccessError, explain};
@@ -161,7 +162,29 @@ fn found(value: &AttributeValue) -> Result<Match, &'static str> {
         score: score.ok_or("a match has no score")?,
         category: text(found, "category"),
         title: text(found, "title"),
+        attributes: found.get("attributes").map_or(Some(BTreeMap::new()), attributes).ok_or(BAD_ATTRIBUTES)?,
     })
+}
+
+const BAD_ATTRIBUTES: &str = "the attributes of a match are not a map of strings, numbers, booleans and lists of them";
+
+fn attributes(value: &AttributeValue) -> Option<BTreeMap<String, Attribute>> {
+    value.as_m().ok()?.iter().map(|(name, value)| Some((name.clone(), attribute(value)?))).collect()
+}
+
+fn attribute(value: &AttributeValue) -> Option<Attribute> {
+    let number = |value: &AttributeValue| value.as_n().ok()?.parse::<Number>().ok();
+    match value {
+        AttributeValue::Bool(value) => Some(Attribute::Boolean(*value)),
+        AttributeValue::N(_) => number(value).map(Attribute::Number),
+        AttributeValue::S(text) => Some(Attribute::Text(text.clone())),
+        AttributeValue::L(elements) => {
+            let numbers = elements.iter().map(number).collect::<Option<_>>().map(Attribute::Numbers);
+            let text = |value: &AttributeValue| value.as_s().ok().cloned();
+            numbers.or_else(|| elements.iter().map(text).collect::<Option<_>>().map(Attribute::Texts))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -191,15 +214,36 @@ mod tests {
         item
     }
 
+    fn attributes() -> AttributeValue {
+        let n = |number: &str| AttributeValue::N(number.into());
+        map([
+            ("brand", s("Havn")),
+            ("price", n("49.9")),
+            ("sku", n("9007199254740993")),
+            ("in_stock", AttributeValue::Bool(true)),
+            ("tags", AttributeValue::L(vec![s("new"), s("sale")])),
+            ("sizes", AttributeValue::L(vec![n("1"), n("2.5")])),
+        ])
+    }
+
     fn one_match(score: AttributeValue) -> AttributeValue {
-        let found = map([("product_id", s("p")), ("score", score), ("title", s("Assam"))]);
+        let found =
+            map([("product_id", s("p")), ("score", score), ("title", s("Assam")), ("attributes", attributes())]);
         AttributeValue::L(vec![map([("category", s("tea")), ("matches", AttributeValue::L(vec![found]))])])
     }
 
     #[test]
     fn an_item_is_read_into_what_is_checked() {
         let read = record(&item(one_match(AttributeValue::N("0.25".into()))));
-        let found = Match { product_id: "p".into(), score: 0.25, category: None, title: Some("Assam".into()) };
+        let attributes = serde_json::json!({"brand": "Havn", "price": 49.9, "sku": 9_007_199_254_740_993_i64,
+            "in_stock": true, "tags": ["new", "sale"], "sizes": [1, 2.5]});
+        let found = Match {
+            product_id: "p".into(),
+            score: 0.25,
+            category: None,
+            title: Some("Assam".into()),
+            attributes: serde_json::from_value(attributes).unwrap(),
+        };
         assert_eq!(read.results, Results::Groups(vec![Group { category: Some("tea".into()), matches: vec![found] }]));
         assert_eq!((read.status.as_deref(), read.error_code.as_deref()), (Some("SUCCEEDED"), Some("expired")));
         assert_eq!(

@@ -14,13 +14,16 @@ use serde_json::value::RawValue;
 use super::message::MESSAGE_MAX_BYTES;
 use super::phrases;
 
-/// A line of a jobs file that could not get a record.
+/// Why a file of jobs or filters cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JobsError {
     /// It is no file of jobs.
     #[error(transparent)]
     File(#[from] NotJobs),
-    /// The job, and what is wrong with it.
+    /// A file of filters without one.
+    #[error("there are no filters in it")]
+    NoFilters,
+    /// A job that could not get a record, or something that is no filter.
     #[error("{place}: {reason}")]
     Line {
         /// Where it is.
@@ -45,6 +48,7 @@ pub(crate) struct Line {
     pub(super) members: String,
     pub(super) has_top_k: bool,
     pub(super) has_exclude: bool,
+    pub(super) has_filter: bool,
 }
 
 impl Source {
@@ -61,6 +65,17 @@ impl Source {
         match self {
             Self::Lines(lines) => lines.len() as u64,
             Self::Phrases => phrases::COUNT,
+        }
+    }
+
+    /// The length of the longest job that a filter may be added to, in bytes; built-in queries are all short.
+    pub(crate) fn longest_without_filter(&self) -> usize {
+        match self {
+            Self::Lines(lines) => {
+                let open = lines.iter().filter(|line| !line.has_filter);
+                open.map(|line| line.members.len()).max().unwrap_or(0)
+            }
+            Self::Phrases => 0,
         }
     }
 }
@@ -87,6 +102,7 @@ impl Line {
             Ok(_) | Err(Refusal::Invalid(_)) => Ok(Self {
                 has_top_k: object.contains_key("top_k"),
                 has_exclude: object.contains_key("exclude"),
+                has_filter: object.contains_key("filter"),
                 members,
             }),
         }

@@ -119,14 +119,26 @@ fn what_repeats_a_message_that_was_never_sent_is_a_job_of_its_own() {
 #[test]
 fn invalid_jobs_break_different_rules() {
     let jobs = shaped(|shape| shape.invalid = 1.0);
-    let mut codes: Vec<&str> = (0..5)
+    let mut codes: Vec<&str> = (0..7)
         .map(|index| match receive(&jobs.job(index)).unwrap().job {
             Err(Refusal::Invalid(error)) => error.code.as_str(),
+            Ok(job) if job.filter.is_some() => "unknown_attribute", // says the catalog
             other => panic!("{other:?}"),
         })
         .collect();
     codes.sort_unstable();
-    assert_eq!(codes, ["conflicting_fields", "invalid_vector", "missing_field", "out_of_range", "unknown_field"]);
+    assert_eq!(
+        codes,
+        [
+            "conflicting_fields",
+            "invalid_filter",
+            "invalid_vector",
+            "missing_field",
+            "out_of_range",
+            "unknown_attribute",
+            "unknown_field"
+        ]
+    );
 }
 
 #[test]
@@ -177,4 +189,72 @@ fn a_sample_is_the_share_asked_for() {
     assert!(count.abs_diff(10_000) < 400, "{count}");
     assert_eq!((0..1_000).filter(|index| is_sampled(*index, 1.0)).count(), 1_000);
     assert_eq!((0..1_000).filter(|index| is_sampled(*index, 0.0)).count(), 0);
+}
+
+/// Each kind of traffic at once.
+fn busy(filters: Option<&str>) -> Jobs {
+    shaped(|shape| {
+        (shape.duplicates, shape.conflicts, shape.invalid) = (0.1, 0.1, 0.1);
+        (shape.top_k, shape.filters) = (Some(3), filters.map(|file| Filters::from_lines(file).unwrap()));
+    })
+}
+
+#[test]
+fn filters_change_nothing_but_the_filter() {
+    let (plain, filtered) = (busy(None), busy(Some("{\"filter\":{\"price\":{\"$lt\":5.10}}}\n{\"weight\":0.5}")));
+    let (mut with, mut without) = (0, 0);
+    for index in 0..1_000 {
+        let message = plain.planned(index);
+        assert_eq!(filtered.planned(index), message);
+        let (before, after) = (plain.body(&message), filtered.body(&message));
+        if after == before {
+            without += 1;
+        } else {
+            assert_eq!(
+                after,
+                format!(r#"{},"filter":{{"price":{{"$lt":5.10}}}}}}"#, before.strip_suffix('}').unwrap())
+            );
+            assert_ne!(message.kind, Kind::Invalid);
+            with += 1;
+        }
+        if let Kind::Duplicate { of } = message.kind {
+            assert_eq!(filtered.job(of), after, "byte for byte");
+        }
+    }
+    // Two thirds of nine tenths.
+    assert!(with > 500 && without > 330, "{with} {without}");
+    let bodies = |jobs: &Jobs| (0..100).map(|index| jobs.job(index)).collect::<Vec<_>>();
+    assert_eq!(bodies(&filtered), bodies(&busy(Some("{\"filter\":{\"price\":{\"$lt\":5.10}}}\n{\"weight\":0.5}"))));
+}
+
+#[test]
+fn a_conflict_has_a_filter_of_its_own_and_its_planned_body() {
+    let jobs = busy(Some(r#"{"filter":{"brand":"x"}}"#));
+    let mut conflicts = (0..500).map(|index| jobs.planned(index));
+    let message = conflicts.find(|message| matches!(message.kind, Kind::Conflict { .. })).unwrap();
+    let Kind::Conflict { with } = message.kind else { unreachable!("it was looked for") };
+    let body = jobs.body(&message);
+    assert!(body.ends_with(r#","filter":{"brand":"x"}}"#) && jobs.conflicts(with).any(|planned| planned == body));
+}
+
+#[test]
+fn jobs_of_a_file_keep_the_filter_that_they_name() {
+    let file = "{\"query\":\"a\"}\n{\"query\":\"a\",\"filter\":{\"b\":1}}\n{\"query\":\"a\",\"filter\":null}\n{}";
+    let filters = Some(Filters::from_lines(r#"{"filter":{"c":2}}"#).unwrap());
+    let jobs =
+        Jobs::new("r".into(), Source::from_lines(file).unwrap(), Shape { filters, ..Shape::plain(0, Choice::InTurn) });
+    let filter = |index| serde_json::from_str::<serde_json::Value>(&jobs.job(index)).unwrap()["filter"].to_string();
+    assert_eq!([0, 1, 2, 3].map(filter), [r#"{"c":2}"#, r#"{"b":1}"#, "null", r#"{"c":2}"#]);
+}
+
+#[test]
+fn messages_with_a_filter_have_the_size_asked_for() {
+    let jobs = shaped(|shape| {
+        shape.payload_bytes = Some(1_000..=1_000);
+        shape.filters = Some(Filters::from_lines(r#"{"filter":{"brand":"x"}}"#).unwrap());
+    });
+    let body = jobs.job(1);
+    assert_eq!(body.len(), 1_000);
+    let job = receive(&body).unwrap().job.unwrap();
+    assert!(job.filter.is_some() && !job.exclude.is_empty());
 }

@@ -6,10 +6,14 @@ use std::ops::RangeInclusive;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::filters::Filters;
 use super::message::{Kind, Message, REPEAT_WITHIN};
 use super::padding::padded;
 use super::phrases;
 use super::source::{Choice, Source, with_request_id};
+
+/// An attribute that no catalog has: what jobs name that must be rejected for it.
+pub(crate) const NO_ATTRIBUTE: &str = "loadgen-no-such-attribute";
 
 /// What the traffic looks like.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +29,8 @@ pub(crate) struct Shape {
     pub invalid: f64,
     /// `top_k` of the jobs that name none.
     pub top_k: Option<u16>,
+    /// One of these for each of the jobs that name no filter.
+    pub filters: Option<Filters>,
     /// How many tenants the messages come from; 0 = none is named.
     pub tenants: u32,
     /// Which of them a message comes from.
@@ -57,6 +63,7 @@ enum Purpose {
     Choice,
     Tenant,
     Payload,
+    Filter,
 }
 
 impl Jobs {
@@ -115,7 +122,9 @@ impl Jobs {
             Kind::Original | Kind::Invalid | Kind::Duplicate { .. } => self.job(message.id_index()),
             Kind::Conflict { with } => {
                 let (id, phrase) = (self.request_id(with), self.phrase(message.index));
-                with_request_id(&id, &format!(r#""query":"conflict {} {phrase}""#, message.index))
+                let mut members = format!(r#""query":"conflict {} {phrase}""#, message.index);
+                self.add_filter(&mut members, message.index);
+                with_request_id(&id, &members)
             }
         }
     }
@@ -127,16 +136,20 @@ impl Jobs {
             return with_request_id(&id, &self.invalid(id_index));
         }
         let rank = self.rank(id_index);
-        let (mut members, has_top_k, has_exclude) = match &self.source {
+        let (mut members, has_top_k, has_exclude, has_filter) = match &self.source {
             Source::Lines(lines) => {
                 let line = &lines[rank as usize];
-                (line.members.clone(), line.has_top_k, line.has_exclude)
+                (line.members.clone(), line.has_top_k, line.has_exclude, line.has_filter)
             }
-            Source::Phrases => (format!(r#""query":"{}""#, phrases::phrase(self.shape.seed, rank)), false, false),
+            Source::Phrases => {
+                (format!(r#""query":"{}""#, phrases::phrase(self.shape.seed, rank)), false, false, false)
+            }
         };
         if let Some(top_k) = self.shape.top_k.filter(|_| !has_top_k) {
-            let comma = if members.is_empty() { "" } else { "," };
-            let _ = write!(members, "{comma}\"top_k\":{top_k}"); // writing to a String cannot fail
+            add_member(&mut members, "top_k", top_k);
+        }
+        if !has_filter {
+            self.add_filter(&mut members, id_index);
         }
         let body = with_request_id(&id, &members);
         match &self.shape.payload_bytes {
@@ -145,6 +158,14 @@ impl Jobs {
                 padded(body, bytes)
             }
             _ => body,
+        }
+    }
+
+    /// The filter that job `index` gets, if it gets one.
+    fn add_filter(&self, members: &mut String, index: u64) {
+        let filters = self.shape.filters.as_ref();
+        if let Some(filter) = filters.and_then(|filters| filters.choose(&mut self.random(index, Purpose::Filter))) {
+            add_member(members, "filter", filter);
         }
     }
 
@@ -194,14 +215,16 @@ impl Jobs {
         phrases::phrase(self.shape.seed, self.random(index, Purpose::Choice).random_range(0..phrases::COUNT))
     }
 
-    /// A job that breaks a rule of the contract; which one changes from job to job.
+    /// A job that breaks a rule of the contract, or names what no catalog has; which one changes from job to job.
     fn invalid(&self, index: u64) -> String {
         let phrase = self.phrase(index);
-        match index % 5 {
+        match index % 7 {
             0 => format!(r#""query":"{phrase}","topk":5"#),
             1 => format!(r#""query":"{phrase}","top_k":0"#),
             2 => r#""top_k":5"#.to_owned(),
             3 => format!(r#""query":"{phrase}","product_id":"sku-1""#),
+            4 => format!(r#""query":"{phrase}","filter":{{"price":{{"$lt":"cheap"}}}}"#),
+            5 => format!(r#""query":"{phrase}","filter":{{"{NO_ATTRIBUTE}":{{"$exists":true}}}}"#),
             _ => r#""vector":[0,0,0]"#.to_owned(),
         }
     }
@@ -215,6 +238,12 @@ impl Jobs {
         bytes[16] = purpose as u8;
         StdRng::from_seed(bytes)
     }
+}
+
+/// Adds a member to those of a job.
+fn add_member(members: &mut String, name: &str, value: impl std::fmt::Display) {
+    let comma = if members.is_empty() { "" } else { "," };
+    let _ = write!(members, "{comma}\"{name}\":{value}"); // writing to a String cannot fail
 }
 
 /// What a message's own random number makes of it, before it is known whether there is a job to repeat.

@@ -1,7 +1,7 @@
 //! Plans of small and large runs.
 
 use super::*;
-use crate::jobs::{Choice, Shape, Source};
+use crate::jobs::{Choice, Filters, Shape, Source};
 use crate::schedule::Arrivals;
 
 fn plan(stages: Vec<Stage>, shape: Shape) -> Plan {
@@ -51,4 +51,15 @@ fn the_page_has_stages_kinds_and_a_sum() {
         assert!(page.contains(part), "no {part:?} in\n{page}");
     }
     assert!(plan.duplicates.abs_diff(900) < 200 && plan.invalid.abs_diff(90) < 60, "{page}");
+}
+
+#[test]
+fn jobs_with_a_filter_are_counted_and_their_records_estimated() {
+    let minute = Duration::from_mins(1);
+    let filters = Filters::from_lines("{\"filter\":{\"brand\":\"x\"}}\n{\"weight\":3}").unwrap();
+    let shape = Shape { filters: Some(filters), invalid: 0.1, ..Shape::plain(0, Choice::Uniform) };
+    let plan = plan(vec![Stage::constant(100.0, minute)], shape);
+    assert!(plan.filtered.abs_diff(1_350) < 150, "a quarter of 90 % of 6,000: {}", plan.filtered);
+    let page = plan.to_string();
+    assert!(page.contains(&format!("{} with a filter", plan.filtered)) && page.contains("pass each filter"), "{page}");
 }

@@ -7,7 +7,7 @@ use super::schema::{
     StageReport,
 };
 use super::settings::{Settings, StageSettings};
-use crate::account::{Books, StageBooks, Totals};
+use crate::account::{Accounting, Books, StageBooks, Totals};
 use crate::latency::Latency;
 use crate::prices::Cost;
 use crate::requests::Requests;
@@ -143,6 +143,20 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
         notes.push(format!(
             "records came from the catalog {other}, whose figures are not those of {expected} in --catalog-info: their \
              numbers of matches were only checked against top_k"
+        ));
+    }
+    let Accounting { filtered, attributes_unknown, .. } = books.accounting;
+    if filtered > 0 {
+        notes.push(format!(
+            "{filtered} records answer a job with a filter: how many products pass it is not known, so their numbers of \
+             matches were only checked for being no more than top_k"
+        ));
+    }
+    if attributes_unknown > 0 {
+        notes.push(format!(
+            "{attributes_unknown} records answer a job that names attributes, and which ones the catalog has was not known: \
+             matches and a rejection for its attributes both counted as right; a --catalog-info with `attributes` makes it \
+             exact"
         ));
     }
     let dead_letters = |depth: Option<QueueDepth>| depth.and_then(|depth| depth.dead_letters);

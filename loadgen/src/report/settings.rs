@@ -32,6 +32,9 @@ pub(crate) struct Settings {
     /// `top_k` of jobs that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u16>,
+    /// The filters of jobs that name none; absent if they get none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_file: Option<String>,
     /// Tenants that the messages come from; 0 = none is named.
     pub tenants: u32,
     /// Least and most bytes of a message.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::build::faults;
 use super::*;
-use crate::account::Account;
-use crate::account::Verdict;
 use crate::account::tests::{account, seen};
+use crate::account::{Account, Seen};
+use crate::account::{Unchecked, Verdict};
 use crate::jobs::Kind;
 use crate::prices::Cost;
 use crate::requests::Requests;
@@ -28,6 +28,7 @@ fn settings() -> Settings {
         conflicts: 0.0,
         invalid: 0.0,
         top_k: None,
+        filter_file: None,
         tenants: 0,
         payload_bytes: None,
         linger_seconds: 0.02,
@@ -142,6 +143,33 @@ fn the_table_names_what_went_wrong() {
     ] {
         assert!(table.contains(part), "no {part:?} in\n{table}");
     }
+}
+
+#[test]
+fn what_was_not_checked_about_filters_is_counted_and_said_once() {
+    let account = account(2.0, 2, 100 * MS);
+    for (counts, attributes) in [(true, true), (false, true), (true, false), (true, true)] {
+        account.opened(true);
+        let unchecked = Unchecked { counts, attributes };
+        account.seen(Seen { unchecked, ..seen("load-a-0", Verdict::Succeeded, MS) });
+    }
+    let report = report_of(&account, None);
+    assert_eq!((report.accounting.filtered, report.accounting.attributes_unknown), (3, 3));
+    let page = report.to_string();
+    for part in ["note: 3 records answer a job with a filter", "note: 3 records answer a job that names attributes"] {
+        assert_eq!(page.matches(part).count(), 1, "{page}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert!(json["notes"].to_string().contains("how many products pass it is not known"), "{}", json["notes"]);
+}
+
+#[test]
+fn a_report_from_before_there_were_filters_can_be_read() {
+    let mut json = serde_json::to_value(report()).unwrap();
+    for name in ["filtered", "attributes_unknown"] {
+        json["accounting"].as_object_mut().unwrap().remove(name).unwrap();
+    }
+    assert_eq!(serde_json::from_value::<Report>(json).unwrap().accounting, report().accounting);
 }
 
 #[test]

@@ -6,12 +6,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use nearline_contract::{ErrorCode, Group, GroupBy, Match, ReceivedJob, Refusal, SearchJob, Status, Target, receive};
+use nearline_contract::filter::Test;
+use nearline_contract::{
+    ErrorCode, Filter, Group, GroupBy, Match, ReceivedJob, Refusal, SearchJob, Status, Target, clip, receive,
+};
 
-use super::catalog::CatalogInfo;
+use super::catalog::{CatalogInfo, attributes_named, conditions};
+use super::filter::can_pass;
 use super::records::{Record, Results};
-use crate::account::Verdict;
-use crate::jobs::{Jobs, is_padding};
+use crate::account::{Unchecked, Verdict};
+use crate::jobs::{Jobs, NO_ATTRIBUTE, is_padding};
+
+/// What a record is worth, and what of it was not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub verdict: Verdict,
+    pub unchecked: Unchecked,
+}
 
 /// Judges the records of one run.
 #[derive(Debug, Clone)]
@@ -31,11 +42,16 @@ impl Judge {
     }
 
     /// Whether `record` is one that request id number `id_index` can have.
-    pub(crate) fn judge(&self, id_index: u64, record: &Record) -> Verdict {
-        match self.owner(id_index, record) {
-            Ok(received) => self.judge_job(&received, record),
-            Err(reason) => Verdict::Wrong(reason),
-        }
+    pub(crate) fn judge(&self, id_index: u64, record: &Record) -> Judged {
+        let received = match self.owner(id_index, record) {
+            Ok(received) => received,
+            Err(reason) => return Judged { verdict: Verdict::Wrong(reason), unchecked: Unchecked::default() },
+        };
+        // Figures of another catalog say nothing about this record.
+        let catalog = self.catalog.as_ref().filter(|catalog| record.catalog_version.as_ref() == Some(&catalog.version));
+        let verdict = judge_job(&received, record, catalog);
+        let unchecked = received.job.map_or_else(|_| Unchecked::default(), |job| unchecked(&job, &verdict, catalog));
+        Judged { verdict, unchecked }
     }
 
     /// The job that the record says it answers: the id's own, or one that competed with it for the id and came first.
@@ -50,39 +66,52 @@ impl Judge {
         let found = competing.find(|received| received.sha256 == hash);
         found.ok_or_else(|| format!("job_sha256 is {hash} instead of {}", own.sha256))
     }
+}
 
-    fn judge_job(&self, received: &ReceivedJob, record: &Record) -> Verdict {
-        // Figures of another catalog say nothing about this record.
-        let catalog = self.catalog.as_ref().filter(|catalog| record.catalog_version.as_ref() == Some(&catalog.version));
-        let status = record.status.as_deref();
-        if let Ok(job) = &received.job
-            && status == Some(Status::Succeeded.as_str())
-        {
-            let refused = catalog.and_then(|catalog| catalog.refuses(job));
-            if let Some(code) = refused {
-                return Verdict::Wrong(format!("SUCCEEDED for a job that the catalog must reject as {code}"));
-            }
-            return match check_results(job, &record.results, catalog) {
-                Ok(()) => Verdict::Succeeded,
-                Err(reason) => Verdict::Wrong(reason),
-            };
+fn judge_job(received: &ReceivedJob, record: &Record, catalog: Option<&CatalogInfo>) -> Verdict {
+    let status = record.status.as_deref();
+    if let Ok(job) = &received.job
+        && status == Some(Status::Succeeded.as_str())
+    {
+        let refused = catalog.and_then(|catalog| catalog.refuses(job));
+        let refused = refused.or_else(|| names_no_attribute(job).then_some(ErrorCode::UnknownAttribute));
+        if let Some(code) = refused {
+            return Verdict::Wrong(format!("SUCCEEDED for a job that the catalog must reject as {code}"));
         }
-        let code: Option<ErrorCode> = record.error_code.as_deref().and_then(|code| code.parse().ok());
-        let justified = |code| match &received.job {
-            Ok(job) => may_reject(job, code, catalog),
-            Err(Refusal::Invalid(error)) => error.code == code,
-            Err(Refusal::NewerVersion(_)) => false,
+        return match check_results(job, &record.results, catalog) {
+            Ok(()) => Verdict::Succeeded,
+            Err(reason) => Verdict::Wrong(reason),
         };
-        if let Some(code) = code.filter(|code| status == Some(Status::Rejected.as_str()) && justified(*code)) {
-            return Verdict::Rejected { replaceable: code.retryable() };
-        }
-        let found = [status.unwrap_or("no status"), record.error_code.as_deref().unwrap_or_default()].join(" ");
-        let expected = match &received.job {
-            Ok(_) => "a valid job".to_owned(),
-            Err(Refusal::Invalid(error)) => format!("a job that is {}", error.code),
-            Err(Refusal::NewerVersion(version)) => format!("a job of version {version}"),
-        };
-        Verdict::Wrong(format!("{} for {expected}", found.trim_end()))
+    }
+    let code: Option<ErrorCode> = record.error_code.as_deref().and_then(|code| code.parse().ok());
+    let justified = |code| match &received.job {
+        Ok(job) => may_reject(job, code, catalog),
+        Err(Refusal::Invalid(error)) => error.code == code,
+        Err(Refusal::NewerVersion(_)) => false,
+    };
+    if let Some(code) = code.filter(|code| status == Some(Status::Rejected.as_str()) && justified(*code)) {
+        return Verdict::Rejected { replaceable: code.retryable() };
+    }
+    let found = [status.unwrap_or("no status"), record.error_code.as_deref().unwrap_or_default()].join(" ");
+    let expected = match &received.job {
+        Ok(_) => "a valid job".to_owned(),
+        Err(Refusal::Invalid(error)) => format!("a job that is {}", error.code),
+        Err(Refusal::NewerVersion(version)) => format!("a job of version {version}"),
+    };
+    Verdict::Wrong(format!("{} for {expected}", found.trim_end()))
+}
+
+/// Whether a job names the attribute that no catalog has.
+fn names_no_attribute(job: &SearchJob) -> bool {
+    attributes_named(job).any(|name| name == NO_ATTRIBUTE)
+}
+
+fn unchecked(job: &SearchJob, verdict: &Verdict, catalog: Option<&CatalogInfo>) -> Unchecked {
+    let unknown = catalog.is_none_or(|catalog| catalog.attributes.is_none());
+    let named = attributes_named(job).next().is_some() && !names_no_attribute(job);
+    Unchecked {
+        counts: job.filter.is_some() && *verdict == Verdict::Succeeded,
+        attributes: unknown && named && !matches!(verdict, Verdict::Wrong(_)),
     }
 }
 
@@ -96,6 +125,8 @@ fn may_reject(job: &SearchJob, code: ErrorCode, catalog: Option<&CatalogInfo>) -
         ErrorCode::UnknownProduct => matches!(job.target, Target::ProductId(_)),
         ErrorCode::DimensionMismatch => matches!(job.target, Target::Vector(_)),
         ErrorCode::MissingField | ErrorCode::TextRefused => matches!(job.target, Target::Query(_)),
+        ErrorCode::UnknownAttribute => attributes_named(job).next().is_some(),
+        ErrorCode::InvalidFilter => conditions(job).iter().any(|condition| !matches!(condition.test, Test::Exists(_))),
         ErrorCode::Expired => job.not_after.is_some(),
         ErrorCode::ResultTooLarge => true,
         ErrorCode::InvalidJson
@@ -120,7 +151,14 @@ fn check_results(job: &SearchJob, results: &Results, catalog: Option<&CatalogInf
         GroupBy::None => check_single_group(job, groups, catalog)?,
     }
     let mut seen = HashSet::new();
-    groups.iter().flat_map(|group| &group.matches).try_for_each(|found| check_match(job, found, &mut seen))?;
+    let filter = job
+        .filter
+        .as_ref()
+        .filter(|_| conditions(job).iter().all(|condition| job.return_attributes.contains(&condition.attribute)));
+    for found in groups.iter().flat_map(|group| &group.matches) {
+        check_match(job, found, &mut seen)?;
+        check_attributes(job, found, filter, catalog)?;
+    }
     groups.iter().try_for_each(check_order)
 }
 
@@ -177,11 +215,11 @@ fn check_single_group(job: &SearchJob, groups: &[Group], catalog: Option<&Catalo
 fn check_count(job: &SearchJob, group: &Group, rows: Option<u64>) -> Result<(), String> {
     let (found, top_k) = (group.matches.len() as u64, u64::from(job.top_k));
     let most = rows.unwrap_or(u64::MAX).min(top_k);
-    // Whether an excluded product is among these rows is not known, nor how many reach a least score.
+    // Whether an excluded product is among these rows is not known, nor how many reach a least score or pass a filter.
     let products = job.exclude.iter().filter(|id| !is_padding(id)).count() as u64;
     let excluded = products + u64::from(matches!(job.target, Target::ProductId(_)));
     let least = match rows {
-        Some(rows) if job.min_score.is_none() => rows.saturating_sub(excluded).min(top_k),
+        Some(rows) if job.min_score.is_none() && job.filter.is_none() => rows.saturating_sub(excluded).min(top_k),
         _ => 0,
     };
     if (least..=most).contains(&found) {
@@ -207,6 +245,24 @@ fn check_match<'a>(job: &SearchJob, found: &'a Match, seen: &mut HashSet<&'a str
     }
     if found.title.is_some() && !job.return_title {
         return Err(format!("`{id}` has a title that was not asked for"));
+    }
+    Ok(())
+}
+
+/// `filter` is the job's if all the attributes that it names are to be returned.
+fn check_attributes(
+    job: &SearchJob,
+    found: &Match,
+    filter: Option<&Filter>,
+    catalog: Option<&CatalogInfo>,
+) -> Result<(), String> {
+    let Match { product_id: id, attributes, .. } = found;
+    if let Some(name) = attributes.keys().find(|name| !job.return_attributes.contains(name)) {
+        return Err(format!("`{id}` has the attribute `{name}`, which was not asked for"));
+    }
+    if filter.is_some_and(|filter| !can_pass(filter, attributes, catalog)) {
+        let shown = serde_json::to_string(attributes).unwrap_or_default();
+        return Err(format!("`{id}` matches, which does not pass the filter: it has {}", clip(&shown)));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! are looked at a second time: one that was written again in between has been worked on twice.
 
 mod catalog;
+mod filter;
 mod identities;
 mod judge;
 mod lookup;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::catalog::CatalogInfo;
 use self::identities::{Accepted, Identities};
 pub(crate) use self::judge::Judge;
+use self::judge::Judged;
 pub use self::lookup::Unverified;
 use self::lookup::{Answer, Lookups};
 use self::pending::{Pending, PendingJobs};
@@ -304,7 +306,7 @@ impl<R: Records> Verifier<R> {
     /// A record was seen for the first time.
     fn enter(&mut self, job: &Pending, id: String, record: &Record, answered: Duration) {
         let (id_index, intended) = (job.id_index, job.intended());
-        let verdict = self.judge.judge(id_index, record);
+        let Judged { verdict, unchecked } = self.judge.judge(id_index, record);
         let due = answered + self.options.recheck_after;
         let look = SecondLook::new(id_index, intended, due, record, &verdict);
         let look = look.filter(|_| !self.options.recheck_after.is_zero());
@@ -319,6 +321,7 @@ impl<R: Records> Verifier<R> {
             request_id: id,
             intended,
             verdict,
+            unchecked,
             end_to_end: answered.saturating_sub(intended),
             detection: answered.saturating_sub(job.absent()),
             catalog_version: record.catalog_version.clone(),

@@ -8,8 +8,9 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use nearline_contract::filter::{Condition, Scalar, Test};
 use nearline_contract::hash::hex;
-use nearline_contract::{Refusal, SearchJob, receive};
+use nearline_contract::{Filter, Refusal, SearchJob, receive};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
@@ -23,6 +24,8 @@ pub(crate) enum Fault {
     Duplicate,
     /// One match of the first group is missing.
     Corrupt,
+    /// One answer has products that do not pass the job's filter.
+    Unfiltered,
     /// The results stand in S3.
     Spill,
     /// The record says that they stand in S3, where nothing is.
@@ -45,6 +48,9 @@ struct State {
 
 /// The groups that every answer has, with as many matches as `top_k` asks for.
 const CATEGORIES: [&str; 2] = ["tea", "mugs"];
+/// The one attribute of the catalog, and what it is in turn.
+const BRAND: &str = "brand";
+const BRANDS: [&str; 2] = ["Assam", "Sencha"];
 
 impl Worker {
     pub(crate) fn start(config: &SdkConfig, queue_url: &str, table: &str, bucket: &str, faults: &[Fault]) -> Self {
@@ -110,10 +116,18 @@ impl Work {
             ("catalog_version".into(), text("v1")),
         ]);
         match received.job {
-            Ok(job) => {
+            Ok(job) if attributes_named(&job).iter().any(|name| name != BRAND) => {
+                item.insert("status".into(), text("REJECTED"));
+                item.insert("error".into(), attribute(&json!({"code": "unknown_attribute"})));
+                self.write(item).await;
+            }
+            Ok(mut job) => {
                 let fault = self.fault(&id);
                 if fault == Some(Fault::Lose) {
                     return;
+                }
+                if fault == Some(Fault::Unfiltered) {
+                    assert!(job.filter.take().is_some(), "only jobs with a filter are sent");
                 }
                 item.insert("status".into(), text("SUCCEEDED"));
                 let mut results = results(&job);
@@ -179,11 +193,34 @@ impl Work {
     }
 }
 
+/// The names in a job's filter and in `return`.
+fn attributes_named(job: &SearchJob) -> Vec<String> {
+    let mut names = job.return_attributes.clone();
+    if let Some(filter) = &job.filter {
+        filter.each_condition(&mut |condition| names.push(condition.attribute.clone()));
+    }
+    names
+}
+
+/// Whether a product of this brand passes; filters are of one condition here.
+fn passes(filter: &Filter, brand: &str) -> bool {
+    match filter {
+        Filter::Condition(Condition { test: Test::OneOf(brands), .. }) => brands.contains(&Scalar::Text(brand.into())),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn results(job: &SearchJob) -> Value {
-    let matches = |category: &str| -> Vec<Value> {
-        let one = |rank: u16| json!({"product_id": format!("{category}-{rank}"), "score": 1.0 / f64::from(rank + 2)});
-        (0..job.top_k).map(one).collect()
+    let product = |category: &str, rank: u16| {
+        let brand = BRANDS[usize::from(rank) % BRANDS.len()];
+        let mut found = json!({"product_id": format!("{category}-{rank}"), "score": 1.0 / f64::from(rank + 2)});
+        if job.return_attributes.iter().any(|name| name == BRAND) {
+            found["attributes"] = json!({BRAND: brand});
+        }
+        job.filter.as_ref().is_none_or(|filter| passes(filter, brand)).then_some(found)
     };
+    let matches =
+        |category: &str| -> Vec<Value> { (0..job.top_k).filter_map(|rank| product(category, rank)).collect() };
     CATEGORIES.iter().map(|category| json!({"category": category, "matches": matches(category)})).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Direct calls beside those of the SDK: they send the same, and the same answer means the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{AsyncSleep, Credentials, SharedAsyncSleep, SharedCredentialsProvider, Sleep};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use nearline_contract::{ErrorCode, Group, JobError, Match, ResultRecord, Status};
+use nearline_contract::{Attribute, ErrorCode, Group, JobError, Match, ResultRecord, Status};
 use serde_json::Value;
 
 use super::{Canned, QUEUE, canned, look_up, record, refusal, sdk, twice};
@@ -65,6 +66,20 @@ async fn what_is_sent_directly_is_what_the_sdk_sends() {
         score: 1e-7,
         category: title.map(str::to_owned),
         title: title.map(str::to_owned),
+        attributes: title.map_or_else(BTreeMap::new, |text| {
+            let value = |json: serde_json::Value| serde_json::from_value::<Attribute>(json).unwrap();
+            [
+                (text.to_owned(), value(text.into())),
+                ("price".to_owned(), value(1e-7.into())),
+                ("stock".to_owned(), value(u64::MAX.into())),
+                ("new".to_owned(), value(false.into())),
+                ("used".to_owned(), value(true.into())),
+                ("tags".to_owned(), value(vec![text, ""].into())),
+                ("sizes".to_owned(), value(vec![1.5, -2.0].into())),
+                ("none".to_owned(), value(serde_json::json!([]))),
+            ]
+            .into()
+        }),
     };
     let group = |category: Option<&str>| Group {
         category: category.map(str::to_owned),

@@ -6,6 +6,8 @@ use crate::catalog::Rows;
 pub const MODEL_ID: &str = "nearline.model_id";
 /// Schema metadata: version of the format.
 pub const FORMAT_VERSION: &str = "nearline.format_version";
+/// Schema metadata: a JSON array with the names of the columns that are kept for `filter` and `return`.
+pub const ATTRIBUTES: &str = "nearline.attributes";
 /// The format that this release reads and writes.
 pub const SUPPORTED_FORMAT: &str = "1";
 

@@ -114,8 +114,14 @@ mod tests {
 
     fn bytes(model_id: &str) -> Bytes {
         let row = ["a".to_owned()].to_vec();
-        let rows =
-            Rows { product_ids: row.clone(), categories: row, titles: vec![None], vectors: vec![1.0], dimension: 1 };
+        let rows = Rows {
+            product_ids: row.clone(),
+            categories: row,
+            titles: vec![None],
+            vectors: vec![1.0],
+            dimension: 1,
+            ..Rows::default()
+        };
         write(Vec::new(), &rows, model_id).unwrap().into()
     }
 

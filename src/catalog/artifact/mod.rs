@@ -9,7 +9,7 @@ mod load;
 mod read;
 mod write;
 
-pub use format::{Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256, version};
+pub use format::{ATTRIBUTES, Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256, version};
 pub use load::{Loaded, load_path, sha256};
 pub use read::{is_artifact, open, read, read_bytes};
 pub use write::{Row, Writer, write};

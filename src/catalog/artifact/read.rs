@@ -6,14 +6,15 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use nearline_contract::clip;
 
-use super::format::{Artifact, COLUMNS, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT};
-use crate::catalog::ipc::{Blob, Budget, Reader, invalid, type_name};
+use super::format::{ATTRIBUTES, Artifact, COLUMNS, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256};
+use crate::catalog::attributes::Builders;
+use crate::catalog::ipc::{Blob, Budget, Reader, invalid, is_string, strings, type_name};
 use crate::catalog::kind::{HEAD_BYTES, Kind};
 use crate::catalog::{CatalogError, Rows};
 
@@ -78,7 +79,10 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
         return Err(invalid(format!("its {FORMAT_VERSION} is `{format}`, this release reads `{SUPPORTED_FORMAT}`")));
     }
     let dimension = check_columns(&schema)?;
-    let is_read = |column: &usize| COLUMNS.contains(&schema.field(*column).name().as_str());
+    let mut attributes = Builders::new(&schema, &attribute_names(&schema)?)?;
+    let of_attributes: Vec<usize> = attributes.columns().collect();
+    let is_read =
+        |column: &usize| COLUMNS.contains(&schema.field(*column).name().as_str()) || of_attributes.contains(column);
     file.project((0..schema.fields().len()).filter(is_read).collect());
     let mut budget = Budget::new(bytes.len() as u64);
     let count = file.check(&mut budget, dimension)?;
@@ -90,7 +94,9 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
     reserved.map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
     while let Some(batch) = file.next_batch()? {
         append(&mut rows, &batch, &mut budget)?;
+        attributes.append(&batch, &mut budget)?;
     }
+    rows.attributes = attributes.finish();
     Ok(Artifact { model_id: schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned(), rows })
 }
 
@@ -98,6 +104,20 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
 pub(super) fn check_all_columns(bytes: &Bytes) -> Result<(), CatalogError> {
     let file = Reader::open(Blob::Memory(Buffer::from(bytes.clone())))?;
     file.check_everything(&mut Budget::new(bytes.len() as u64))
+}
+
+/// The columns that are attributes, by the metadata.
+fn attribute_names(schema: &Schema) -> Result<Vec<String>, CatalogError> {
+    let Some(names) = schema.metadata().get(ATTRIBUTES) else { return Ok(Vec::new()) };
+    let names: Vec<String> = serde_json::from_str(names)
+        .map_err(|_| invalid(format!("its {ATTRIBUTES} must be a JSON array of column names, is `{}`", clip(names))))?;
+    let is_other = |name: &&String| {
+        COLUMNS.contains(&name.as_str()) || **name == TEXT_SHA256 || name.is_empty() || name.starts_with('$')
+    };
+    match names.iter().find(is_other) {
+        Some(name) => Err(invalid(format!("its {ATTRIBUTES} names {}, which cannot be an attribute", clip(name)))),
+        None => Ok(names),
+    }
 }
 
 /// Checks names and types of the columns; the dimension of the embeddings.
@@ -125,14 +145,6 @@ fn check_columns(schema: &Schema) -> Result<usize, CatalogError> {
         }
         Some(kind) => Err(wrong("embedding", "FixedSizeList<Float32, D>", kind)),
         None => Err(invalid("column embedding is missing")),
-    }
-}
-
-fn is_string(kind: &DataType) -> bool {
-    match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => is_string(value),
-        _ => false,
     }
 }
 
@@ -173,23 +185,4 @@ fn append(rows: &mut Rows, batch: &RecordBatch, budget: &mut Budget) -> Result<(
     }
     rows.vectors.extend_from_slice(numbers.as_primitive::<Float32Type>().values());
     Ok(())
-}
-
-/// The strings of a column in any of Arrow's layouts.
-fn strings(column: &ArrayRef) -> Result<Vec<Option<&str>>, CatalogError> {
-    Ok(match column.data_type() {
-        DataType::Utf8 => column.as_string::<i32>().iter().collect(),
-        DataType::LargeUtf8 => column.as_string::<i64>().iter().collect(),
-        DataType::Utf8View => column.as_string_view().iter().collect(),
-        DataType::Dictionary(..) => {
-            let dictionary = column.as_any_dictionary();
-            if dictionary.values().is_empty() {
-                return Ok(vec![None; dictionary.len()]);
-            }
-            let values = strings(dictionary.values())?;
-            let keys = dictionary.normalized_keys().into_iter().enumerate();
-            keys.map(|(row, key)| if dictionary.is_null(row) { None } else { values[key] }).collect()
-        }
-        other => return Err(invalid(format!("a string column was expected, found {}", type_name(other)))),
-    })
 }

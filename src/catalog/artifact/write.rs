@@ -1,5 +1,7 @@
 //! From rows to bytes.
 
+mod columns;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
@@ -10,12 +12,16 @@ use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, Strin
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
-use super::format::{FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256};
+use super::format::{ATTRIBUTES, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256};
 use crate::catalog::ipc::{invalid, unreadable};
+use crate::catalog::source::Value;
 use crate::catalog::{CatalogError, Rows};
+use columns::{array, bytes};
 
 /// Rows in a batch that is written.
 const BATCH_ROWS: usize = 16_384;
+/// Bytes of attributes in it: a column has less than 2 GiB.
+const BATCH_ATTRIBUTES_BYTES: usize = 256 << 20;
 
 /// Writes an artifact row by row. The same rows and model give the same bytes.
 pub struct Writer<W: Write> {
@@ -23,6 +29,7 @@ pub struct Writer<W: Write> {
     schema: SchemaRef,
     item: FieldRef,
     dimension: i32,
+    keeps_hashes: bool,
     batch: Batch,
 }
 
@@ -34,6 +41,9 @@ struct Batch {
     titles: Vec<Option<String>>,
     vectors: Vec<f32>,
     text_hashes: Vec<Option<[u8; 32]>>,
+    /// Of each row as many as there are columns.
+    attributes: Vec<Option<Value>>,
+    attributes_bytes: usize,
 }
 
 /// A row of an artifact.
@@ -64,6 +74,20 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Those of the sink, as [`CatalogError::Invalid`].
     pub fn new(sink: W, dimension: usize, model_id: &str, keeps_hashes: bool) -> Result<Self, CatalogError> {
+        Self::with_attributes(sink, dimension, model_id, keeps_hashes, &[])
+    }
+
+    /// The same, with columns of attributes: strings, booleans, numbers, days, timestamps, and lists of strings or numbers.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_attributes(
+        sink: W,
+        dimension: usize,
+        model_id: &str,
+        keeps_hashes: bool,
+        attributes: &[Field],
+    ) -> Result<Self, CatalogError> {
         let item = Arc::new(Field::new("item", DataType::Float32, false));
         let list_size = i32::try_from(dimension).map_err(|error| invalid(error.to_string()))?;
         let metadata = [(MODEL_ID, model_id), (FORMAT_VERSION, SUPPORTED_FORMAT)];
@@ -73,13 +97,20 @@ impl<W: Write> Writer<W> {
             Field::new("title", DataType::Utf8, true),
             Field::new("embedding", DataType::FixedSizeList(Arc::clone(&item), list_size), false),
         ];
+        fields.extend(attributes.iter().cloned());
         if keeps_hashes {
             fields.push(Field::new(TEXT_SHA256, DataType::FixedSizeBinary(32), true));
         }
-        let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let mut metadata: HashMap<String, String> =
+            metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        if !attributes.is_empty() {
+            let names: Vec<&str> = attributes.iter().map(|field| field.name().as_str()).collect();
+            let names = serde_json::to_string(&names).map_err(|error| invalid(error.to_string()))?;
+            metadata.insert(ATTRIBUTES.to_owned(), names);
+        }
         let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
         let file = FileWriter::try_new(sink, &schema).map_err(unreadable)?;
-        Ok(Self { file, schema, item, dimension: list_size, batch: Batch::default() })
+        Ok(Self { file, schema, item, dimension: list_size, keeps_hashes, batch: Batch::default() })
     }
 
     /// Adds a row.
@@ -87,12 +118,24 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn push(&mut self, row: &Row<'_>) -> Result<(), CatalogError> {
+        self.push_with(row, &[])
+    }
+
+    /// Adds a row with a value for each of the attributes, of the column's type.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn push_with(&mut self, row: &Row<'_>, attributes: &[Option<Value>]) -> Result<(), CatalogError> {
         self.batch.product_ids.push(row.product_id.to_owned());
         self.batch.categories.push(row.category.to_owned());
         self.batch.titles.push(row.title.map(str::to_owned));
         self.batch.vectors.extend_from_slice(row.vector);
         self.batch.text_hashes.push(row.text_sha256);
-        if self.batch.product_ids.len() == BATCH_ROWS { self.write_batch() } else { Ok(()) }
+        self.batch.attributes.extend_from_slice(attributes);
+        self.batch.attributes_bytes += attributes.iter().flatten().map(bytes).sum::<usize>();
+        let is_full =
+            self.batch.product_ids.len() == BATCH_ROWS || self.batch.attributes_bytes >= BATCH_ATTRIBUTES_BYTES;
+        if is_full { self.write_batch() } else { Ok(()) }
     }
 
     /// Writes what is left and the end of the file.
@@ -107,7 +150,8 @@ impl<W: Write> Writer<W> {
     }
 
     fn write_batch(&mut self) -> Result<(), CatalogError> {
-        let Batch { product_ids, categories, titles, vectors, text_hashes } = std::mem::take(&mut self.batch);
+        let Batch { product_ids, categories, titles, vectors, text_hashes, attributes, .. } =
+            std::mem::take(&mut self.batch);
         let numbers = Arc::new(Float32Array::from(vectors));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(product_ids)),
@@ -115,7 +159,11 @@ impl<W: Write> Writer<W> {
             Arc::new(StringArray::from_iter(titles)),
             Arc::new(FixedSizeListArray::new(Arc::clone(&self.item), self.dimension, numbers, None)),
         ];
-        if self.schema.fields().len() > columns.len() {
+        let width = self.schema.fields().len() - columns.len() - usize::from(self.keeps_hashes);
+        for (number, field) in self.schema.fields()[columns.len()..][..width].iter().enumerate() {
+            columns.push(array(field, attributes.iter().skip(number).step_by(width)).map_err(unreadable)?);
+        }
+        if self.keeps_hashes {
             let mut hashes = FixedSizeBinaryBuilder::with_capacity(text_hashes.len(), 32);
             for hash in text_hashes {
                 match hash {

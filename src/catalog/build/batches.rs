@@ -7,8 +7,9 @@ use std::sync::mpsc;
 
 use tokio::task::spawn_blocking;
 
+use super::again::{read_again, read_to_the_end};
 use super::journal::Journal;
-use super::{Build, TEXTS_IN_FLIGHT, open_journal, read_again, read_to_the_end};
+use super::{Build, TEXTS_IN_FLIGHT, open_journal};
 use crate::catalog::CatalogError;
 use crate::embed::batch::{BatchProgress, BatchSettings, Batches, embed_in_batches};
 

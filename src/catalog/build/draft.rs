@@ -7,6 +7,8 @@ use std::io::{BufWriter, Error, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use arrow_schema::Field;
+
 use crate::catalog::CatalogError;
 use crate::catalog::artifact::Writer;
 
@@ -59,10 +61,12 @@ impl Draft {
         dimension: usize,
         model_id: &str,
         keeps_hashes: bool,
+        attributes: &[Field],
     ) -> Result<Writer<BufWriter<File>>, CatalogError> {
         let mut file = self.file().try_clone().map_err(|source| self.error(source))?;
         file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(|source| self.error(source))?;
-        Writer::new(BufWriter::with_capacity(BUFFER_BYTES, file), dimension, model_id, keeps_hashes)
+        let sink = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Writer::with_attributes(sink, dimension, model_id, keeps_hashes, attributes)
     }
 
     /// Makes what was written the output, which was something whole before and is now.
@@ -112,13 +116,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("catalog.arrow");
         let draft = Draft::open(&output).unwrap();
-        draft.writer(1, "", false).unwrap().push(&row("lost")).unwrap();
+        draft.writer(1, "", false, &[]).unwrap().push(&row("lost")).unwrap();
         drop(draft);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 
         std::fs::write(folder.path().join("catalog.arrow.building"), "what a killed build left").unwrap();
         let draft = Draft::open(&output).unwrap();
-        let mut writer = draft.writer(1, "", false).unwrap();
+        let mut writer = draft.writer(1, "", false, &[]).unwrap();
         writer.push(&row("kept")).unwrap();
         draft.keep(writer).unwrap();
         assert_eq!(load_path(&output).unwrap().artifact.rows.product_ids, ["kept"]);

@@ -1,10 +1,13 @@
 //! From a source to an artifact: look at all rows, embed what has no vector yet, write the file.
 //!
 //! A source is read once to find what is wrong with it, before anything is paid for, and once more to build; rows that
-//! all bring vectors are written the first time. Memory holds no source and no catalog: about 100 bytes for each row, and
+//! all bring vectors are written the first time, unless they have attributes, whose types only all rows tell. Memory holds no source and no catalog: about 100 bytes for each row, and
 //! the largest batch of rows that a file has. Vectors that were paid for are kept in a journal beside the output until
 //! the artifact is whole, so that a build that was stopped or throttled goes on where it was.
 
+mod again;
+#[cfg(test)]
+mod attribute_tests;
 mod batches;
 mod draft;
 mod from;
@@ -21,17 +24,19 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use arrow_schema::Field;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::CatalogError;
-use super::artifact::{Row, Writer};
-use super::source::{FaultKind, Found, Listed, Place, Product, RowFault, Source, Survey};
+use super::artifact::Writer;
+use super::source::{Attribute, FaultKind, Listed, Place, Product, RowFault, Source, Survey};
 use crate::embed::{EmbedError, Embedder, Model};
+use again::{read_again, read_to_the_end, row, write_again};
 pub use batches::LeftOver;
 use draft::Draft;
-use journal::{Journal, TextHash};
+use journal::Journal;
 use rejects::Rejects;
 use vectors::{Failed, Origin, vector};
 
@@ -100,11 +105,11 @@ impl Build {
     pub fn survey_source(source: Source, options: Options, progress: &dyn Fn(u64)) -> Result<Self, CatalogError> {
         let draft = Draft::open(&options.output)?;
         let chars_max = options.model.as_ref().map(Model::chars_max);
-        let (survey, (rejects, written)) = Survey::by_most(|dimension| {
+        let (survey, (rejects, written)) = Survey::by_most(|expected| {
             let mut rejects = options.rejects.as_deref().map(Rejects::create).transpose()?;
             let (mut rows, mut written) = (0, None);
             // Whether each row so far brought a vector, and none is missing that would have to be there.
-            let is_whole = Cell::new(true);
+            let is_whole = Cell::new(!source.has_attributes());
             let mut take = |product: &Product| {
                 rows += 1;
                 progress(rows);
@@ -117,7 +122,7 @@ impl Build {
                 } else {
                     // A model may refuse the length of a vector that is not as most are: that is said at the end.
                     let model_id = label(&options, vector.len()).ok().flatten().unwrap_or_default();
-                    written.insert(draft.writer(vector.len(), &model_id, false)?)
+                    written.insert(draft.writer(vector.len(), &model_id, false, &[])?)
                 };
                 writer.push(&row(product, vector, None))
             };
@@ -128,10 +133,10 @@ impl Build {
                 };
                 rejects.push(&source.describe(place).to_string(), fault, &what())
             };
-            let survey = Survey::of(&source, dimension, chars_max, &mut take, &mut reject)?;
+            let survey = Survey::of(&source, expected, chars_max, &mut take, &mut reject)?;
             Ok((survey, (rejects, written.filter(|_| is_whole.get()))))
         })?;
-        if let (Some(_), Some(dimension)) = (&written, survey.dimension) {
+        if let (0, Some(dimension)) = (survey.without_vector, survey.dimension) {
             label(&options, dimension)?;
         }
         Ok(Self { source: Arc::new(source), survey: Arc::new(survey), options, draft, rejects, written })
@@ -149,7 +154,7 @@ impl Build {
 
     /// Whether a model has to be called, unless everything is known already.
     pub fn has_texts(&self) -> bool {
-        self.written.is_none()
+        self.survey.without_vector > 0
     }
 
     /// Writes the artifact, replacing an older one only when all is well. `progress` gets how many vectors there are.
@@ -174,13 +179,24 @@ impl Build {
             draft.keep(writer)?;
             return Ok(built);
         }
+        let attributes = columns(&survey.attributes);
+        if survey.without_vector == 0 {
+            built.model_id = label(&options, built.dimension)?;
+            let model_id = built.model_id.as_deref().unwrap_or_default();
+            let mut writer = draft.writer(built.dimension, model_id, false, &attributes)?;
+            let written = spawn_blocking(move || write_again(&source, &survey, &mut writer).map(|()| writer));
+            let writer = read_to_the_end(written).await?;
+            rejects.map(Rejects::finish).transpose()?;
+            draft.keep(writer)?;
+            return Ok(built);
+        }
         let (Some(model), Some(embedder)) = (&options.model, embedder) else {
             return Err(CatalogError::Invalid("rows have no vector, and no model is to be called".to_owned()));
         };
         built.dimension = model.dimension();
         built.model_id = Some(model.id().to_owned());
         let origin = Origin::new(embedder, open_journal(&options, model)?);
-        let mut writer = draft.writer(model.dimension(), model.id(), true)?;
+        let mut writer = draft.writer(model.dimension(), model.id(), true, &attributes)?;
         let (sender, mut receiver) = mpsc::channel::<(usize, Product)>(TEXTS_IN_FLIGHT);
         let (read, looked_at) = (Arc::clone(&source), Arc::clone(&survey));
         let reader = spawn_blocking(move || {
@@ -208,7 +224,8 @@ impl Build {
                     if embedding.truncated {
                         built.truncated.push(place, at);
                     }
-                    writer.push(&row(&product, &embedding.vector, hash))?;
+                    let row = row(&product, &embedding.vector, hash);
+                    writer.push_with(&row, &survey.values(&product)?)?;
                     progress(embedded);
                 }
                 Err(Failed::Embed(EmbedError::Fault(fault))) => return Err(fault.context(&at()).into()),
@@ -254,7 +271,7 @@ impl Build {
             return Err(wrong("it has no products".to_owned()));
         }
         if let (Some(model), Some(dimension)) = (&self.options.model, survey.dimension)
-            && self.written.is_none()
+            && self.has_texts()
             && model.dimension() != dimension
         {
             return Err(wrong(format!(
@@ -277,35 +294,10 @@ fn open_journal(options: &Options, model: &Model) -> Result<Journal, CatalogErro
     Ok(journal)
 }
 
-/// Waits for who reads the source once more.
-async fn read_to_the_end(reader: JoinHandle<Result<(), CatalogError>>) -> Result<(), CatalogError> {
-    let read = reader.await;
-    read.unwrap_or_else(|error| Err(CatalogError::Invalid(format!("reading it again failed: {error}"))))
-}
-
-/// Reads the source once more, and hands the rows that become products on with their numbers, until `send` is `false`.
-fn read_again(
-    source: &Source,
-    survey: &Survey,
-    send: &mut dyn FnMut(usize, Product) -> bool,
-) -> Result<(), CatalogError> {
-    let changed = || CatalogError::Invalid("the source changed while it was read: build again".to_owned());
-    let (mut number, mut left_out, mut row) = (0, 0, 0);
-    source.read(&mut |_place: Place, found: Found<'_>| {
-        let is_taken = survey.takes(number, &mut left_out);
-        number += 1;
-        if !is_taken {
-            return Ok(());
-        }
-        let product = found.product.ok().filter(|product| survey.is_same(row, product)).ok_or_else(changed)?;
-        // Nobody waits for more once a build has failed.
-        if !send(row, product) {
-            return Err(CatalogError::Invalid("the build ended".to_owned()));
-        }
-        row += 1;
-        Ok(())
-    })?;
-    if row as u64 == survey.rows { Ok(()) } else { Err(changed()) }
+/// The columns of attributes in an artifact.
+fn columns(attributes: &[Attribute]) -> Vec<Field> {
+    let column = |attribute: &Attribute| Some(Field::new(&attribute.name, attribute.data_type.clone()?, true));
+    attributes.iter().filter_map(column).collect()
 }
 
 /// A text that the model refuses, among the rows that are left out.
@@ -313,16 +305,6 @@ fn refuse(rejects: &mut Rejects, place: &impl Display, product: &Product, why: &
     let fault = RowFault { kind: FaultKind::Refused, column: None, message: format!("the model refuses it: {why}") };
     let what = [&product.product_id, &product.category, &product.text].map(String::as_str).join("\t");
     rejects.push(&place.to_string(), &fault, &what)
-}
-
-fn row<'a>(product: &'a Product, vector: &'a [f32], text_sha256: Option<TextHash>) -> Row<'a> {
-    Row {
-        product_id: &product.product_id,
-        category: &product.category,
-        title: product.title.as_deref(),
-        vector,
-        text_sha256,
-    }
 }
 
 /// Something is wrong with the source.

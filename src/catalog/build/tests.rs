@@ -95,6 +95,7 @@ async fn rows_that_bring_their_vectors_call_no_model_and_are_named_after_none() 
         titles: vec![None; 2],
         vectors: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
         dimension: 3,
+        ..Rows::default()
     };
     assert_eq!(bytes(&place.path("catalog.arrow")), artifact::write(Vec::new(), &rows, "").unwrap());
 

@@ -8,10 +8,12 @@ mod blob;
 mod bounds;
 mod container;
 mod reader;
+mod strings;
 
 pub(super) use blob::Blob;
 pub(super) use bounds::Budget;
 pub(super) use reader::Reader;
+pub(super) use strings::{is_string, strings};
 
 use arrow_schema::ArrowError;
 use nearline_contract::clip;

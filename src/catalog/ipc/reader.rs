@@ -192,10 +192,13 @@ impl Reader {
     }
 }
 
-/// The type of the values of the dictionary `id`, if a field uses it, or encodes its keys by runs.
+/// The type of the values of the dictionary `id`, if a field uses it, has lists of it, or encodes its keys by runs.
 fn values_type<'a>(field: arrow_ipc::Field<'_>, kind: &'a DataType, id: i64) -> Option<&'a DataType> {
     match kind {
         DataType::Dictionary(_, values) => (field.dictionary()?.id() == id).then_some(&**values),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            values_type(field.children()?.iter().next()?, item.data_type(), id)
+        }
         DataType::RunEndEncoded(_, values) => {
             let child = field.children()?.iter().nth(1)?;
             values_type(child, values.data_type(), id)

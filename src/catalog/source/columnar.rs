@@ -5,25 +5,26 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use nearline_contract::clip;
 use serde::Deserialize;
 
 use super::arrow::{Texts, Vectors};
+use super::attributes::{Kind, Value, get, target};
 use super::columns::Mapping;
 use super::found::{Found, Sink};
-use super::layout::Layout;
+use super::layout::{Layout, Slot};
 use super::parquet_file::Table;
 use super::product::{Cells, product};
 use super::shard::Shard;
 use crate::catalog::CatalogError;
-use crate::catalog::ipc::{Blob, Reader};
+use crate::catalog::ipc::{Blob, Reader, type_name};
 
 /// Reads the products of a Parquet file, handing each to `sink` with its row.
 pub(super) fn read_parquet(shard: &Shard, mapping: &Mapping, sink: &mut Sink<'_>) -> Result<(), CatalogError> {
     let table = intact(|| Table::open(shard))?;
-    let layout = layout(mapping, table.schema(), sink)?;
+    let layout = layout(shard, mapping, table.schema(), sink)?;
     let (columns, rows) = (layout.columns(), table.rows());
     let mut batches = intact(|| table.batches(&columns))?;
     let mut row = 0;
@@ -37,7 +38,7 @@ pub(super) fn read_parquet(shard: &Shard, mapping: &Mapping, sink: &mut Sink<'_>
 pub(super) fn read_ipc(shard: &Shard, mapping: &Mapping, sink: &mut Sink<'_>) -> Result<(), CatalogError> {
     let file = shard.file.try_clone().map_err(|error| CatalogError::Invalid(format!("it cannot be read: {error}")))?;
     let mut reader = intact(|| Reader::open(Blob::File(file, shard.length)))?;
-    let layout = layout(mapping, reader.schema(), sink)?;
+    let layout = layout(shard, mapping, reader.schema(), sink)?;
     if !reader.has_end() {
         sink.note(&format!("{}: the stream does not say that it ends here: it may have been cut short", shard.name));
     }
@@ -64,10 +65,18 @@ fn damaged(what: &str) -> CatalogError {
     CatalogError::Invalid(format!("the file is damaged: {}", clip(what)))
 }
 
-fn layout(mapping: &Mapping, schema: &Schema, sink: &mut Sink<'_>) -> Result<Layout, CatalogError> {
-    let layout = mapping.layout(schema.fields().iter().map(|field| field.name().as_str()))?;
+fn layout(shard: &Shard, mapping: &Mapping, schema: &Schema, sink: &mut Sink<'_>) -> Result<Layout, CatalogError> {
+    let mut layout = mapping.layout(schema.fields().iter().map(|field| field.name().as_str()))?;
     layout.require()?;
     mapping.check_ignored_lists(&layout, |column| is_list_of_floats(schema.field(column).data_type()))?;
+    keep_possible(&mut layout, schema)?;
+    // Texts that are to be read for what they say have no type of their own.
+    let declared = |slot: &Slot| match (target(schema.field(slot.column).data_type()), slot.kind) {
+        (_, Some(Kind::String)) => Some(DataType::Utf8),
+        (Some(DataType::Utf8), Some(_)) => None,
+        (target, _) => target,
+    };
+    sink.attributes.register(&mut layout, Some(&shard.name), &declared)?;
     for note in &layout.notes {
         sink.note(note);
     }
@@ -76,6 +85,30 @@ fn layout(mapping: &Mapping, schema: &Schema, sink: &mut Sink<'_>) -> Result<Lay
             .map_err(|what| CatalogError::Invalid(format!("column {}: {what}", layout.name(column))))?;
     }
     Ok(layout)
+}
+
+/// Leaves columns out of the attributes whose types cannot be any.
+///
+/// # Errors
+/// One of them was asked for.
+fn keep_possible(layout: &mut Layout, schema: &Schema) -> Result<(), CatalogError> {
+    let (mut notes, mut faulty) = (Vec::new(), None);
+    let Layout { attributes, names, .. } = layout;
+    attributes.retain(|slot| {
+        let kind = schema.field(slot.column).data_type();
+        let shown = format!("{}: it is {}", clip(&names[slot.column]), type_name(kind));
+        match target(kind) {
+            None if slot.is_named => faulty = Some(format!("--attributes {shown}, which cannot be an attribute")),
+            None => notes.push(format!("column {shown}, which cannot be an attribute, and is left out")),
+            Some(target) => match slot.kind.filter(|kind| !kind.may_be(&target)) {
+                Some(kind) => faulty = Some(format!("--attributes {shown}, no {kind}")),
+                None => return true,
+            },
+        }
+        false
+    });
+    layout.notes.extend(notes);
+    faulty.map_or(Ok(()), |what| Err(CatalogError::Invalid(what)))
 }
 
 /// A tensor of several dimensions is several vectors, or one that nobody called so.
@@ -120,19 +153,22 @@ fn take_batch(
 ) -> Result<u64, CatalogError> {
     let mut texts: Vec<Option<Texts<'_>>> = (0..layout.width()).map(|_| None).collect();
     let mut vectors = None;
+    let mut arrays: Vec<Option<&ArrayRef>> = vec![None; layout.width()];
+    let known = layout.known_columns();
     intact(|| {
         for (&column, array) in columns.iter().zip(batch.columns()) {
+            arrays[column] = Some(array);
             let fault = |what: String| CatalogError::Invalid(format!("column {}: {what}", layout.name(column)));
             if layout.embedding == Some(column) {
                 vectors = Some(Vectors::of(array).map_err(fault)?);
-            } else {
+            } else if known.contains(&column) {
                 texts[column] = Some(Texts::of(array).map_err(fault)?);
             }
         }
         Ok(())
     })?;
     for row in 0..batch.num_rows() {
-        let cells = Row { texts: &texts, vectors: vectors.as_ref(), number: row };
+        let cells = Row { texts: &texts, vectors: vectors.as_ref(), arrays: &arrays, number: row };
         let what = || {
             let cells = columns.iter().filter_map(|&column| texts[column].as_ref()?.get(row));
             cells.collect::<Vec<_>>().join("\t")
@@ -146,6 +182,7 @@ struct Row<'a> {
     /// By the columns of the layout.
     texts: &'a [Option<Texts<'a>>],
     vectors: Option<&'a Vectors<'a>>,
+    arrays: &'a [Option<&'a ArrayRef>],
     number: usize,
 }
 
@@ -159,6 +196,14 @@ impl Cells for Row<'_> {
 
     fn vector(&self, _column: usize) -> Result<Option<Vec<f32>>, String> {
         self.vectors.map_or(Ok(None), |vectors| vectors.get(self.number))
+    }
+
+    fn value(&self, slot: &Slot) -> Result<Option<Value>, String> {
+        let value = self.arrays[slot.column].map_or(Ok(None), |array| get(array, self.number))?;
+        match (value, slot.kind) {
+            (Some(value), Some(kind)) => kind.take(value),
+            (value, _) => Ok(value),
+        }
     }
 }
 

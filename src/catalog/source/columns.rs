@@ -3,16 +3,19 @@
 //! Names are compared without regard to case and outer blanks. A column that is ignored although its name is nearly
 //! a known one is never passed over in silence: what is paid for twice, or lost, is found too late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use nearline_contract::clip;
 
+use super::attributes::{Wanted, kinds_hint, why_not};
 use super::found::KEYS_MAX;
 use super::known::{CATEGORY, EMBEDDING, KNOWN, Known, PRODUCT_ID, TEXT, TITLE, fold, nearest};
-use super::layout::{Layout, TextFrom, list};
+use super::layout::{Layout, Slot, TextFrom, list};
 use super::template::Template;
 use crate::catalog::CatalogError;
 
+/// A column of catalogs that only builds read.
+const TEXT_SHA256: &str = "text_sha256";
 /// Columns that are ignored and of which something is said.
 const NOTES_MAX: usize = 10;
 
@@ -22,6 +25,7 @@ pub struct Mapping {
     /// Known columns and what they are called; an empty name: there is none.
     columns: Vec<(&'static str, String)>,
     text: Option<Template>,
+    attributes: Wanted,
     /// No model will be called: each row must bring a vector, and needs no text.
     needs_vectors: bool,
 }
@@ -54,6 +58,17 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// The same, with attributes.
+    #[must_use]
+    pub fn with_attributes(self, attributes: Wanted) -> Self {
+        Self { attributes, ..self }
+    }
+
+    /// The attributes that are asked for.
+    pub(in crate::catalog) fn attributes(&self) -> &Wanted {
+        &self.attributes
+    }
+
     /// The layout of a table with these columns.
     ///
     /// # Errors
@@ -76,14 +91,16 @@ impl Mapping {
     /// The first that is not.
     pub(super) fn check_seen(&self, keys: &BTreeSet<String>) -> Result<(), CatalogError> {
         let texts = self.text.iter().flat_map(Template::columns).map(|name| (TEXT.name, name));
-        let mut named = self.columns.iter().map(|(flag, name)| (*flag, name)).chain(texts);
+        let attributes = self.attributes.named.iter().map(|(name, _)| ("--attributes", name));
+        let mut named = self.columns.iter().map(|(flag, name)| (*flag, name)).chain(texts).chain(attributes);
         let lost = named.find(|(_, name)| !name.is_empty() && !keys.contains(&fold(name)));
         let Some((flag, name)) = lost.filter(|_| keys.len() < KEYS_MAX) else { return Ok(()) };
         let keys: Vec<String> = keys.iter().cloned().collect();
         Err(CatalogError::Invalid(format!(
-            "{flag}: no product has the key `{}`; they have {}",
+            "{flag}: no product has the key `{}`; they have {}{}",
             clip(name),
-            list(&keys)
+            list(&keys),
+            kinds_hint(name)
         )))
     }
 
@@ -128,17 +145,36 @@ impl Mapping {
                 ))),
             })?),
         };
+        let mut attributes = Vec::new();
+        for (name, kind) in &self.attributes.named {
+            match find(name)? {
+                Some(column) => attributes.push(Slot { column, number: 0, kind: *kind, is_named: true }),
+                None if may_lack => {}
+                None => {
+                    return Err(CatalogError::Invalid(format!(
+                        "--attributes {}: there is no such column; it has {}{}",
+                        clip(name),
+                        list(&names),
+                        kinds_hint(name)
+                    )));
+                }
+            }
+        }
         let mut layout = Layout {
             product_id: column(&PRODUCT_ID)?,
             category: column(&CATEGORY)?,
             title: column(&TITLE)?,
             embedding: column(&EMBEDDING)?,
             text,
+            attributes,
             needs_vectors: self.needs_vectors,
             notes: Vec::new(),
             names,
         };
         self.look_at_ignored(&mut layout)?;
+        if self.attributes.all {
+            take_rest(&mut layout, &folded)?;
+        }
         Ok(layout)
     }
 
@@ -155,20 +191,21 @@ impl Mapping {
             }
             let name = known.name;
             if name == EMBEDDING.name && !there(known) {
-                return Err(lost_vectors(&layout.names[column]));
+                return Err(self.lost_vectors(&layout.names[column]));
             }
             if layout.notes.len() == NOTES_MAX {
                 more += 1;
             } else if there(known) {
-                layout.notes.push(format!("column `{shown}` is ignored; {name} is read"));
+                layout.notes.push(format!("column `{shown}` is {}; {name} is read", self.fate()));
             } else {
                 layout.notes.push(format!(
-                    "column `{shown}` is ignored: did you mean {name}? --column {name}={shown} reads it"
+                    "column `{shown}` is {}: did you mean {name}? --column {name}={shown} reads it",
+                    self.fate()
                 ));
             }
         }
         if more > 0 {
-            layout.notes.push(format!("{more} more columns that look like known ones are ignored"));
+            layout.notes.push(format!("{more} more columns that look like known ones are {}", self.fate()));
         }
         Ok(())
     }
@@ -188,22 +225,49 @@ impl Mapping {
         }
         let read = layout.columns();
         let lost = (0..layout.width()).find(|&column| !read.contains(&column) && is_list(column));
-        lost.map_or(Ok(()), |column| Err(lost_vectors(layout.name(column))))
+        lost.map_or(Ok(()), |column| Err(self.lost_vectors(layout.name(column))))
+    }
+
+    /// A column that is not known and holds vectors, or one number of each: they would be paid for again.
+    fn lost_vectors(&self, name: &str) -> CatalogError {
+        let shown = clip(name);
+        let numbers = if name.ends_with(|last: char| last.is_ascii_digit()) {
+            "; if there is a column for each number, write a vector as one list in one column"
+        } else {
+            ""
+        };
+        CatalogError::Invalid(format!(
+            "column `{shown}` would be {}: did you mean embedding? --column embedding={shown} reads it, \
+             --column embedding= says that there are no vectors{numbers}",
+            self.fate()
+        ))
+    }
+
+    /// What becomes of columns that are not known.
+    fn fate(&self) -> &'static str {
+        if self.attributes.all { "an attribute only" } else { "ignored" }
     }
 }
 
-/// A column that is ignored and holds vectors, or one number of each: they would be paid for again.
-fn lost_vectors(name: &str) -> CatalogError {
-    let shown = clip(name);
-    let numbers = if name.ends_with(|last: char| last.is_ascii_digit()) {
-        "; if there is a column for each number, write a vector as one list in one column"
-    } else {
-        ""
-    };
-    CatalogError::Invalid(format!(
-        "column `{shown}` would be ignored: did you mean embedding? --column embedding={shown} reads it, \
-         --column embedding= says that there are no vectors{numbers}"
-    ))
+/// Makes attributes of all columns that are not read otherwise.
+fn take_rest(layout: &mut Layout, folded: &[String]) -> Result<(), CatalogError> {
+    let read = layout.columns();
+    let mut first = HashMap::new();
+    for column in (0..layout.width()).filter(|column| !read.contains(column)) {
+        let name = &layout.names[column];
+        if let Some(other) = first.insert(&folded[column], column) {
+            let (one, other, name) = (clip(&layout.names[other]), clip(name), clip(&folded[column]));
+            let what = format!("column {name} appears twice: `{one}` and `{other}`");
+            return Err(CatalogError::Invalid(what));
+        }
+        match why_not(name) {
+            None => layout.attributes.push(Slot { column, number: 0, kind: None, is_named: false }),
+            // A catalog that is a source has it.
+            Some(_) if folded[column] == TEXT_SHA256 => {}
+            Some(why) => layout.notes.push(format!("column `{}` is left out of the attributes: {why}", clip(name))),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

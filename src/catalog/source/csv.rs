@@ -8,11 +8,12 @@ use std::io::Read;
 
 use ::csv::ByteRecord;
 
+use super::attributes::Value;
 use super::columns::Mapping;
 use super::dialect::{Dialect, Marks};
 use super::found::{Found, Sink};
 use super::known::{fold, known_among};
-use super::layout::Layout;
+use super::layout::{Layout, Slot};
 use super::product::{Cells, FaultKind, RowFault, product};
 use super::quotes::{self, Suspect, Why, lines};
 use super::records::{RECORD_MAX_BYTES, Record, Records};
@@ -40,8 +41,9 @@ pub(super) fn read(
     let marks = dialect.marks(header.delimiter);
     let mut records = Records::new(shard, marks, header.start, header.first_line);
     let Some(first) = records.next()? else { return Err(CatalogError::Invalid("it has no header".to_owned())) };
-    let layout = mapping.layout(names(&first, marks, dialect)?.iter().copied())?;
+    let mut layout = mapping.layout(names(&first, marks, dialect)?.iter().copied())?;
     layout.require()?;
+    sink.attributes.register(&mut layout, Some(&shard.name), &|_| None)?;
     for note in &layout.notes {
         sink.note(note);
     }
@@ -256,6 +258,13 @@ impl Cells for Row<'_> {
             Some(text) => super::numbers::from_text(&text),
             None => Ok(None),
         }
+    }
+
+    fn value(&self, slot: &Slot) -> Result<Option<Value>, String> {
+        let text = self.text(slot.column)?;
+        let Some(text) = text.as_deref().map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let value = Value::Cell(text.to_owned());
+        slot.kind.map_or(Ok(Some(value.clone())), |kind| kind.take(value))
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use nearline_contract::clip;
 use serde_json::value::RawValue;
 
+use super::attributes::{Kind, Value, number as number_of, of_elements};
 use super::numbers;
 use super::objects::{Object, why};
 
@@ -66,6 +67,54 @@ pub(super) fn vector(value: &RawValue) -> Result<Option<Vec<f32>>, String> {
             Err(format!("is a value of DynamoDB's type {}: a list of numbers or binary was expected", clip(other)))
         }
     }
+}
+
+/// The value of an attribute: S, N, BOOL, SS, NS, or L of S or of N; `None` for null.
+pub(super) fn value(value: &RawValue, kind: Option<Kind>) -> Result<Option<Value>, String> {
+    let value = match scalar(value)? {
+        Some(Value::Cell(number)) if kind == Some(Kind::String) => Some(Value::Text(number)),
+        Some(Value::Cell(number)) => Some(of_number(&number)?),
+        value => value,
+    };
+    match (value, kind) {
+        (Some(value), Some(kind)) => kind.take(value),
+        (value, _) => Ok(value),
+    }
+}
+
+/// The same, of a number its text as a cell.
+fn scalar(value: &RawValue) -> Result<Option<Value>, String> {
+    let (kind, value) = typed(value)?;
+    let fault = |error: serde_json::Error| why(&error, value.get());
+    let several = || "is a list of several kinds: it must be of strings or of numbers".to_owned();
+    Ok(Some(match kind.as_ref() {
+        "NULL" => return Ok(None),
+        "S" => Value::Text(serde_json::from_str(value.get()).map_err(fault)?),
+        "N" => Value::Cell(serde_json::from_str(value.get()).map_err(fault)?),
+        "BOOL" => Value::Flag(serde_json::from_str(value.get()).map_err(fault)?),
+        "SS" => {
+            let texts: Vec<String> = serde_json::from_str(value.get()).map_err(fault)?;
+            of_elements(texts.into_iter().map(|text| Ok(Some(Value::Text(text)))), several)?
+        }
+        "NS" => {
+            let numbers: Vec<String> = serde_json::from_str(value.get()).map_err(fault)?;
+            of_elements(numbers.iter().map(|number| of_number(number).map(Some)), several)?
+        }
+        "L" => {
+            let elements: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(fault)?;
+            let elements = elements.into_iter().map(|element| match scalar(element)? {
+                Some(Value::Cell(number)) => of_number(&number).map(Some),
+                element => Ok(element),
+            });
+            of_elements(elements, several).unwrap_or_else(Value::Other)
+        }
+        other => Value::Other(format!("is of DynamoDB's type {}", clip(other))),
+    }))
+}
+
+fn of_number(text: &str) -> Result<Value, String> {
+    let number = number_of(text).unwrap_or_else(|| Err(format!("is `{}`, no number", clip(text))));
+    number.map(Value::Number)
 }
 
 fn number(position: usize, value: &RawValue) -> Result<f32, String> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::attributes::Registry;
 use super::known::fold;
 use super::product::{Product, RowFault};
 use crate::catalog::CatalogError;
@@ -35,6 +36,7 @@ pub(super) struct Sink<'a> {
     pub(super) notes: &'a mut Vec<String>,
     /// Keys of objects, without case and outer blanks.
     pub(super) keys: &'a mut BTreeSet<String>,
+    pub(super) attributes: &'a mut Registry,
     pub(super) each: &'a mut Each<'a>,
 }
 

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use nearline_contract::clip;
 use serde_json::value::RawValue;
 
+use super::attributes::{self, Kind, Value as AttributeValue};
 use super::columns::Mapping;
 use super::found::{Found, Sink};
-use super::layout::Layout;
+use super::layout::{Layout, Slot};
 use super::objects::{Object, why};
 use super::product::{Cells, RowFault, product};
 use super::shard::Shard;
@@ -101,7 +102,7 @@ impl Rows<'_, '_> {
     }
 
     fn lay_out(&mut self, object: &Object<'_>) -> Result<Laid, CatalogError> {
-        let layout = match self.mapping.layout_of_object(object.keys()) {
+        let mut layout = match self.mapping.layout_of_object(object.keys()) {
             Ok(layout) => layout,
             Err(CatalogError::Invalid(what)) => return Ok(Err(RowFault::of_row(what))),
             Err(error) => return Err(error),
@@ -109,6 +110,7 @@ impl Rows<'_, '_> {
         if std::mem::take(&mut self.is_first) && layout.require().is_err() {
             check_shape(object, &layout)?;
         }
+        self.sink.attributes.register(&mut layout, None, &|_| None)?;
         self.sink.saw(object.keys());
         for note in &layout.notes {
             self.sink.note(note);
@@ -165,6 +167,25 @@ impl Cells for Plain<'_> {
             _ => Err(format!("is {}: an array of numbers was expected", clip(text))),
         }
     }
+
+    fn value(&self, slot: &Slot) -> Result<Option<AttributeValue>, String> {
+        let text = self.0.0[slot.column].1.get();
+        let value = match text.as_bytes().first() {
+            Some(b'n') => return Ok(None),
+            Some(b'"') => AttributeValue::Text(serde_json::from_str(text).map_err(|error| why(&error, text))?),
+            Some(b't' | b'f') => AttributeValue::Flag(text == "true"),
+            Some(b'[') => attributes::list(text)
+                .unwrap_or_else(|| Err(format!("is {}: no array", clip(text))))
+                .unwrap_or_else(AttributeValue::Other),
+            Some(b'{') => AttributeValue::Other(format!("is an object, {}", clip(text))),
+            _ if slot.kind == Some(Kind::String) => AttributeValue::Text(text.to_owned()),
+            _ => match attributes::number(text) {
+                Some(number) => AttributeValue::Number(number?),
+                None => return Err(format!("is {}: no number", clip(text))),
+            },
+        };
+        slot.kind.map_or(Ok(Some(value.clone())), |kind| kind.take(value))
+    }
 }
 
 /// An object whose values are typed as in DynamoDB.
@@ -177,5 +198,9 @@ impl Cells for Item<'_> {
 
     fn vector(&self, column: usize) -> Result<Option<Vec<f32>>, String> {
         dynamodb::vector(self.0.0[column].1)
+    }
+
+    fn value(&self, slot: &Slot) -> Result<Option<AttributeValue>, String> {
+        dynamodb::value(self.0.0[slot.column].1, slot.kind)
     }
 }

@@ -2,6 +2,7 @@
 
 use nearline_contract::clip;
 
+use super::attributes::Kind;
 use super::known::{CATEGORY, EMBEDDING, PRODUCT_ID, TEXT};
 use super::template::Template;
 use crate::catalog::CatalogError;
@@ -19,10 +20,24 @@ pub(super) struct Layout {
     pub(super) title: Option<usize>,
     pub(super) embedding: Option<usize>,
     pub(super) text: TextFrom,
+    /// Columns that are attributes.
+    pub(super) attributes: Vec<Slot>,
     /// Whether each row must bring a vector.
     pub(super) needs_vectors: bool,
     /// What somebody should know of columns that are not read.
     pub(super) notes: Vec<String>,
+}
+
+/// A column that is an attribute.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) column: usize,
+    /// The attribute's number in its source.
+    pub(super) number: usize,
+    /// Its kind, if it was said.
+    pub(super) kind: Option<Kind>,
+    /// Whether it was asked for by its name.
+    pub(super) is_named: bool,
 }
 
 /// Where a text comes from.
@@ -59,6 +74,15 @@ impl Layout {
 
     /// The columns that are read, ascending.
     pub(super) fn columns(&self) -> Vec<usize> {
+        let mut columns = self.known_columns();
+        columns.extend(self.attributes.iter().map(|slot| slot.column));
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// Those of them that are known by name, ascending.
+    pub(super) fn known_columns(&self) -> Vec<usize> {
         let mut columns: Vec<usize> =
             [self.product_id, self.category, self.title, self.embedding].into_iter().flatten().collect();
         match &self.text {

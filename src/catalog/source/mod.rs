@@ -1,10 +1,11 @@
 //! Products as people have them: which files, of which kind, and what each row says.
 //!
 //! `folder` finds the files, `tree` which of them are read, `shard` what each one is; `csv`, `json` and `columnar` read
-//! them, `columns` says which columns are meant, `quotes` whether those of a row can be, and `product` what a row must
+//! them, `columns` says which columns are meant, `attributes` which are kept besides, `quotes` whether those of a row can be, and `product` what a row must
 //! have. `survey` looks at all rows before anything is paid for.
 
 mod arrow;
+mod attributes;
 mod columnar;
 mod columns;
 mod csv;
@@ -14,6 +15,7 @@ mod folder;
 mod found;
 mod gzip;
 mod json;
+mod kinds;
 mod known;
 mod layout;
 mod numbers;
@@ -36,10 +38,12 @@ mod whole;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use attributes::{Attribute, Kind as AttributeKind, Number, Value, Wanted};
 pub use columns::Mapping;
 pub use dialect::{Dialect, Quoting};
 pub use folder::{open, reads_below};
 pub use found::{Found, Place};
+pub use kinds::Expected;
 pub use part::Parts;
 pub use product::{FaultKind, Product, RowFault};
 pub use shard::Shard;
@@ -48,6 +52,7 @@ pub use tree::Tree;
 
 use super::CatalogError;
 use super::kind::Kind;
+use attributes::{Entry, Registry};
 use found::{Each, Sink};
 use product::bounded;
 
@@ -59,22 +64,36 @@ pub struct Source {
     dialect: Dialect,
 }
 
+/// What reading found out beside rows.
+#[derive(Debug)]
+pub struct Besides {
+    /// What somebody should know of files and columns that are not read.
+    pub notes: Vec<String>,
+    attributes: Vec<Entry>,
+}
+
 impl Source {
     /// Products in these files, one file after the other.
     pub fn new(parts: impl Into<Parts>, mapping: Mapping, dialect: Dialect) -> Self {
         Self { parts: parts.into(), mapping, dialect }
     }
 
-    /// Reads all rows, handing each to `each`; returns what somebody should know of files and
-    /// columns that are not read.
+    /// Reads all rows, handing each to `each`; returns what was found out besides.
     ///
     /// # Errors
     /// That of `each`, or what makes a file unreadable from there on.
-    pub fn read(&self, each: &mut Each<'_>) -> Result<Vec<String>, CatalogError> {
+    pub fn read(&self, each: &mut Each<'_>) -> Result<Besides, CatalogError> {
         let (mut notes, mut keys) = (self.parts.notes.clone(), BTreeSet::new());
+        let mut attributes = Registry::new(self.mapping.attributes());
         for (number, part) in self.parts.files.iter().enumerate() {
             let shard = &part.open()?;
-            let mut sink = Sink { shard: number as u32, notes: &mut notes, keys: &mut keys, each: &mut *each };
+            let mut sink = Sink {
+                shard: number as u32,
+                notes: &mut notes,
+                keys: &mut keys,
+                attributes: &mut attributes,
+                each: &mut *each,
+            };
             let read = match shard.kind {
                 Kind::Text => csv::read(shard, &self.mapping, self.dialect, &mut sink),
                 Kind::Json => json::read(shard, &self.mapping, &mut sink),
@@ -91,7 +110,13 @@ impl Source {
         if !keys.is_empty() && self.parts.files.iter().all(|part| part.kind == Kind::Json) {
             self.mapping.check_seen(&keys)?;
         }
-        Ok(notes)
+        attributes.check()?;
+        Ok(Besides { notes, attributes: attributes.entries })
+    }
+
+    /// Whether products have attributes.
+    pub(in crate::catalog) fn has_attributes(&self) -> bool {
+        !self.mapping.attributes().is_empty()
     }
 
     /// A place in words: `line 3`, with the file if there are several.

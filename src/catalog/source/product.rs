@@ -5,7 +5,8 @@ use std::fmt;
 
 use nearline_contract::clip;
 
-use super::layout::{Layout, TextFrom};
+use super::attributes::Value;
+use super::layout::{Layout, Slot, TextFrom};
 
 /// Longest message of a fault.
 const MESSAGE_MAX_CHARS: usize = 1_000;
@@ -23,6 +24,8 @@ pub struct Product {
     pub title: Option<String>,
     /// A vector from elsewhere, finite and not all zero: then the text is not embedded.
     pub embedding: Option<Vec<f32>>,
+    /// Its attributes by their numbers, as far as there are any.
+    pub attributes: Vec<Option<Value>>,
 }
 
 /// What is wrong with a row, by kind: what is counted.
@@ -120,6 +123,12 @@ pub(super) trait Cells {
     /// # Errors
     /// What is there instead.
     fn vector(&self, column: usize) -> Result<Option<Vec<f32>>, String>;
+
+    /// A cell as the value of an attribute; `None`: there is none.
+    ///
+    /// # Errors
+    /// What is there instead.
+    fn value(&self, slot: &Slot) -> Result<Option<Value>, String>;
 }
 
 /// The product of a row, or all that is wrong with it.
@@ -154,6 +163,7 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
         }
     }
     faults.extend(missing);
+    let attributes = attributes(layout, cells, &mut faults);
     let embedding = match layout.embedding.map(|column| cells.vector(column).and_then(check_vector)) {
         None => None,
         Some(Ok(vector)) => vector,
@@ -178,10 +188,33 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
     }
     match (product_id, category) {
         (Some(product_id), Some(category)) if faults.is_empty() => {
-            Ok(Product { product_id, category, text: text.unwrap_or_default(), title, embedding })
+            Ok(Product { product_id, category, text: text.unwrap_or_default(), title, embedding, attributes })
         }
         _ => Err(faults),
     }
+}
+
+fn attributes(layout: &Layout, cells: &impl Cells, faults: &mut Vec<RowFault>) -> Vec<Option<Value>> {
+    let mut attributes = Vec::new();
+    for slot in &layout.attributes {
+        match cells.value(slot) {
+            Ok(None) => {}
+            Ok(value) => {
+                if attributes.len() <= slot.number {
+                    attributes.resize(slot.number + 1, None);
+                }
+                attributes[slot.number] = value;
+            }
+            Err(what) => {
+                let fault = RowFault::new(FaultKind::WrongType, layout.name(slot.column), what);
+                // A column that is a text besides is read twice.
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
+        }
+    }
+    attributes
 }
 
 /// A vector that has a direction; an empty list is none.

@@ -8,7 +8,9 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use hashbrown::DefaultHashBuilder;
 
 use super::Source;
+use super::attributes::{Attribute, Value, fit};
 use super::found::{Found, Place};
+use super::kinds::{Expected, Kinds};
 use super::product::{FaultKind, Product, RowFault};
 use crate::catalog::CatalogError;
 use crate::catalog::folded::folded;
@@ -68,10 +70,14 @@ pub struct Survey {
     pub alike: Vec<Vec<(String, u64)>>,
     /// What somebody should know of columns that are not read.
     pub notes: Vec<String>,
+    /// The attributes, by their numbers.
+    pub attributes: Vec<Attribute>,
     /// What makes the source unreadable from there on.
     pub broken: Option<CatalogError>,
     /// How many rows have a vector of each length.
     lengths: BTreeMap<usize, u64>,
+    /// Whether values are not of the types that were decided.
+    has_misfits: bool,
     products: Names,
     seen: Vec<Seen>,
     categories: Names,
@@ -90,26 +96,29 @@ struct Seen {
 }
 
 impl Survey {
-    /// A survey by the length that most vectors have. `read` makes one by [`of`](Self::of) for a length, and all that it
-    /// makes of the rows besides; it is called once more if the first vector's length is not that of most.
+    /// A survey by the length that most vectors have, and the types that most values have. `read` makes one by
+    /// [`of`](Self::of), and all that it makes of the rows besides; it is called once more if the first vector's length is
+    /// not that of most, or some values are not as most are.
     ///
     /// # Errors
     /// That of `read`.
     pub fn by_most<T>(
-        mut read: impl FnMut(Option<usize>) -> Result<(Self, T), CatalogError>,
+        mut read: impl FnMut(&Expected) -> Result<(Self, T), CatalogError>,
     ) -> Result<(Self, T), CatalogError> {
-        let (survey, made) = read(None)?;
+        let (survey, made) = read(&Expected::default())?;
         let count = |length: Option<usize>| length.and_then(|length| survey.lengths.get(&length)).copied();
         let most = survey.lengths.iter().max_by_key(|(_, rows)| **rows).map(|(&length, _)| length);
-        if count(most) <= count(survey.dimension) {
+        let dimension = if count(most) <= count(survey.dimension) { survey.dimension } else { most };
+        if dimension == survey.dimension && !survey.has_misfits {
             return Ok((survey, made));
         }
+        let expected = Expected { dimension, attributes: survey.has_misfits.then(|| survey.attributes.clone()) };
         // What it holds open is written to anew.
-        drop(made);
-        read(most)
+        drop((made, survey));
+        read(&expected)
     }
 
-    /// Reads a source whose vectors have this length, or that of the first, for a model that takes texts of at most
+    /// Reads a source of which this is known (otherwise vectors have the length of the first), for a model that takes texts of at most
     /// `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each fault with the row that
     /// it is of.
     ///
@@ -117,22 +126,27 @@ impl Survey {
     /// That of `taken` or `rejected`; what is wrong with the source is in the survey.
     pub fn of(
         source: &Source,
-        dimension: Option<usize>,
+        expected: &Expected,
         chars_max: Option<usize>,
         taken: &mut Taken<'_>,
         rejected: &mut Rejected<'_>,
     ) -> Result<Self, CatalogError> {
-        let mut survey = Self { dimension, ..Self::default() };
+        let mut survey = Self { dimension: expected.dimension, ..Self::default() };
+        let mut kinds = Kinds::default();
         let (mut number, mut failed) = (0, false);
         let read = source.read(&mut |place, found: Found<'_>| {
             let faults = match found.product {
-                Ok(product) => match survey.take(source, place, &product, chars_max) {
+                Ok(product) => match expected.check(&product).and_then(|()| {
+                    kinds.see(place, &product);
+                    survey.take(source, place, &product, chars_max).map_err(|fault| vec![fault])
+                }) {
                     Ok(true) => {
                         number += 1;
+                        kinds.count(&product);
                         return taken(&product).inspect_err(|_| failed = true);
                     }
                     Ok(false) => Vec::new(),
-                    Err(fault) => vec![fault],
+                    Err(faults) => faults,
                 },
                 Err(faults) => faults,
             };
@@ -147,7 +161,12 @@ impl Survey {
             Ok(())
         });
         match read {
-            Ok(notes) => survey.notes = notes,
+            Ok(besides) => {
+                let decided = kinds.decide(&besides.attributes, expected, &|place| source.describe(place).to_string());
+                survey.notes = besides.notes;
+                survey.notes.extend(decided.notes);
+                (survey.attributes, survey.has_misfits) = (decided.attributes, decided.has_misfits);
+            }
             Err(error) if failed => return Err(error),
             Err(error) => survey.broken = Some(error),
         }
@@ -165,6 +184,20 @@ impl Survey {
     /// Checks that a row is still what it was when it was looked at.
     pub(in crate::catalog) fn is_same(&self, row: usize, product: &Product) -> bool {
         self.seen.get(row).is_some_and(|seen| seen.digest == self.digest(product))
+    }
+
+    /// The attributes of a product as the artifact keeps them, a value for each of its columns.
+    ///
+    /// # Errors
+    /// One is of another type than when it was looked at.
+    pub(in crate::catalog) fn values(&self, product: &Product) -> Result<Vec<Option<Value>>, CatalogError> {
+        let columns = self.attributes.iter().enumerate();
+        let columns = columns.filter_map(|(number, attribute)| Some((number, attribute.data_type.as_ref()?)));
+        let value = |(number, kind)| match product.attributes.get(number) {
+            Some(Some(value)) => fit(value, kind).map(Some).map_err(CatalogError::Invalid),
+            _ => Ok(None),
+        };
+        columns.map(value).collect()
     }
 
     /// The place of a row that becomes a product.
@@ -231,8 +264,11 @@ impl Survey {
 
     fn digest(&self, product: &Product) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        let Product { product_id, category, text, title, embedding } = product;
+        let Product { product_id, category, text, title, embedding, attributes } = product;
         (product_id, category, text, title).hash(&mut hasher);
+        for attribute in attributes.iter().enumerate().filter(|(_, value)| value.is_some()) {
+            attribute.hash(&mut hasher);
+        }
         let (pairs, last) = embedding.as_deref().unwrap_or_default().as_chunks::<2>();
         for [one, other] in pairs {
             hasher.write_u64(u64::from(one.to_bits()) << 32 | u64::from(other.to_bits()));

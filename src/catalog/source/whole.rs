@@ -10,7 +10,7 @@ impl Source {
     /// # Errors
     /// [`CatalogError::Source`]: what is wrong, the first of it.
     pub fn rows(&self) -> Result<Rows, CatalogError> {
-        let (survey, mut rows) = Survey::by_most(|dimension| {
+        let (survey, mut rows) = Survey::by_most(|expected| {
             let mut rows = Rows::default();
             let mut take = |product: &Product| {
                 rows.product_ids.push(product.product_id.clone());
@@ -19,7 +19,7 @@ impl Source {
                 rows.vectors.extend_from_slice(product.embedding.as_deref().unwrap_or_default());
                 Ok(())
             };
-            let survey = Survey::of(self, dimension, None, &mut take, &mut |_, _, _| Ok(()))?;
+            let survey = Survey::of(self, expected, None, &mut take, &mut |_, _, _| Ok(()))?;
             Ok((survey, rows))
         })?;
         if let Some(broken) = survey.broken {

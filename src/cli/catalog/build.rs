@@ -155,14 +155,14 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
     let chars_max = called.options().model.map(|model| model.chars_max());
     let surveyed = spawn_blocking(move || {
         let progress = Progress::counting("reading rows");
-        let survey = Survey::by_most(|dimension| {
+        let survey = Survey::by_most(|expected| {
             let mut rows = 0;
             let mut taken = |_: &_| {
                 rows += 1;
                 show(&progress, rows);
                 Ok(())
             };
-            Ok((Survey::of(&source, dimension, chars_max, &mut taken, &mut |_, _, _| Ok(()))?, ()))
+            Ok((Survey::of(&source, expected, chars_max, &mut taken, &mut |_, _, _| Ok(()))?, ()))
         });
         progress.finish();
         survey.map(|(survey, ())| (source, survey))

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::aws::Sdk;
 use crate::aws::sources::{self, Table};
 use crate::catalog::ObjectName;
-use crate::catalog::source::{Dialect, Mapping, Parts, Quoting, Shard, Source, Tree, open, reads_below};
+use crate::catalog::source::{Dialect, Mapping, Parts, Quoting, Shard, Source, Tree, Wanted, open, reads_below};
 use crate::cli::output::CliError;
 use crate::cli::progress::Progress;
 
@@ -48,6 +48,11 @@ pub(super) struct ColumnArgs {
     /// What is embedded, with columns in braces: '{title}. {description}' [default: the column text, and nothing else]
     #[arg(long, value_name = "TEMPLATE")]
     text: Option<String>,
+    /// Columns that the catalog keeps for filter and return: A,B; may be given several times. all: those that are not read
+    /// otherwise and whose types can be kept. NAME:KIND (string, number, boolean, strings or numbers) says what its values
+    /// are: one that is none is a fault of its row, where CSV would make text of the column
+    #[arg(long, value_name = "A,B|all", value_delimiter = ',')]
+    attributes: Vec<String>,
     /// What separates the cells of a CSV file: one character, or tab [default: found out, of , ; tab |]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<u8>,
@@ -61,6 +66,11 @@ pub(super) struct ColumnArgs {
 }
 
 impl ColumnArgs {
+    fn mapping(&self, needs_vectors: bool) -> Result<Mapping, String> {
+        let mapping = Mapping::new(&self.columns, self.text.as_deref(), needs_vectors)?;
+        Ok(mapping.with_attributes(Wanted::new(&self.attributes)?))
+    }
+
     fn dialect(&self) -> Result<Dialect, CliError> {
         let Self { delimiter, quote: quoting, escape, .. } = *self;
         let quote = match quoting {
@@ -98,8 +108,7 @@ impl Input {
     /// The products, fetched to this machine. Those of a path are read where they are. `needs_vectors`: no model is to be
     /// called for those that bring none.
     pub(super) async fn source(&self, columns: &ColumnArgs, needs_vectors: bool) -> Result<Source, CliError> {
-        let mapping =
-            Mapping::new(&columns.columns, columns.text.as_deref(), needs_vectors).map_err(CliError::Other)?;
+        let mapping = columns.mapping(needs_vectors).map_err(CliError::Other)?;
         let dialect = columns.dialect()?;
         let parts = match self {
             Self::Path(path) => open(path)?,

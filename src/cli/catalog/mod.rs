@@ -2,6 +2,7 @@
 
 mod build;
 mod input;
+mod inspect;
 mod open;
 mod report;
 
@@ -10,9 +11,8 @@ pub(super) use open::open_catalog;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde::Serialize;
 
-use super::output::{CliError, json, print};
+use super::output::{CliError, print};
 use crate::aws::{S3Artifacts, Sdk};
 use crate::catalog::{Catalog, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact};
 use crate::config::Reader;
@@ -26,7 +26,7 @@ pub(super) enum Command {
     /// (only this is embedded), and optionally title and embedding (numbers; the text is not embedded then). Model and
     /// dimension: NEARLINE_EMBEDDING_MODEL (what is called), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
     /// name does not say so), NEARLINE_EMBEDDING_DIMENSION.
-    Build(build::BuildArgs),
+    Build(Box<build::BuildArgs>),
     /// List all that is wrong with products, with their own lines, before anything is paid for
     Check(build::CheckArgs),
     /// Check a catalog, upload it, and make it the current one
@@ -64,14 +64,14 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command) -> Result<(), CliError> {
     match command {
-        Command::Build(args) => build::build(args).await,
+        Command::Build(args) => build::build(*args).await,
         Command::Check(args) => build::check(args).await,
         Command::Publish { file, to, model, model_family } => publish(&file, &to, model.as_deref(), model_family).await,
         Command::Rollback { version, to } => {
             let pointer = store().await?.rollback(&to, &version).await?;
             announce(&to, &pointer)
         }
-        Command::Inspect { catalog, json } => inspect(&catalog, json).await,
+        Command::Inspect { catalog, json } => inspect::show(&load(&catalog).await?, json),
     }
 }
 
@@ -97,58 +97,10 @@ fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
     print(&pointer.version)
 }
 
-/// The version of products that are read as they are.
-const NO_VERSION: &str = "none: no artifact; `nearline catalog build` makes one";
-
-/// What `inspect --json` prints.
-#[derive(Serialize)]
-struct Inspection<'a> {
-    version: &'a str,
-    rows: usize,
-    dimension: usize,
-    model_id: Option<&'a str>,
-    memory_bytes: usize,
-    categories: Vec<Category<'a>>,
-}
-
-#[derive(Serialize)]
-struct Category<'a> {
-    name: &'a str,
-    rows: u32,
-}
-
-impl<'a> Inspection<'a> {
-    fn new(catalog: &'a Catalog) -> Self {
-        let category = |(number, &rows): (usize, &u32)| Category { name: catalog.category_name(number as u32), rows };
-        Self {
-            version: catalog.version(),
-            rows: catalog.rows(),
-            dimension: catalog.dimension(),
-            model_id: catalog.model_id(),
-            memory_bytes: catalog.memory_bytes(),
-            categories: catalog.rows_by_category().iter().enumerate().map(category).collect(),
-        }
+/// The catalog of a location, or of products that bring their vectors.
+async fn load(location: &CatalogLocation) -> Result<Catalog, CliError> {
+    match location {
+        CatalogLocation::File(path) => open_catalog(path, &Indexing::default()).await,
+        location @ CatalogLocation::S3(_) => Ok(store().await?.load(location).await?),
     }
-}
-
-async fn inspect(location: &CatalogLocation, as_json: bool) -> Result<(), CliError> {
-    let catalog = match location {
-        CatalogLocation::File(path) => open_catalog(path, &Indexing::default()).await?,
-        location @ CatalogLocation::S3(_) => store().await?.load(location).await?,
-    };
-    let inspection = Inspection::new(&catalog);
-    if as_json {
-        return print(&json(&inspection)?);
-    }
-    let mut lines = vec![
-        format!("version     {}", if inspection.version.is_empty() { NO_VERSION } else { inspection.version }),
-        format!("products    {}", inspection.rows),
-        format!("dimension   {}", inspection.dimension),
-        format!("model       {}", inspection.model_id.unwrap_or("none: vector and product_id jobs only")),
-        format!("memory      {:.1} MiB", inspection.memory_bytes as f64 / f64::from(1 << 20)),
-        format!("categories  {}", inspection.categories.len()),
-    ];
-    let categories = inspection.categories.iter();
-    lines.extend(report::categories(categories.map(|category| (category.name, u64::from(category.rows)))));
-    print(&lines.join("\n"))
 }

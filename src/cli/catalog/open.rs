@@ -34,6 +34,7 @@ mod tests {
             titles: vec![None; 2],
             vectors: vec![1.0; 4],
             dimension: 2,
+            ..Rows::default()
         };
         std::fs::write(&path, artifact::write(Vec::new(), &rows, "").unwrap()).unwrap();
         let error = open_catalog(&path, &Indexing::default()).await.unwrap_err().to_string();

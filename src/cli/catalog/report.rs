@@ -81,8 +81,19 @@ pub(super) fn summary(survey: &Survey) -> String {
         format!("not valid      {}", survey.faulty_rows),
         format!("categories     {}", survey.categories().count()),
     ];
+    let attributes: Vec<String> =
+        attributes(survey).map(|(name, kind, rows)| format!("  {rows:>9}  {} ({kind})", clip(name))).collect();
+    if !attributes.is_empty() {
+        lines.insert(4, format!("attributes     {}", attributes.len()));
+        lines.splice(5..5, attributes);
+    }
     lines.extend(categories(survey.categories()));
     lines.join("\n")
+}
+
+/// Name, kind and rows of each attribute that is kept.
+fn attributes(survey: &Survey) -> impl Iterator<Item = (&str, &'static str, u64)> {
+    survey.attributes.iter().filter_map(|found| Some((found.name.as_str(), found.kind()?, found.rows)))
 }
 
 /// A line for each category and its rows, as many as people read.
@@ -119,6 +130,7 @@ pub(super) struct Report<'a> {
     notes: &'a [String],
     /// Why nothing was read from there on.
     broken: Option<String>,
+    attributes: Vec<Attribute<'a>>,
     categories: Vec<Category<'a>>,
 }
 
@@ -126,6 +138,13 @@ pub(super) struct Report<'a> {
 struct Line {
     place: String,
     message: String,
+}
+
+#[derive(Serialize)]
+struct Attribute<'a> {
+    name: &'a str,
+    r#type: &'static str,
+    rows: u64,
 }
 
 #[derive(Serialize)]
@@ -161,6 +180,7 @@ impl<'a> Report<'a> {
                 .collect(),
             notes: &survey.notes,
             broken: survey.broken.as_ref().map(ToString::to_string),
+            attributes: attributes(survey).map(|(name, r#type, rows)| Attribute { name, r#type, rows }).collect(),
             categories: survey.categories().map(|(name, rows)| Category { name, rows }).collect(),
         }
     }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arrow_schema::{DataType, Field};
 use bytes::Bytes;
-use nearline_contract::{ErrorCode, Status};
+use nearline_contract::{Attribute, ErrorCode, Status};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::World;
+use crate::catalog::artifact::{Row, Writer};
+use crate::catalog::source::{Number, Value};
 use crate::catalog::{Artifacts, MemoryArtifacts, ObjectName};
 use crate::fault::Fault;
 use crate::intake::{Services, poller};
@@ -91,6 +94,69 @@ async fn a_look_at_the_catalog_that_panics_is_not_the_last_one() {
             sleep(Duration::from_millis(100)).await;
         }
         assert_eq!(world.record("r").catalog_version, newer);
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(process, producer);
+    ended.unwrap();
+}
+
+/// A catalog whose products have their number as a price.
+fn artifact_with_prices(products: usize) -> Vec<u8> {
+    let price = [Field::new("price", DataType::Int64, true)];
+    let mut writer = Writer::with_attributes(Vec::new(), super::DIMENSION, super::MODEL, false, &price).unwrap();
+    let rows = super::rows(products);
+    for (number, vector) in rows.vectors.chunks_exact(rows.dimension).enumerate() {
+        let row = Row {
+            product_id: &rows.product_ids[number],
+            category: &rows.categories[number],
+            title: None,
+            vector,
+            text_sha256: None,
+        };
+        let price = Value::Number(Number::Integer(i128::try_from(number).unwrap()));
+        writer.push_with(&row, &[Some(price)]).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_filter_asks_for_an_attribute_is_answered_once_a_catalog_has_it() {
+    let world = World::new().await;
+    let job = r#"{"request_id":"r","product_id":"p3","filter":{"price":{"$lt":6}},"return":["price"],"top_k":50}"#;
+    world.send(job);
+    let stop = CancellationToken::new();
+    let services = world.services(world.queue.clone(), world.dead_letters.clone());
+    let process = poller::run(services, world.settings.clone(), 1, stop.clone());
+    let producer = async {
+        while world.records.all().is_empty() || !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let error = world.record("r").error.unwrap();
+        assert_eq!((error.code, error.retryable), (ErrorCode::UnknownAttribute, true));
+        assert!(error.message.starts_with("filter.price.$lt: the catalog has no attribute `price`"), "{error:?}");
+
+        let with_prices = world.publish_bytes(artifact_with_prices(20)).await;
+        world.send(job);
+        while !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let record = world.record("r");
+        assert_eq!((record.status, &record.catalog_version), (Status::Succeeded, &with_prices));
+        let results = record.results.unwrap();
+        let mut found: Vec<_> = results[0].matches.iter().map(|found| found.attributes["price"].clone()).collect();
+        found.sort_by_key(|price| format!("{price:?}"));
+        assert_eq!(found, [0, 1, 2, 4, 5].map(|price: u32| Attribute::Number(price.into())), "all below 6 but itself");
+
+        // A catalog without prices takes over while such jobs come: they are told so, and the others go on.
+        world.publish(40).await;
+        sleep(Duration::from_mins(2)).await;
+        world.send(&job.replace("\"r\"", "\"s\""));
+        world.send(r#"{"request_id":"t","product_id":"p3"}"#);
+        while world.records.all().len() < 3 || !world.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(world.record("s").error.unwrap().code, ErrorCode::UnknownAttribute);
+        assert_eq!(world.record("t").status, Status::Succeeded);
         stop.cancel();
     };
     let (ended, ()) = tokio::join!(process, producer);

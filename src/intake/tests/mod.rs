@@ -53,6 +53,7 @@ fn rows(products: usize) -> Rows {
         titles: vec![None; products],
         vectors: ids().flat_map(|id| MemoryModels::vector(&id, DIMENSION)).collect(),
         dimension: DIMENSION,
+        ..Rows::default()
     }
 }
 
@@ -86,7 +87,10 @@ impl World {
 
     /// Publishes a catalog of so many products; its version.
     async fn publish(&self, products: usize) -> String {
-        let bytes = artifact::write(Vec::new(), &rows(products), MODEL).unwrap();
+        self.publish_bytes(artifact::write(Vec::new(), &rows(products), MODEL).unwrap()).await
+    }
+
+    async fn publish_bytes(&self, bytes: Vec<u8>) -> String {
         let store = CatalogStore::new(self.artifacts.clone(), Indexing::default());
         loop {
             let artifact = artifact::Loaded::new(bytes.clone().into()).unwrap();

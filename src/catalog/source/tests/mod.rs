@@ -40,7 +40,7 @@ fn read_as(path: &Path, mapping: Mapping, dialect: Dialect) -> Result<(Rows, Vec
         rows.push((source.describe(place).to_string(), found.product.map_err(fault)));
         Ok(())
     });
-    notes.map(|notes| (rows, notes)).map_err(|error| error.to_string())
+    notes.map(|besides| (rows, besides.notes)).map_err(|error| error.to_string())
 }
 
 fn read(path: &Path) -> Result<Rows, String> {

@@ -1,0 +1,24 @@
+//! Attributes of products: columns in memory that filters look at and matches carry.
+//!
+//! `read` takes them from an artifact (`cells`: of any type), `column` keeps one, [`Attributes::resolve`] puts a filter in terms of them, and
+//! [`Attributes::passing`] says which rows pass it. Absent is null, and NaN.
+
+mod bits;
+mod cells;
+mod column;
+mod evaluate;
+mod instants;
+mod numbers;
+mod read;
+mod resolve;
+mod summary;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+mod texts;
+
+pub use column::AttributeKind;
+pub(super) use read::Builders;
+pub use resolve::RowFilter;
+pub use summary::AttributeSummary;
+pub use table::Attributes;
