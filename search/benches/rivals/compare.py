@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 TARGET_ROWS_AND_DIMENSIONS = [(100_000, 384), (1_000_000, 384), (100_000, 1_024)]
 TARGET_RATIOS = {1: 3.5, 10: 3.0, 64: 2.5}
 RIVALS = ["panorama", "numpy", "usearch", "usearch-i8", "numkong", "numkong-i8", "brute-force"]
+FILTERING_RIVALS = ["numpy", "lancedb", "qdrant"]
 
 
 def parse():
@@ -30,13 +31,17 @@ def parse():
     add("--categories", metavar="C|FILE.csv",
         help="also the top k of each category, by nearline and by one flat faiss index a category: each row's is the "
         "nearest of C seeded rows, or the column `category` of a CSV with one line for each row of FILE.npy")
-    add("--batches", type=counts, default=[1, 10, 64], metavar="B,B,...", help="queries a call (1,10,64)")
+    add("--filtered", action="store_true",
+        help="filtered search instead: nearline without a filter and with half, a tenth, a hundredth and a "
+        "ten-thousandth of the rows passing, by one filter and by one for each query, beside others that filter")
+    add("--batches", type=counts, metavar="B,B,...", help="queries a call (1,10,64; with --filtered 1,64)")
     add("--top-k", type=count, default=10, metavar="K", help="1 to 1,000 (10)")
     add("--threads", type=count, default=1, metavar="T", help="of each engine (1)")
     add("--pairs", type=count, default=5, metavar="N", help="rounds in which each engine has its turn (5)")
     add("--seconds", type=float, default=0.2, metavar="S", help="the least time of a turn (0.2)")
-    add("--only", type=names, default=RIVALS, metavar="NAME,...",
-        help=f"beside flat faiss indexes and nearline: none, or some of {', '.join(RIVALS)} (all)")
+    add("--only", type=lambda text: [] if text == "none" else text.split(","), metavar="NAME,...",
+        help=f"beside flat faiss indexes and nearline: none, or some of {', '.join(RIVALS)}, with --filtered of "
+        f"{', '.join(FILTERING_RIVALS)} (all)")
     add("--kernel", metavar="NAME", help="nearline's, instead of the one it chooses")
     add("--against", type=os.path.abspath, metavar="PATH",
         help="also an earlier build of nearline: the executable that `cargo bench --package nearline-search --no-run "
@@ -47,14 +52,25 @@ def parse():
     refusal = contradiction(options)
     if refusal:
         parser.error(refusal)
+    options.batches = options.batches or ([1, 64] if options.filtered else [1, 10, 64])
+    options.only = rivals(options) if options.only is None else options.only
     return options
+
+
+def rivals(options):
+    return FILTERING_RIVALS if options.filtered else RIVALS
 
 
 def contradiction(options):
     """What does not go together in the options, or None."""
     of_clustered = options.rows or options.dimension
-    if options.suite and (of_clustered or options.vectors != "clustered" or options.batches != [1, 10, 64]):
+    if options.suite and (of_clustered or options.vectors != "clustered" or options.batches):
         return "--suite has rows, dimensions, vectors and batches of its own"
+    if options.filtered and (options.suite or options.categories):
+        return "--filtered asks other questions than --suite and --categories"
+    unknown = sorted(set(options.only or []) - set(rivals(options)))
+    if unknown:
+        return f"no rival is called {unknown[0]} here; there are {', '.join(rivals(options))}"
     if options.vectors == "clustered" and options.repeat_to:
         return "--repeat-to repeats the rows of a FILE.npy; clustered vectors have --rows"
     if options.vectors == "clustered" and options.categories and not options.categories.isdigit():
@@ -83,20 +99,22 @@ def counts(text):
     return numbers
 
 
-def names(text):
-    wanted = [] if text == "none" else text.split(",")
-    unknown = set(wanted) - set(RIVALS)
-    if unknown:
-        raise argparse.ArgumentTypeError(f"no rival is called {sorted(unknown)[0]}; there are {', '.join(RIVALS)}")
-    return wanted
-
-
 def limit_threads(threads):
     """To be called before NumPy, FAISS and the libraries under them are loaded: that is when they look."""
     for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]:
         os.environ[name] = str(threads)
     # A thread that spins after its work takes the core from the engine whose turn comes next.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def limit_processors(count):
+    """LanceDB starts threads as it likes: it, and for equal terms all others, get as many processors as threads."""
+    if not hasattr(os, "sched_setaffinity"):
+        sys.exit("compare: --filtered needs Linux: LanceDB cannot be held to a number of threads in another way")
+    processors = sorted(os.sched_getaffinity(0))
+    if count > len(processors):
+        sys.exit(f"compare: --threads {count} is more than the {len(processors)} processors here")
+    os.sched_setaffinity(0, processors[-count:])
 
 
 def main():
@@ -107,15 +125,25 @@ def main():
     import report
     import vectors
 
+    kind, table = comparison, report.table
+    if options.filtered:
+        import subject
+
+        subject.build()
+        limit_processors(options.threads)
+        import filtered
+
+        kind, table = filtered, report.filtered_table
+
     if options.json:
         report.write(options.json, [])
     shapes = TARGET_ROWS_AND_DIMENSIONS if options.suite else [(options.rows, options.dimension)]
     results = []
     for rows, dimension in shapes:
         dataset = vectors.load(options, rows, dimension)
-        results.append(comparison.run(options, dataset))
+        results.append(kind.run(options, dataset))
         del dataset
-        report.table(results[-1])
+        table(results[-1])
         if options.json:
             report.write(options.json, results)
     if options.suite:

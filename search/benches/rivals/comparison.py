@@ -87,58 +87,66 @@ def ours(options, subject, earlier, questions):
 
 
 def measure(options, batch, field, oracles, limits, components):
-    """One batch size: a round to warm up and to look at what is found, then the rounds that count."""
+    rounds, results = play(options, batch, field, oracles, limits.measure)
+    for engine, result in zip(field, results):
+        speed = result["queries_per_second"]
+        own = rounds[engine.question, engine.name]
+        names = faiss_engines.ANCHOR, faiss_engines.SHIPPED, NEARLINE
+        anchor, shipped, nearline = (rounds[engine.question, of[engine.question]] for of in names)
+        result |= {
+            "group_by": engine.question,
+            "ratio": spread(own, anchor),
+            "ratio_to_faster_faiss": spread(own, [max(both) for both in zip(anchor, shipped)]),
+            "nearline_ratio": spread(nearline, own),
+            "gigabytes_per_second": speed / batch * components * engine.component_bytes / 1e9,
+            "gigamacs_per_second": speed * components / 1e9,
+            "component_bytes": engine.component_bytes,
+        }
+    return {"batch": batch, "engines": results}
+
+
+def play(options, batch, field, oracles, after_round=lambda: None):
+    """A round to warm up and to look at what is found, then the rounds that count.
+
+    The speeds of each engine in each round, by question and name; and what is to be said of it alone.
+    """
     judged = {}
     for engine in field:
         if not isinstance(engine, Rival):
             checked_turn(engine, batch, 0, oracles)
         elif found := engine.found(batch):
-            judged[engine.name] = oracles[engine.group_by].judge(*found)
+            judged[engine.question, engine.name] = oracles[engine.question].judge(*found)
         else:
             engine.turn(batch, 0)
-    rounds = {engine.name: [] for engine in field}
-    rescored = {engine.name: [] for engine in field}
+    turns = {(engine.question, engine.name): [] for engine in field}
     for number in range(options.pairs):
         print(f"batch {batch}: round {number + 1} of {options.pairs}", file=sys.stderr)
         # There and back, so that no engine always has the same one before it.
         for engine in field if number % 2 == 0 else field[::-1]:
             time.sleep(PAUSE_SECONDS)
-            turn = checked_turn(engine, batch, options.seconds, oracles)
-            rounds[engine.name].append(turn.queries_per_second)
-            rescored[engine.name].append(turn.rescored_fraction)
+            turns[engine.question, engine.name].append(checked_turn(engine, batch, options.seconds, oracles))
         time.sleep(PAUSE_SECONDS)
-        limits.measure()
+        after_round()
+    rounds = {key: [turn.queries_per_second for turn in of_engine] for key, of_engine in turns.items()}
     results = []
     for engine in field:
-        speed = statistics.median(rounds[engine.name])
-        share_found, score_error = judged.get(engine.name, (None, None))
-        anchor, shipped, nearline = (rounds[name] for name in yardsticks(engine.group_by))
+        key = engine.question, engine.name
+        share_found, score_error = judged.get(key, (None, None))
         result = {
-            "engine": engine.name, "group_by": engine.group_by, "queries_per_second": speed,
-            "rounds": rounds[engine.name],
-            "ratio": spread(rounds[engine.name], anchor),
-            "ratio_to_faster_faiss": spread(rounds[engine.name], [max(both) for both in zip(anchor, shipped)]),
-            "nearline_ratio": spread(nearline, rounds[engine.name]),
-            "gigabytes_per_second": speed / batch * components * engine.component_bytes / 1e9,
-            "gigamacs_per_second": speed * components / 1e9,
-            "component_bytes": engine.component_bytes,
+            "engine": engine.name, "queries_per_second": statistics.median(rounds[key]), "rounds": rounds[key],
             "share_found": share_found, "largest_score_error": score_error,
         }
         if isinstance(engine, Nearline):
-            result["rescored_fraction"] = statistics.median(rescored[engine.name])
+            result["rescored_fraction"] = statistics.median(turn.rescored_fraction for turn in turns[key])
+            result["row_set_seconds"] = statistics.median(turn.row_set_seconds for turn in turns[key])
         results.append(result)
-    return {"batch": batch, "engines": results}
-
-
-def yardsticks(group_by):
-    """The engines that all that answer this question are compared with."""
-    return faiss_engines.ANCHOR[group_by], faiss_engines.SHIPPED[group_by], NEARLINE[group_by]
+    return rounds, results
 
 
 def checked_turn(engine, batch, seconds, oracles):
     turn = engine.turn(batch, seconds)
     if turn.rankings is not None:
-        oracle = oracles[engine.group_by]
+        oracle = oracles[engine.question]
         oracle.check(turn.rankings, f"{engine.name}, batch {batch}")
         if turn.not_repeated:
             oracle.faults.append(f"{engine.name}, batch {batch}: {turn.not_repeated} later answers differ")

@@ -21,6 +21,8 @@ class Turn:
     rankings: np.ndarray | None = None
     rescored_fraction: float | None = None
     not_repeated: int = 0
+    # What it took to make of a bitmap what nearline searches with, on average.
+    row_set_seconds: float = 0.0
 
 
 @dataclass
@@ -34,7 +36,8 @@ class Rival:
     # makes products alone.
     read: Callable[[object], tuple[np.ndarray, np.ndarray]] | None
     component_bytes: int = 4
-    group_by: str = "none"
+    # `none` and `category` are those of nearline's `group_by`; any other is named after its filters.
+    question: str = "none"
     prepare: Callable[[], None] = lambda: None
 
     def turn(self, batch, seconds):
@@ -65,14 +68,19 @@ class Nearline:
     subject: object
     top_k: int
     threads: int
-    group_by: str = "none"
+    question: str = "none"
     engine: str = "index"
+    # A file of bitmaps.
+    filters: object = None
 
     @property
     def component_bytes(self):
         return 1 if self.engine == "index" else 4
 
     def turn(self, batch, seconds):
-        answer = self.subject.search(batch, self.top_k, self.group_by, self.engine, self.threads, seconds)
+        group_by = "category" if self.question == "category" else "none"
+        answer = self.subject.search(batch, self.top_k, group_by, self.engine, self.threads, seconds, self.filters)
         speed = answer["queries"] / answer["seconds"]
-        return Turn(speed, answer["rankings"], answer["rescored_fraction"], answer["not_repeated"])
+        # Earlier builds make no row sets.
+        row_set_seconds = answer.get("row_set_seconds", 0.0)
+        return Turn(speed, answer["rankings"], answer["rescored_fraction"], answer["not_repeated"], row_set_seconds)

@@ -42,7 +42,7 @@ def flat_per_category(catalog, queries, categories, top_k):
     return both_thresholds("category", queries, search, read)
 
 
-def both_thresholds(group_by, queries, search, read):
+def both_thresholds(question, queries, search, read):
     def use_threshold(threshold):
         def use():
             faiss.cvar.distance_compute_blas_threshold = threshold
@@ -50,7 +50,7 @@ def both_thresholds(group_by, queries, search, read):
         return use
 
     for names, threshold in [(ANCHOR, BLAS_THRESHOLD), (SHIPPED, SHIPPED_THRESHOLD)]:
-        yield Rival(names[group_by], queries, search, read, group_by=group_by, prepare=use_threshold(threshold))
+        yield Rival(names[question], queries, search, read, question=question, prepare=use_threshold(threshold))
 
 
 def flat_index(catalog, rows=None):

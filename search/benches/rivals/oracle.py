@@ -16,16 +16,25 @@ NO_ROW = 0xFFFFFFFF
 
 
 class Oracle:
-    def __init__(self, catalog, queries, categories, top_k):
+    """Of one question: which groups rows are in, and which rows pass a query's filter (filters.py), if it has one."""
+
+    def __init__(self, catalog, queries, categories, top_k, filters=None, best=None):
         self._catalog = catalog
         self._queries = directions(queries)
         self._categories = np.zeros(len(catalog), np.uint32) if categories is None else categories
         self._sizes = np.bincount(self._categories)
-        self._top_k = top_k
+        self._filters = filters
         self._right = np.empty((0, len(self._sizes), top_k, 2), np.uint32)
         self.rankings, self.stepped, self.faults = 0, 0, []
         # The top k at the low end of every cosine, as keys: queries x groups x places.
-        self._best = self._scan()
+        self._best = scan(catalog, self._queries, self._categories, top_k, [filters])[0] if best is None else best
+
+    @classmethod
+    def of_each(cls, catalog, queries, top_k, questions):
+        """One for each question, without groups, from one scan of the catalog."""
+        categories = np.zeros(len(catalog), np.uint32)
+        bests = scan(catalog, directions(queries), categories, top_k, questions)
+        return [cls(catalog, queries, None, top_k, *both) for both in zip(questions, bests)]
 
     def check(self, rankings, engine):
         """`rankings` of the first queries: queries x groups x places x (row, bits of the score)."""
@@ -60,7 +69,7 @@ class Oracle:
             held = np.where(counted, held, 0)
             cosines = self._cosines(held, queries)
             error = max(error, np.abs(given - cosines).max(where=counted, initial=0.0))
-            counted &= self._categories[held] == np.arange(len(self._sizes))[:, None]
+            counted &= self._belongs(held, first)
 
             right = scores_of(best)
             last = np.where(best > 0, right, np.inf).min(axis=2, keepdims=True)
@@ -72,20 +81,6 @@ class Oracle:
             places += (best > 0).sum()
         return float(found / places), float(error)
 
-    def _scan(self):
-        best = [np.empty((len(self._queries), 0), np.uint64) for _ in self._sizes]
-        for start in range(0, len(self._catalog), BLOCK_ROWS):
-            cosines = self._queries @ directions(self._catalog[start : start + BLOCK_ROWS]).T
-            keys = keys_of((cosines - SLACK).astype(np.float32), np.arange(start, start + cosines.shape[1]))
-            category = self._categories[start : start + BLOCK_ROWS]
-            for group in np.unique(category):
-                among = keys if len(best) == 1 else keys[:, category == group]
-                best[group] = largest(np.concatenate([best[group], largest(among, self._top_k)], axis=1), self._top_k)
-        for group, keys in enumerate(best):
-            missing = self._top_k - keys.shape[1]
-            best[group] = np.pad(np.sort(keys, axis=1)[:, ::-1], ((0, 0), (0, missing)))
-        return np.stack(best, axis=1)
-
     def _check(self, rankings, first, engine):
         """Finds wrong places: filled or empty, category, score, order; and rows that should have had one of them."""
         rows, scores = rankings[..., 0], rankings[..., 1].view(np.float32)
@@ -95,7 +90,7 @@ class Oracle:
         held = np.where(filled, rows, 0)
         cosines = self._cosines(held, self._queries[first : first + len(rankings)])
         low, high = (cosines - SLACK).astype(np.float32), (cosines + SLACK).astype(np.float32)
-        wrong |= filled & (self._categories[held] != np.arange(len(self._sizes))[:, None])
+        wrong |= filled & ~self._belongs(held, first)
         wrong |= filled & ~((low <= scores) & (scores <= high))
         keys = np.where(filled, keys_of(scores, held), 0)
         wrong[..., 1:] |= filled[..., 1:] & (keys[..., 1:] >= keys[..., :-1])
@@ -109,6 +104,14 @@ class Oracle:
                 f"with {scores[query, group, place]}, cosine {cosines[query, group, place]}; {wrong.sum()} such places"
             )
 
+    def _belongs(self, rows, first):
+        """Whether the rows, queries x groups x places from query `first` on, are of their group and pass the filter."""
+        of_group = self._categories[rows] == np.arange(len(self._sizes))[:, None]
+        if self._filters is None:
+            return of_group
+        queries = np.arange(first, first + len(rows))[:, None, None]
+        return of_group & self._filters.passes(queries, rows)
+
     def _at_once(self, rows):
         """For how many queries the vectors of these rows are gathered together."""
         return max(1, GATHERED_COMPONENTS // (rows[0].size * self._catalog.shape[1]))
@@ -116,6 +119,30 @@ class Oracle:
     def _cosines(self, rows, queries):
         vectors = directions(self._catalog[rows.ravel()]).reshape(*rows.shape, -1)
         return np.einsum("qgpd,qd->qgp", vectors, queries)
+
+
+def scan(catalog, queries, categories, top_k, questions):
+    """For each question, filters or None, the best keys of rows that pass: queries x groups x places, 0 for none."""
+    groups = int(categories.max()) + 1
+    bests = [[np.empty((len(queries), 0), np.uint64) for _ in range(groups)] for _ in questions]
+    for start in range(0, len(catalog), BLOCK_ROWS):
+        cosines = queries @ directions(catalog[start : start + BLOCK_ROWS]).T
+        rows = np.arange(start, start + cosines.shape[1])
+        keys = keys_of((cosines - SLACK).astype(np.float32), rows)
+        category = categories[start : start + BLOCK_ROWS]
+        for filters, best in zip(questions, bests):
+            passing = keys
+            if filters is not None:
+                passing = np.where(filters.passes(np.arange(len(queries))[:, None], rows), keys, 0)
+            for group in np.unique(category):
+                among = passing if groups == 1 else passing[:, category == group]
+                best[group] = largest(np.concatenate([best[group], largest(among, top_k)], axis=1), top_k)
+    return [np.stack([in_order(keys, top_k) for keys in best], axis=1) for best in bests]
+
+
+def in_order(keys, count):
+    """Best first, filled up with 0."""
+    return np.pad(np.sort(keys, axis=1)[:, ::-1], ((0, 0), (0, count - keys.shape[1])))
 
 
 def directions(vectors):

@@ -4,7 +4,8 @@ import unittest
 
 import numpy as np
 
-from oracle import Oracle
+import filters
+from oracle import Oracle, directions
 from vectors import unit
 
 TOP_K = 3
@@ -69,3 +70,60 @@ class Judge(unittest.TestCase):
     def test_a_wrong_score_shows(self):
         self.scores[2, 1, 1] += 1e-3
         self.assertAlmostEqual(self.oracle.judge(self.rows, self.scores)[1], 1e-3, places=6)
+
+
+class Filtered(unittest.TestCase):
+    """Of 400 rows 200, 40, 4 and 1 pass, by one filter or by one for each query."""
+
+    def setUp(self):
+        rng = np.random.default_rng(5)
+        self.catalog = unit(rng.standard_normal((400, 16), dtype=np.float32))
+        self.queries = unit(rng.standard_normal((70, 16), dtype=np.float32))
+        self.cosines = (directions(self.queries) @ directions(self.catalog).T).astype(np.float32)
+        self.questions = list(filters.questions(len(self.catalog)))
+        self.oracles = Oracle.of_each(self.catalog, self.queries, TOP_K, self.questions)
+
+    def passing(self, question):
+        """Queries x rows, from the bits that nearline gets."""
+        bits = np.unpackbits(question.bitmaps().view(np.uint8), axis=1, bitorder="little")[:, : len(self.catalog)]
+        return bits.astype(bool)[question.of(np.arange(len(self.queries)))]
+
+    def ranking(self, question):
+        """The right one: queries x one group x places x (row, bits of the score)."""
+        rows = np.argsort(np.where(self.passing(question), -self.cosines, 2), axis=1)[:, :TOP_K].astype(np.uint32)
+        scores = np.take_along_axis(self.cosines, rows, axis=1)
+        found = np.stack([rows, scores.view(np.uint32)], axis=2)
+        found[:, question.size :] = 0xFFFFFFFF
+        return found[:, None]
+
+    def test_each_filter_passes_rows_of_its_own_and_as_many_as_the_others(self):
+        for question in self.questions:
+            passing = self.passing(question)
+            self.assertTrue((passing.sum(axis=1) == question.size).all(), question.name)
+            self.assertEqual(len({rows.tobytes() for rows in passing}), len(question.starts), question.name)
+            each = question.passes(np.arange(len(self.queries))[:, None], np.arange(len(self.catalog)))
+            self.assertTrue((each == passing).all(), question.name)
+            for bits, rows in zip(passing, question.rows):
+                self.assertEqual(np.flatnonzero(bits).tolist(), rows.tolist())
+
+    def test_a_right_ranking_has_no_fault(self):
+        for question, oracle in zip(self.questions, self.oracles):
+            oracle.check(self.ranking(question), question.name)
+            self.assertEqual(oracle.faults, [])
+
+    def test_a_row_that_does_not_pass_is_a_fault_though_it_takes_no_better_place_from_another(self):
+        question, oracle = self.questions[0], self.oracles[0]
+        ranking, best = self.ranking(question), np.argmax(self.cosines, axis=1)
+        query = np.flatnonzero(~self.passing(question)[np.arange(len(best)), best])[0]
+        ranking[query, 0, 1:] = ranking[query, 0, :-1].copy()
+        ranking[query, 0, 0] = best[query], self.cosines[query, best[query]].view(np.uint32)
+        oracle.check(ranking, "nearline")
+        self.assertEqual(len(oracle.faults), 1)
+
+    def test_a_rivals_row_that_does_not_pass_does_not_count(self):
+        question, oracle = self.questions[1], self.oracles[1]
+        ranking = self.ranking(question)[:, 0]
+        rows, scores = ranking[..., 0].astype(np.int64), ranking[..., 1].view(np.float32)
+        self.assertEqual(oracle.judge(rows, scores)[0], 1)
+        rows[0, -1] = np.argmax(np.where(self.passing(question)[0], -1, self.cosines[0]))
+        self.assertAlmostEqual(oracle.judge(rows, scores)[0], 1 - 1 / rows.size)

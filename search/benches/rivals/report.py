@@ -8,11 +8,15 @@ import sys
 COMPUTING_BATCH = 2
 
 
-def table(result):
-    limits, of = result["limits"], result["machine"]
+def heading(result):
     threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
     print(f"\n{result['rows']:,} x {result['dimension']} {result['vectors']}, top {result['top_k']}, {threads}, "
-          f"{result['pairs']} rounds; {of['processor']}")
+          f"{result['pairs']} rounds; {result['machine']['processor']}")
+
+
+def table(result):
+    heading(result)
+    limits = result["limits"]
     for name, index in [("nearline", result["index"]), ("earlier build", result["earlier_index"])]:
         if index:
             print(f"{name}: kernel {index['kernel']}, built in {index['build_seconds']:.2f} s, "
@@ -47,12 +51,55 @@ def line(engine, limits, reading):
         speed, limit = engine["gigamacs_per_second"], limits["sgemm_gigamacs_per_second"]
     ratio = engine["ratio"]
     min_max = f"{ratio['min']:.2f}..{ratio['max']:.2f}"
-    found, error, rescored = (engine.get(key) for key in ["share_found", "largest_score_error", "rescored_fraction"])
     return (
         f"{engine['engine']:40}{engine['queries_per_second']:>10,.0f}{ratio['median']:>8.2f}{min_max:>14}"
         f"{engine['ratio_to_faster_faiss']['median']:>11.2f}{engine['nearline_ratio']['median']:>10.2f}"
-        f"{speed:>9.1f}{speed / limit:>12.0%}{'' if found is None else f'{found:.1%}':>8}"
-        f"{'' if error is None else f'{error:.0e}':>9}{'' if rescored is None else f'{rescored:.3%}':>10}"
+        f"{speed:>9.1f}{speed / limit:>12.0%}{checks(engine)}"
+    )
+
+
+def filtered_table(result):
+    heading(result)
+    print(f"nearline: kernel {result['index']['kernel']}, built in {result['index']['build_seconds']:.2f} s")
+    for batch in result["batches"]:
+        for question in unique(engine["question"] for engine in batch["engines"]):
+            title = f"batch {batch['batch']}, {question}"
+            print(f"\n{title:40}{'queries/s':>11}{'to unfiltered':>15}{'min..max':>16}{'nearline':>10}{'found':>8}"
+                  f"{'off by':>9}{'rescored':>10}{'row set':>10}")
+            for engine in batch["engines"]:
+                if engine["question"] == question:
+                    print(filtered_line(engine))
+    print()
+    for batch in result["batches"]:
+        for engine in batch["engines"]:
+            if "ratio_to_fastest_rival" in engine:
+                own, fastest = (engine[key] for key in ["ratio_to_unfiltered", "ratio_to_fastest_rival"])
+                print(f"batch {batch['batch']}, {engine['question']}: nearline is {spread(own)} times as fast as "
+                      f"without a filter, and {spread(fastest)} times as fast as the fastest rival")
+
+
+def filtered_line(engine):
+    ratio, row_set = engine["ratio_to_unfiltered"], engine.get("row_set_seconds")
+    min_max = f"{figure(ratio['min'])}..{figure(ratio['max'])}"
+    line = (
+        f"{engine['engine']:40}{engine['queries_per_second']:>11,.0f}{figure(ratio['median']):>15}{min_max:>16}"
+        f"{figure(engine['nearline_ratio']['median']):>10}{checks(engine)}"
+        f"{f'{row_set * 1e3:.3f} ms' if row_set else '':>10}"
+    )
+    return line.rstrip()
+
+
+def figure(number):
+    """A ratio that may be far from 1."""
+    return f"{number:.2g}" if number < 0.1 else f"{number:.2f}" if number < 100 else f"{number:,.0f}"
+
+
+def checks(engine):
+    """What was found, and what nearline rescored, as far as an engine has it."""
+    found, error, rescored = (engine.get(key) for key in ["share_found", "largest_score_error", "rescored_fraction"])
+    return (
+        f"{'' if found is None else f'{found:.1%}':>8}{'' if error is None else f'{error:.0e}':>9}"
+        f"{'' if rescored is None else f'{rescored:.3%}':>10}"
     )
 
 
@@ -76,7 +123,7 @@ def shares(result):
 
 
 def spread(ratio):
-    return f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})"
+    return f"{figure(ratio['median'])} ({figure(ratio['min'])}..{figure(ratio['max'])})"
 
 
 def targets(results, wanted):

@@ -55,11 +55,19 @@ class Subject:
         self.ready = self._answer()
         rows.unlink()
 
-    def search(self, batch, top_k, group_by, engine, threads, seconds):
+    def write_filters(self, name, bitmaps):
+        """The path of a file of bitmaps that `search` takes."""
+        path = pathlib.Path(self._folder.name) / name
+        bitmaps.tofile(path)
+        return path
+
+    def search(self, batch, top_k, group_by, engine, threads, seconds, filters=None):
         """What the process answers, with the rankings as queries x groups x places x (row, bits of the score)."""
+        # Earlier builds know no filters, and refuse what they do not know.
+        filtered = {} if filters is None else {"filters": str(filters)}
         answer = self.ask(
             op="search", queries=str(self._queries), batch=batch, top_k=top_k, group_by=group_by, engine=engine,
-            threads=threads, seconds=seconds, rankings=str(self._rankings),
+            threads=threads, seconds=seconds, rankings=str(self._rankings), **filtered,
         )
         rankings = np.fromfile(self._rankings, "<u4")
         return answer | {"rankings": rankings.reshape(answer["answered"], -1, top_k, 2)}
