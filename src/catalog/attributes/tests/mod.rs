@@ -261,3 +261,30 @@ fn memory_is_that_of_arrow() {
         assert!(ours as f64 <= 1.15 * arrow as f64, "{name}: {ours} bytes, {arrow} in Arrow");
     }
 }
+
+#[test]
+fn what_no_list_shows_is_not_looked_at() {
+    let item = Arc::new(Field::new("item", DataType::Decimal128(20, 2), true));
+    let decimals = Decimal128Array::from(vec![150, 12_345_678_901_234_567]).with_precision_and_scale(20, 2).unwrap();
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([1, 1]);
+    let nulls = Some(vec![true, false].into());
+    let lists: ArrayRef = Arc::new(ListArray::new(item, offsets, Arc::new(decimals), nulls));
+    assert_eq!(rows(&read(&[("x", lists)], 10).unwrap(), &json!({"x": 1.5})).unwrap(), [0]);
+}
+
+#[test]
+fn values_count_against_what_a_file_may_expand_to() {
+    let item = Arc::new(Field::new("item", DataType::Int8, true));
+    let zeros = Int8Array::from(vec![0; 10_000_000]);
+    let lists: ArrayRef = Arc::new(FixedSizeListArray::new(item, 1_000_000, Arc::new(zeros), None));
+    let batch = RecordBatch::try_from_iter([("x", lists)]).unwrap();
+    let mut builders = Builders::new(&batch.schema(), &["x".to_owned()]).unwrap();
+    let error = builders.append(&batch, &mut Budget::new(1_000)).unwrap_err().to_string();
+    assert!(error.contains("row 0, column x: takes 320000000 bytes"), "{error}");
+}
+
+#[test]
+fn all_rows_pass_a_filter_that_asks_for_nothing_also_where_there_are_no_attributes() {
+    let attributes = Attributes::default().of_rows(70);
+    assert_eq!(rows(&attributes, &json!({})).unwrap().len(), 70);
+}
