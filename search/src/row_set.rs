@@ -35,11 +35,10 @@ impl Identity {
 impl RowSet {
     /// `position` tells where a row is, of so many; `bits` has a bit for each row.
     pub(crate) fn new(identity: Identity, bits: &[u64], count: usize, position: impl Fn(usize) -> usize) -> Self {
-        let last = count.div_ceil(64).saturating_sub(1);
-        let of_rows =
-            |word: usize| if word == last { bits[word] & (u64::MAX >> (63 - (count - 1) % 64)) } else { bits[word] };
         let words = 0..count.div_ceil(64);
-        let rows: usize = words.clone().map(|word| of_rows(word).count_ones() as usize).sum();
+        // Of the last word the bits of rows alone.
+        let mask = |word: usize| u64::MAX >> (64 * (word + 1)).saturating_sub(count);
+        let rows: usize = words.clone().map(|word| (bits[word] & mask(word)).count_ones() as usize).sum();
         // From all or from none, whichever is closer.
         let from_all = 2 * rows > count;
         let mut blocks = vec![if from_all { u16::MAX } else { 0 }; count.div_ceil(BLOCK)];
@@ -47,13 +46,8 @@ impl RowSet {
             *block = (1 << (count % BLOCK)) - 1;
         }
         for word in words {
-            let mut left = of_rows(word);
-            if from_all {
-                left = !left;
-                if word == last {
-                    left &= u64::MAX >> (63 - (count - 1) % 64);
-                }
-            }
+            let changed = if from_all { !bits[word] } else { bits[word] };
+            let mut left = changed & mask(word);
             while left != 0 {
                 let position = position(64 * word + left.trailing_zeros() as usize);
                 left &= left - 1;

@@ -236,11 +236,8 @@ async fn prepare_one(
         Ok(planned) => planned,
         Err(error) => return Ok(Err(error)),
     };
-    if let (Some(filter), Some(resolved)) = (&job.filter, plan.filter()) {
-        let rows = row_sets.get(filter, resolved).await?;
-        if let Err(error) = plan.narrow(catalog, rows) {
-            return Ok(Err(error));
-        }
+    if let Err(error) = row_sets.narrow(&job, &mut plan).await? {
+        return Ok(Err(error));
     }
     let vector = match source {
         Source::Vector(vector) => vector,

@@ -125,10 +125,7 @@ impl Engine {
     /// [`NoAnswer`].
     pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay) -> Result<Answer, NoAnswer> {
         let (mut plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
-        if let (Some(filter), Some(resolved)) = (&job.filter, plan.filter()) {
-            let rows = self.row_sets.get(filter, resolved).await?;
-            plan.narrow(&self.catalog, rows)?;
-        }
+        self.row_sets.narrow(job, &mut plan).await??;
         let (vector, query_truncated) = match source {
             Source::Vector(vector) => (vector, false),
             Source::Text(text) => {

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use moka::future::Cache;
-use nearline_contract::Filter;
 use nearline_contract::filter::{Scalar, Test};
+use nearline_contract::{Filter, JobError, SearchJob};
 use nearline_search::RowSet;
 
+use super::plan::Plan;
 use crate::catalog::{Catalog, RowFilter};
 use crate::compute::Compute;
 use crate::fault::Fault;
@@ -50,11 +51,18 @@ impl RowSets {
         Self { catalog, compute, sets: Cache::builder().weigher(weigh).max_capacity(CAPACITY_BYTES).build() }
     }
 
-    /// The rows that pass a filter; `resolved` is the same filter in terms of the catalog.
+    /// Gives a job's plan the rows that pass its filter, if it has one; the inner error is the job's own.
     ///
     /// # Errors
     /// The evaluation panicked.
-    pub async fn get(&self, filter: &Filter, resolved: &RowFilter) -> Result<Arc<RowSet>, Fault> {
+    pub async fn narrow(&self, job: &SearchJob, plan: &mut Plan) -> Result<Result<(), JobError>, Fault> {
+        let (Some(filter), Some(resolved)) = (&job.filter, plan.filter()) else { return Ok(Ok(())) };
+        let rows = self.get(filter, resolved).await?;
+        Ok(plan.narrow(&self.catalog, rows))
+    }
+
+    /// The rows that pass a filter; `resolved` is the same filter in terms of the catalog.
+    pub(super) async fn get(&self, filter: &Filter, resolved: &RowFilter) -> Result<Arc<RowSet>, Fault> {
         let evaluate = async {
             let (catalog, resolved) = (Arc::clone(&self.catalog), resolved.clone());
             self.compute.scan(move |cancelled| Arc::new(catalog.row_set(&resolved, cancelled))).await

@@ -24,8 +24,9 @@ use clap::{Parser, Subcommand};
 
 use crate::case::Case;
 use crate::catalog::Files;
-use crate::measure::{Latencies, Run, measure};
+use crate::measure::{Run, measure};
 use crate::program::Program;
+use crate::sink::Latencies;
 use crate::tls::Tls;
 
 type Fault = Box<dyn Error + Send + Sync>;

@@ -11,20 +11,13 @@ use crate::Fault;
 use crate::case::{Case, Shape};
 use crate::catalog::Files;
 use crate::program::{Process, Program};
-use crate::sink::Sink;
+use crate::sink::{Latencies, Sink};
 use crate::tls::Tls;
 
 /// Longest time for a start, and for the jobs.
 const PATIENCE: Duration = Duration::from_mins(3);
 /// Between two jobs of an idle worker, more or less.
 const IDLE_MS: std::ops::Range<u64> = 20..80;
-
-/// How long the services take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Latencies {
-    pub(crate) model_ms: u64,
-    pub(crate) service_ms: u64,
-}
 
 /// What was measured.
 #[derive(Debug, Serialize)]

@@ -15,11 +15,17 @@ use crate::Fault;
 use crate::books::Books;
 use crate::case::Shape;
 use crate::http::{Request, answer};
-use crate::measure::Latencies;
 use crate::tls::Tls;
 
 /// As long as SQS's own.
 const RECEIPT_PADDING: usize = 180;
+
+/// How long the services take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latencies {
+    pub(crate) model_ms: u64,
+    pub(crate) service_ms: u64,
+}
 
 /// The services of one run.
 #[derive(Debug)]

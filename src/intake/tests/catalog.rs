@@ -26,29 +26,21 @@ async fn a_retryable_rejection_sent_again_waits_for_a_look_at_what_was_published
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
     let process = poller::run(services, world.settings.clone(), 1, stop.clone());
     let producer = async {
-        while world.records.all().is_empty() || !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(1).await;
         assert_eq!(world.record("r").error.unwrap().code, ErrorCode::UnknownProduct);
         let newer = world.publish(40).await;
         world.send(job); // within a second: no look has come since
-        while !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(0).await;
         let record = world.record("r");
         assert_eq!((record.status, record.catalog_version), (Status::Succeeded, newer));
 
         // With nothing new published it is a replay, soon.
         let again = r#"{"request_id":"s","product_id":"p99"}"#;
         world.send(again);
-        while world.records.all().len() < 2 || !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(2).await;
         let sent = Instant::now();
         world.send(again);
-        while !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(0).await;
         assert!(sent.elapsed() < Duration::from_secs(30), "{:?}", sent.elapsed());
         stop.cancel();
     };
@@ -128,18 +120,14 @@ async fn a_job_whose_filter_asks_for_an_attribute_is_answered_once_a_catalog_has
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
     let process = poller::run(services, world.settings.clone(), 1, stop.clone());
     let producer = async {
-        while world.records.all().is_empty() || !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(1).await;
         let error = world.record("r").error.unwrap();
         assert_eq!((error.code, error.retryable), (ErrorCode::UnknownAttribute, true));
         assert!(error.message.starts_with("filter.price.$lt: the catalog has no attribute `price`"), "{error:?}");
 
         let with_prices = world.publish_bytes(artifact_with_prices(20)).await;
         world.send(job);
-        while !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(0).await;
         let record = world.record("r");
         assert_eq!((record.status, &record.catalog_version), (Status::Succeeded, &with_prices));
         let results = record.results.unwrap();
@@ -152,9 +140,7 @@ async fn a_job_whose_filter_asks_for_an_attribute_is_answered_once_a_catalog_has
         sleep(Duration::from_mins(2)).await;
         world.send(&job.replace("\"r\"", "\"s\""));
         world.send(r#"{"request_id":"t","product_id":"p3"}"#);
-        while world.records.all().len() < 3 || !world.queue.all().is_empty() {
-            sleep(Duration::from_millis(100)).await;
-        }
+        world.settled(3).await;
         assert_eq!(world.record("s").error.unwrap().code, ErrorCode::UnknownAttribute);
         assert_eq!(world.record("t").status, Status::Succeeded);
         stop.cancel();

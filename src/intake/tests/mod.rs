@@ -116,6 +116,13 @@ impl World {
         }
     }
 
+    /// Waits until there are so many records, and no message.
+    async fn settled(&self, records: usize) {
+        while self.records.all().len() < records || !self.queue.all().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     fn send(&self, body: &str) {
         self.queue.push(Outgoing { body: body.to_owned(), ..Outgoing::default() });
     }
