@@ -6,6 +6,7 @@
 
 mod attempt;
 mod breaker;
+mod deletions;
 mod invocations;
 pub mod lambda;
 mod letter;
