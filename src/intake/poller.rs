@@ -21,6 +21,8 @@ use crate::catalog::Artifacts;
 use crate::embed::Models;
 use crate::fault::Fault;
 use crate::results::Records;
+use crate::telemetry::batches::{Batches, Done};
+use crate::telemetry::stages::Timer;
 use crate::worker::{Processed, Worker};
 
 /// How long a receive waits for messages. SQS offers 20 s; this is also what a drain may have to wait.
@@ -42,6 +44,7 @@ struct Poller<Q, R> {
     settler: Settler<Q, R>,
     stop: CancellationToken,
     breaker: Breaker,
+    batches: Batches,
 }
 
 /// Polls and processes with `loops` batches in flight until `stop`, then finishes what it has.
@@ -59,7 +62,16 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
     let (worker, settler, queue) = started?;
     tracing::info!(event = "polling", queue = queue.url(), loops, "polling");
-    let poller = Arc::new(Poller { queue, visibility, worker, settler, stop, breaker: Breaker::new() });
+    let batches = Batches::new(loops);
+    let poller = Arc::new(Poller {
+        queue,
+        visibility,
+        worker,
+        settler,
+        stop,
+        breaker: Breaker::new(),
+        batches: batches.clone(),
+    });
     // Tasks of their own, so that they have all of the runtime's threads.
     let mut polling = JoinSet::new();
     for _ in 0..loops {
@@ -67,6 +79,7 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
         polling.spawn(async move { poller.poll().await });
     }
     polling.join_all().await;
+    batches.flush();
     tracing::info!(event = "drained", "drained");
     Ok(())
 }
@@ -129,12 +142,15 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
             processed
         };
         // Settling waits for a change of visibility that is under way, which would undo a back-off.
-        let (processed, until) = join(process, self.keep_in_flight(deliveries, &finished)).await;
+        let ((processed, mut stages), until) = join(process, self.keep_in_flight(deliveries, &finished)).await;
+        let settling = Timer::start(&mut stages.settle);
         let hold = Hold { until, end: Instant::now() + SETTLE_TIMEOUT };
         let (verdicts, batch) = self.settler.settle(deliveries, processed.clone(), hold).await;
         let done = deliveries.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Ack);
         self.settler.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
-        batch.emit("", started.elapsed());
+        drop(settling);
+        let calls_in_flight = self.worker.engine().calls_in_flight();
+        self.batches.tell(Done { batch, stages, calls_in_flight, duration: started.elapsed(), ..Done::default() });
         processed
     }
 
