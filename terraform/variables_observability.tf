@@ -37,7 +37,7 @@ variable "quiet_tenant_seconds" {
 }
 
 variable "embedding_slow_ms" {
-  description = "How long nine batches in ten may wait for their embeddings before an alarm says that they are slow: milliseconds, 1 to 900,000. Look at \"Embeddings take\" on the dashboard for what is usual."
+  description = "How long nine batches in ten may wait for Bedrock before an alarm says that it is slow: milliseconds, 1 to 900,000. Look at \"Embeddings take\" on the dashboard for what is usual."
   type        = number
   default     = 2000
   nullable    = false

@@ -184,8 +184,12 @@ run "the_dashboard" {
     error_message = "The dashboard must show all that the worker counts."
   }
   assert {
+    condition     = length(toset(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in try(widget.properties.metrics, []) : jsonencode([for word in metric : word if can(regex("^", word))]) if can(regex("^", metric[0]))]]))) > 45 # and what its searches find: more than 50
+    error_message = "docs/deployment.md says that the dashboard has more than 50 metrics, which costs $3 a month."
+  }
+  assert {
     condition = { for stat in ["p50", "p90"] : stat => [for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in widget.properties.metrics : "${metric[2].stat} ${metric[1]}"] if try(widget.properties.title, "") == "Where the time of a batch goes, ${stat} (ms)"] } == {
-      for stat in ["p50", "p90"] : stat => [[for metric in ["EmbedDuration", "LookUpDuration", "ScanDuration", "SettleDuration", "ScanWaitDuration", "WriteDuration"] : "${stat} ${metric}"]]
+      for stat in ["p50", "p90"] : stat => [[for metric in ["EmbedDuration", "LookUpDuration", "ScanDuration", "SettleDuration", "EmbedWaitDuration", "ScanWaitDuration", "WriteDuration"] : "${stat} ${metric}"]]
     }
     error_message = "The dashboard must tell a slow Bedrock from a slow scan."
   }
@@ -302,6 +306,10 @@ run "on_standard_lambda" {
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.instances) == 0 && [for name in keys(aws_cloudwatch_metric_alarm.math) : name if startswith(name, "throttled")] == ["throttled"]
     error_message = "A standard function has no instances, and one kind of throttling."
+  }
+  assert {
+    condition     = length(toset(flatten([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in try(widget.properties.metrics, []) : jsonencode([for word in metric : word if can(regex("^", word))]) if can(regex("^", metric[0]))]]))) <= 50
+    error_message = "docs/deployment.md says that the dashboard has 50 metrics at most without instances, and costs nothing."
   }
   assert {
     condition     = !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "CapacityProviderName")

@@ -108,7 +108,7 @@ locals {
     embedding-slow = {
       namespace   = local.namespace, metric = "EmbedDuration", dimensions = {}
       statistic   = "p90", period = 60, periods = 10, datapoints = 10, threshold = var.embedding_slow_ms
-      description = "For ten minutes a batch in ten has waited more than ${var.embedding_slow_ms} ms for its embeddings. If Bedrock's own latency beside it on the dashboard has risen too, Bedrock is slow; if not, calls wait for their turn here: embedding_requests_per_minute or embedding_max_concurrency holds them back. The scan has no part in it."
+      description = "For ten minutes a tenth of the batches has waited more than ${var.embedding_slow_ms} ms for Bedrock's answer, repetitions included. Waiting for embedding_requests_per_minute or embedding_max_concurrency is not part of it, nor is the scan. If Bedrock's own latency beside it on the dashboard has risen too, it is Bedrock; if not, calls are repeated (Throttled, Errors) or the way there is slow."
     }
     blocked = {
       namespace   = local.namespace, metric = "Blocked", dimensions = {}

@@ -10,6 +10,7 @@ locals {
   # What a batch does, one after the other.
   stages = {
     "look-up"         = "LookUpDuration"
+    "wait for a call" = "EmbedWaitDuration"
     "embeddings"      = "EmbedDuration"
     "wait for a scan" = "ScanWaitDuration"
     "scan"            = "ScanDuration"
@@ -49,8 +50,9 @@ locals {
       ], searches = [] }
       ], [
       { title = "Embeddings take (ms)", metrics = [
-        ["a batch waits, p90", "p90", local.namespace, "EmbedDuration", []],
-        ["Bedrock answers, p90", "p90", "AWS/Bedrock", "InvocationLatency", local.model],
+        ["calls, p90", "p90", local.namespace, "EmbedDuration", []],
+        ["of it by Bedrock's own account, p90", "p90", "AWS/Bedrock", "InvocationLatency", local.model],
+        ["before it, for our limits, p90", "p90", local.namespace, "EmbedWaitDuration", []],
       ], searches = [], line = { label = "slow", value = var.embedding_slow_ms } },
       { title = "A scan takes (ms)", metrics = [
         ["scan, p90", "p90", local.namespace, "ScanDuration", []],
