@@ -49,7 +49,7 @@ run "on_managed_instances" {
       "mapping-failures", "throttled-concurrency", "throttled-cpu", "throttled-memory", "throttled-disk",
       "dead-letters", "oldest-message", "function-errors", "records-throttled", "embedding-throttled",
       "catalog-refresh", "blocked", "error-lines", "mostly-retried", "many-dead-letters", "embedding-errors",
-      "records-errors", "embedding-slow", "scan-slow", "quiet-tenants-wait", "text-refused",
+      "records-errors", "many-function-errors", "embedding-slow", "scan-slow", "quiet-tenants-wait", "text-refused",
     ])
     error_message = "There must be an alarm for each thing that a person has to know of."
   }
@@ -58,7 +58,7 @@ run "on_managed_instances" {
     error_message = "Each alarm must say why it matters and what to do, and stay silent where nothing happens."
   }
   assert {
-    condition     = [for name, alarm in output.alarms : name if alarm.severity == "page"] == ["blocked", "function-errors", "many-dead-letters", "mostly-retried", "oldest-message"]
+    condition     = [for name, alarm in output.alarms : name if alarm.severity == "page"] == ["blocked", "many-dead-letters", "many-function-errors", "mostly-retried", "oldest-message"]
     error_message = "Only what cannot wait may wake somebody."
   }
   assert {
@@ -90,17 +90,18 @@ run "on_managed_instances" {
       { for query in alarm.metric_query : query.id => try(join(" ", concat([query.metric[0].stat, query.metric[0].namespace, query.metric[0].metric_name], values(coalesce(query.metric[0].dimensions, {})))), query.expression) },
       { rings = "> ${alarm.threshold}, ${alarm.evaluation_periods} x ${max([for query in alarm.metric_query : try(query.metric[0].period, 0)]...)} s" },
       ) if !startswith(name, "throttled-") } == {
-      mapping-failures    = { part = "Sum AWS/Lambda FailedInvokeEventCount uuid-1", whole = "Sum AWS/Lambda InvokedEventCount uuid-1", answer = "100 * part / MAX([part, whole])", rings = "> 5, 3 x 300 s" }
-      mostly-retried      = { part = "Sum nearline/n Retried", whole = "Sum nearline/n Messages", answer = "100 * part / MAX([part, whole])", rings = "> 50, 3 x 300 s" }
-      many-dead-letters   = { part = "Sum nearline/n DeadLettered", whole = "Sum nearline/n Messages", answer = "100 * part / MAX([part, whole])", rings = "> 5, 3 x 300 s" }
-      text-refused        = { part = "Sum nearline/n TextsRefused", whole = "Sum nearline/n Messages", answer = "100 * part / MAX([part, whole])", rings = "> 5, 3 x 300 s" }
-      embedding-throttled = { part = "Sum AWS/Bedrock InvocationThrottles amazon.titan-embed-text-v2:0", rest = "Sum AWS/Bedrock Invocations amazon.titan-embed-text-v2:0", answer = "100 * part / SUM([part, rest])", rings = "> 5, 3 x 300 s" }
-      embedding-errors    = { part = "Sum AWS/Bedrock InvocationServerErrors amazon.titan-embed-text-v2:0", rest = "Sum AWS/Bedrock Invocations amazon.titan-embed-text-v2:0", answer = "100 * part / SUM([part, rest])", rings = "> 5, 3 x 300 s" }
-      records-throttled   = { writes = "Sum AWS/DynamoDB WriteThrottleEvents n-results", reads = "Sum AWS/DynamoDB ReadThrottleEvents n-results", answer = "SUM([writes, reads])", rings = "> 0, 5 x 60 s" }
-      records-errors      = { writes = "Sum AWS/DynamoDB SystemErrors PutItem n-results", reads = "Sum AWS/DynamoDB SystemErrors BatchGetItem n-results", answer = "SUM([writes, reads])", rings = "> 0, 5 x 60 s" }
-      scan-slow           = { waiting = "p90 nearline/n ScanWaitDuration", scan = "p90 nearline/n ScanDuration", answer = "waiting + scan", rings = "> 1000, 10 x 60 s" }
-      quiet-tenants-wait  = { noisy = "Maximum AWS/SQS ApproximateNumberOfNoisyGroups n-jobs", quiet = "Maximum AWS/SQS ApproximateAgeOfOldestMessageInQuietGroups n-jobs", answer = "IF(noisy > 0, quiet, 0)", rings = "> 60, 5 x 60 s" }
-      error-lines         = { lines = "Sum nearline/n ErrorLines", blocked = "Sum nearline/n Blocked", refused = "Sum nearline/n CatalogRefreshFailures", answer = "IF(blocked > 0, 0, lines - refused)", rings = "> 0, 3 x 300 s" }
+      mapping-failures     = { part = "Sum AWS/Lambda FailedInvokeEventCount uuid-1", whole = "Sum AWS/Lambda InvokedEventCount uuid-1", answer = "100 * part / MAX([part, whole])", rings = "> 5, 3 x 300 s" }
+      mostly-retried       = { part = "Sum nearline/n Retried", whole = "Sum nearline/n Messages", answer = "IF(part > 10, 100 * part / MAX([part, whole]), 0)", rings = "> 50, 3 x 300 s" }
+      many-function-errors = { part = "Sum AWS/Lambda Errors n", whole = "Sum AWS/Lambda Invocations n", answer = "IF(part > 2, 100 * part / MAX([part, whole]), 0)", rings = "> 5, 3 x 300 s" }
+      many-dead-letters    = { part = "Sum nearline/n DeadLettered", whole = "Sum nearline/n Messages", answer = "IF(part > 10, 100 * part / MAX([part, whole]), 0)", rings = "> 5, 3 x 300 s" }
+      text-refused         = { part = "Sum nearline/n TextsRefused", whole = "Sum nearline/n Messages", answer = "100 * part / MAX([part, whole])", rings = "> 5, 3 x 300 s" }
+      embedding-throttled  = { part = "Sum AWS/Bedrock InvocationThrottles amazon.titan-embed-text-v2:0", rest = "Sum AWS/Bedrock Invocations amazon.titan-embed-text-v2:0", answer = "100 * part / SUM([part, rest])", rings = "> 5, 3 x 300 s" }
+      embedding-errors     = { part = "Sum AWS/Bedrock InvocationServerErrors amazon.titan-embed-text-v2:0", rest = "Sum AWS/Bedrock Invocations amazon.titan-embed-text-v2:0", answer = "100 * part / SUM([part, rest])", rings = "> 5, 3 x 300 s" }
+      records-throttled    = { writes = "Sum AWS/DynamoDB WriteThrottleEvents n-results", reads = "Sum AWS/DynamoDB ReadThrottleEvents n-results", answer = "SUM([writes, reads])", rings = "> 0, 5 x 60 s" }
+      records-errors       = { writes = "Sum AWS/DynamoDB SystemErrors PutItem n-results", reads = "Sum AWS/DynamoDB SystemErrors BatchGetItem n-results", answer = "SUM([writes, reads])", rings = "> 0, 5 x 60 s" }
+      scan-slow            = { waiting = "p90 nearline/n ScanWaitDuration", scan = "p90 nearline/n ScanDuration", answer = "waiting + scan", rings = "> 1000, 10 x 60 s" }
+      quiet-tenants-wait   = { noisy = "Maximum AWS/SQS ApproximateNumberOfNoisyGroups n-jobs", quiet = "Maximum AWS/SQS ApproximateAgeOfOldestMessageInQuietGroups n-jobs", answer = "IF(noisy > 0, quiet, 0)", rings = "> 60, 5 x 60 s" }
+      error-lines          = { lines = "Sum nearline/n ErrorLines", blocked = "Sum nearline/n Blocked", refused = "Sum nearline/n CatalogRefreshFailures", answer = "IF(blocked > 0, 0, lines - refused)", rings = "> 0, 3 x 300 s" }
     }
     error_message = "What is watched must be this, of this deployment."
   }
@@ -212,7 +213,7 @@ run "the_dashboard" {
     error_message = "Every widget must have its own place."
   }
   assert {
-    condition     = [for widget in slice(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets, 0, 2) : [widget.properties.title, length(widget.properties.alarms)]] == [["Wakes somebody", 5], ["For the morning", 19]]
+    condition     = [for widget in slice(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets, 0, 2) : [widget.properties.title, length(widget.properties.alarms)]] == [["Wakes somebody", 5], ["For the morning", 20]]
     error_message = "All alarms must be on it, and first those that cannot wait."
   }
 }

@@ -5,7 +5,7 @@
 locals {
   # Each has a cause that no other one of them rings for: jobs that wait, come back, need an operator, crash, or end
   # without a record.
-  pages = toset(["oldest-message", "mostly-retried", "blocked", "function-errors", "many-dead-letters"])
+  pages = toset(["oldest-message", "mostly-retried", "blocked", "many-function-errors", "many-dead-letters"])
 
   pages_to   = concat(aws_sns_topic.alarms[*].arn, var.alarm_topic_arns)
   tickets_to = length(var.ticket_topic_arns) == 0 ? local.pages_to : concat(aws_sns_topic.alarms[*].arn, var.ticket_topic_arns)
@@ -17,6 +17,7 @@ locals {
     mapping-failures     = "Jobs come back"
     blocked              = "Jobs are blocked"
     function-errors      = "Invocations fail"
+    many-function-errors = "Invocations fail"
     dead-letters         = "Dead letters"
     many-dead-letters    = "Dead letters"
     embedding-throttled  = "A service throttles"
@@ -98,7 +99,7 @@ locals {
     function-errors = {
       namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
       statistic   = "Sum", period = 300, periods = local.crash_periods, datapoints = 2, threshold = 0
-      description = "Invocations ended in an error or a timeout, and again within two visibility timeouts. The worker avoids that even when every message fails: the process crashed, all its batches with it, or a batch does not fit timeout_seconds. Batches come again when their visibility ends. A direct invocation without an answer counts too."
+      description = "Invocations ended in an error or a timeout, and again within two visibility timeouts. The worker avoids that even when every message fails: the process crashed, all its batches with it, or a batch does not fit timeout_seconds. many-function-errors tells when it is many. A direct invocation without an answer counts too."
     }
     catalog-refresh = {
       namespace   = local.namespace, metric = "CatalogRefreshFailures", dimensions = {}
@@ -167,6 +168,8 @@ locals {
   # SUM and MAX of a list pass over a metric that has no data, such as invocations where all of them are throttled.
   of_both  = "100 * part / SUM([part, rest])" # throttled ones, and failed ones at Bedrock, are no invocations
   of_whole = "100 * part / MAX([part, whole])"
+  # A single job that nobody else keeps company is all there is, and no reason to wake anybody.
+  of_many = "IF(part > %d, 100 * part / MAX([part, whole]), 0)"
 
   # A metric is [namespace, name, dimensions, statistic].
   math = merge(
@@ -184,13 +187,18 @@ locals {
       }
       mostly-retried = {
         metrics     = { part = [local.namespace, "Retried", {}, "Sum"], whole = [local.namespace, "Messages", {}, "Sum"] }
-        expression  = local.of_whole, period = 300, periods = 3, threshold = 50
-        description = "For a quarter of an hour more than half of the messages that workers received were put back for another attempt: a service throttles or fails. oldest-message may stay silent meanwhile, since SQS does not count what was received three times. Jobs are given up after max_attempts, 1.4 to 2.8 hours with 20."
+        expression  = format(local.of_many, 10), period = 300, periods = 3, threshold = 50
+        description = "For a quarter of an hour more than half of the messages that workers received, and more than 10 in 5 minutes, were put back for another attempt: a service throttles or fails. oldest-message may stay silent meanwhile, since SQS does not count what was received three times. Jobs are given up after max_attempts, 1.4 to 2.8 hours with 20."
+      }
+      many-function-errors = {
+        metrics     = { part = ["AWS/Lambda", "Errors", local.of_function, "Sum"], whole = ["AWS/Lambda", "Invocations", local.of_function, "Sum"] }
+        expression  = format(local.of_many, 2), period = 300, periods = 3, threshold = 5
+        description = "For a quarter of an hour more than 5 % of invocations ended in an error or a timeout: processes crash, or batches do not fit timeout_seconds. Their jobs come again when their visibility ends, and crash again. After a deployment roll back: live_version."
       }
       many-dead-letters = {
         metrics     = { part = [local.namespace, "DeadLettered", {}, "Sum"], whole = [local.namespace, "Messages", {}, "Sum"] }
-        expression  = local.of_whole, period = 300, periods = 3, threshold = 5
-        description = "For a quarter of an hour more than 5 % of messages went to the dead-letter queue: jobs end without a record. Either a producer sends what is no job, or a fault outlasted all attempts. Nothing is lost for 14 days."
+        expression  = format(local.of_many, 10), period = 300, periods = 3, threshold = 5
+        description = "For a quarter of an hour more than 5 % of messages, and more than 10 in 5 minutes, went to the dead-letter queue: jobs end without a record. Either a producer sends what is no job, or a fault outlasted all attempts. Nothing is lost for 14 days."
       }
       text-refused = {
         metrics     = { part = [local.namespace, "TextsRefused", {}, "Sum"], whole = [local.namespace, "Messages", {}, "Sum"] }
