@@ -85,6 +85,36 @@ const CODES: &[(Cause, &[&str])] = &[
     (Cause::Misconfigured, &["AuthorizationHeaderMalformed", "InvalidAddress", "InvalidEndpoint", "PermanentRedirect"]),
 ];
 
+/// Codes that say who signs is not known, or signs wrongly: no call of theirs is answered, whatever they may do.
+const OF_CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Whether a call failed because of the credentials themselves, or because there are none.
+pub(super) fn is_of_credentials<E>(error: &SdkError<E>) -> bool
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(service) => service.err().code().is_some_and(|code| OF_CREDENTIALS.contains(&code)),
+        SdkError::DispatchFailure(_) => lacks_credentials(error),
+        _ => false,
+    }
+}
+
 /// The fault of a call.
 pub(super) fn fault<E>(error: &SdkError<E>, call: Call) -> Fault
 where
