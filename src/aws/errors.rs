@@ -200,3 +200,16 @@ type Chained = dyn std::error::Error + 'static;
 fn causes(error: &Chained) -> impl Iterator<Item = &Chained> {
     std::iter::successors(Some(error), |error| error.source())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_are_refused_are_for_an_operator_or_for_newer_ones() {
+        for code in OF_CREDENTIALS {
+            let cause = cause_of_code(code);
+            assert!(matches!(cause, Some(Cause::AccessDenied | Cause::CredentialsExpired)), "{code}: {cause:?}");
+        }
+    }
+}

@@ -90,9 +90,7 @@ pub async fn put_item(sdk: &Sdk, table: &str) -> Result<(), Fault> {
     let put = put.item("request_id", AttributeValue::S(NO_RECORD.to_owned())).condition_expression(NEVER);
     match put.send().await {
         Ok(_) => Ok(()),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
-            Ok(())
-        }
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
         Err(error) => Err(fault(&error, Call::new("DynamoDB", "PutItem", table))),
     }
 }

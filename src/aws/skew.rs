@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn the_fastest_answer_tells_how_far_the_clocks_are_apart() {
-        // 2026-11-28T12:00:00Z
-        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_867_200);
+        let noon = DateTime::from_str("Sat, 28 Nov 2026 12:00:00 GMT", DateTimeFormat::HttpDate).unwrap();
+        let noon = SystemTime::try_from(noon).unwrap();
         let (skew, seconds) = (Skew::default(), Duration::from_secs);
         assert_eq!(skew.difference(), None);
         skew.note(noon, noon + seconds(20), "Sat, 28 Nov 2026 12:00:00 GMT");

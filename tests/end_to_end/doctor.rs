@@ -26,7 +26,7 @@ async fn a_world_that_is_well_passes_and_is_left_as_it_was() {
     let well = world.nearline(&["doctor", "--function-timeout", "10s"]).await;
     let said = String::from_utf8_lossy(&well.stdout).into_owned();
     assert!(well.status.success(), "{said}");
-    assert!(said.contains("34 checks in ") && said.contains("33 ok, 0 warnings, 0 failed"), "{said}");
+    assert!(said.contains("34 checks in ") && said.contains(" s: ok 33, warnings 0, failed 0"), "{said}");
     assert!(said.contains("arn:aws:"), "whose credentials: {said}");
     assert_eq!(world.depth(world.stack.queue_url()).await, 1);
     assert_eq!(world.depth(world.stack.dead_letter_queue_url()).await, 0);

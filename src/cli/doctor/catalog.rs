@@ -59,7 +59,7 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
             }
             Err(error) => {
                 reads = Some(permission(Some(&error)));
-                checks.push(failed(POINTER, &error));
+                checks.push(failed(POINTER, &settings.catalog, &error));
                 (None, 0)
             }
         },
@@ -71,7 +71,7 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
     let catalog = match loaded {
         Ok(catalog) => catalog,
         Err(error) => {
-            checks.push(failed(ARTIFACT, &error));
+            checks.push(failed(ARTIFACT, &settings.catalog, &error));
             checks.extend(IDS[2..].iter().map(|id| Check::skipped(id, format!("see `{ARTIFACT}`"))));
             return Seen { checks, reads, invokes: None };
         }
@@ -116,19 +116,19 @@ fn permission(error: Option<&CatalogError>) -> Result<(), Fault> {
     }
 }
 
-fn failed(id: &'static str, error: &CatalogError) -> Check {
+fn failed(id: &'static str, place: &CatalogLocation, error: &CatalogError) -> Check {
     match error {
         CatalogError::Service(fault) if fault.cause == Cause::AccessDenied => {
             Check::skipped(id, "it may not be read, see `s3:GetObject`")
         }
         CatalogError::Service(fault) => {
-            let what = fault.call.as_ref().map_or(String::new(), |call| call.target.clone());
-            Check::failed_by(
-                id,
-                &what,
-                fault,
-                "correct NEARLINE_CATALOG; its bucket has to be in the region that is called",
-            )
+            let what = match (&fault.call, place) {
+                (Some(call), _) => call.target.clone(),
+                (None, CatalogLocation::S3(prefix)) => prefix.to_string(),
+                (None, CatalogLocation::File(path)) => path.display().to_string(),
+            };
+            let fix = "correct NEARLINE_CATALOG; its bucket has to be in the region that is called";
+            Check::failed_by(id, &what, fault, fix)
         }
         error => Check::failed(id, error.to_string(), "publish a catalog, or roll back to one that loads"),
     }

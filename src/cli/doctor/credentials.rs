@@ -11,8 +11,8 @@ pub(super) const CREDENTIALS: &str = "credentials";
 pub(super) const REGION: &str = "region";
 pub(super) const CLOCK: &str = "clock";
 
-/// Longest wait for STS, which need not be within reach.
-const STS_LIMIT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer to whose they are: all else waits for it, and STS need not be within reach.
+const IDENTITY_LIMIT: Duration = Duration::from_secs(5);
 /// Clocks that differ by less are no trouble, and will not be for long if they drift apart.
 const SKEW_WARNING: Duration = Duration::from_mins(1);
 /// AWS refuses signatures that are older, or as far in the future.
@@ -36,7 +36,7 @@ pub(super) async fn credentials(sdk: &Sdk, queue_url: Option<&str>) -> Check {
     if sdk.region().is_none() {
         return Check::skipped(CREDENTIALS, "there are some; without a region nobody can be asked whose they are");
     }
-    let by_sts = match within(STS_LIMIT, async { Ok(identity::caller(sdk).await) }).await {
+    let by_sts = match within(IDENTITY_LIMIT, async { Ok(identity::caller(sdk).await) }).await {
         Ok(caller) => caller,
         Err(late) => Caller::Unknown(late),
     };
@@ -45,7 +45,7 @@ pub(super) async fn credentials(sdk: &Sdk, queue_url: Option<&str>) -> Check {
         said => return of_caller(said, ""),
     };
     let Some(queue_url) = queue_url else { return unknown(&why) };
-    match within(LIMIT, async { Ok(identity::taken_by_sqs(sdk, queue_url).await) }).await {
+    match within(IDENTITY_LIMIT, async { Ok(identity::taken_by_sqs(sdk, queue_url).await) }).await {
         Ok(Caller::Unknown(_)) | Err(_) => unknown(&why),
         Ok(said) => of_caller(said, &format!("; STS, which says whose they are, is out of reach ({why})")),
     }

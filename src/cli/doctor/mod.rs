@@ -76,7 +76,7 @@ pub(super) async fn run(args: DoctorArgs) -> Result<(), CliError> {
 fn summary(checks: &[Check], took: Duration) -> String {
     let count = |status| checks.iter().filter(|check| check.status == status).count();
     format!(
-        "{} checks in {:.1} s: {} ok, {} warnings, {} failed, {} skipped, {} not shown",
+        "{} checks in {:.1} s: ok {}, warnings {}, failed {}, skipped {}, not shown {}",
         checks.len(),
         took.as_secs_f64(),
         count(Status::Ok),
@@ -123,7 +123,7 @@ fn settings_checks(settings: &Result<WorkerSettings, ConfigError>, unknown: &[St
     };
     vec![
         if faults.is_empty() {
-            Check::ok(SETTINGS, "all that a worker needs")
+            Check::ok(SETTINGS, "all that a worker needs are set")
         } else {
             Check::failed(SETTINGS, faults.join("; "), "set them in the environment; `nearline --help` lists all")
         },

@@ -102,7 +102,7 @@ pub(super) fn judge(
         check => check,
     };
     vec![
-        judge(GET_ATTRIBUTES, queue_url, queues::JOBS, "they were read", &attributes),
+        judge(GET_ATTRIBUTES, queue_url, queues::JOBS, "the job queue's were read", &attributes),
         Check::not_shown(
             RECEIVE,
             "nothing harmless shows it: whoever receives takes messages for a while, and their receives are counted",
@@ -114,7 +114,7 @@ pub(super) fn judge(
             SEND,
             &dead,
             queues::DEAD_LETTERS,
-            "a batch without entries was refused",
+            "the dead-letter queue refused a batch without entries",
             &tried.sends,
             "no dead-letter queue is set",
         ),
@@ -125,7 +125,7 @@ pub(super) fn judge(
             GET_OBJECT,
             "the catalog's prefix",
             catalog::POINTER,
-            "the catalog was read",
+            "the catalog's prefix could be read",
             &catalog.reads,
             "no catalog is read from S3",
         ),
@@ -159,8 +159,10 @@ impl Permission<'_> {
         match fault.cause {
             Cause::AccessDenied => Check::failed(id, fault.to_string(), self.grant()),
             _ if is_known => Check::skipped(id, format!("see `{of}`")),
-            Cause::NotFound => Check::failed(id, fault.to_string(), format!("correct the name, or create it: {on}")),
-            _ => Check::not_shown(id, fault.to_string(), "try again; if it stays, look at the role's policy"),
+            _ if fault.is_transient() => {
+                Check::not_shown(id, fault.to_string(), "try again; if it stays, look at the role's policy")
+            }
+            _ => Check::failed(id, fault.to_string(), format!("correct name and region, or create it: {on}")),
         }
     }
 

@@ -91,7 +91,7 @@ fn job_queue(expected: &Expected<'_>, jobs: &Result<QueueFacts, Fault>) -> Check
     let url = &expected.resources.queue_url;
     match jobs {
         Ok(QueueFacts { waiting, hidden, .. }) => {
-            Check::ok(JOBS, format!("{url}: {waiting} messages wait, {hidden} are in flight or delayed"))
+            Check::ok(JOBS, format!("{url}: waiting {waiting}, in flight or delayed {hidden}"))
         }
         Err(fault) if fault.cause == Cause::AccessDenied => {
             Check::skipped(JOBS, "its attributes may not be read, see `sqs:GetQueueAttributes`")
@@ -287,17 +287,17 @@ fn dead_messages(dead: &QueueFacts) -> Check {
         0 => Check::ok(DEAD_MESSAGES, "none"),
         count => Check::warning(
             DEAD_MESSAGES,
-            format!("{count} messages, about: jobs that no record answers"),
+            format!("about {count}: jobs that no record answers"),
             "read why in their attributes `nearline_error_code` and `nearline_error`; fix it, and send them again",
         ),
     }
 }
 
 fn days(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds % 86_400, seconds % 3_600) {
-        (0, _) => format!("{} days", seconds / 86_400),
-        (_, 0) => format!("{} hours", seconds / 3_600),
-        _ => format!("{seconds} s"),
+    let hours = time.as_secs() / 3_600;
+    match time.as_secs() {
+        seconds if seconds % 3_600 != 0 => format!("{seconds} s"),
+        _ if hours >= 48 && hours % 24 == 0 => format!("{} days", hours / 24),
+        _ => format!("{hours} h"),
     }
 }
