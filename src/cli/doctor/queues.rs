@@ -296,8 +296,8 @@ fn dead_messages(dead: &QueueFacts) -> Check {
 fn days(time: Duration) -> String {
     let hours = time.as_secs() / 3_600;
     match time.as_secs() {
-        seconds if seconds % 3_600 != 0 => format!("{seconds} s"),
-        _ if hours >= 48 && hours % 24 == 0 => format!("{} days", hours / 24),
+        seconds if !seconds.is_multiple_of(3_600) => format!("{seconds} s"),
+        _ if hours >= 48 && hours.is_multiple_of(24) => format!("{} days", hours / 24),
         _ => format!("{hours} h"),
     }
 }
