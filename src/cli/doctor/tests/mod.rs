@@ -301,6 +301,8 @@ async fn each_permission_is_shown_by_itself() {
         let checks = world().answers(asked, Answer::denied()).ills().await;
         let told: Vec<_> = checks.iter().filter(|check| check.found.contains("AccessDenied")).collect();
         assert!(told.len() <= 1, "{told:?}");
+        let helps = |fix: &str| fix.starts_with("allow ") || fix.starts_with("grant ");
+        assert!(told.iter().all(|check| check.fix.as_deref().is_some_and(helps)), "{told:?}");
     };
     denied("DeleteMessageBatch", &[("sqs:DeleteMessage", Failed)]).await;
     denied("ChangeMessageVisibilityBatch", &[("sqs:ChangeMessageVisibility", Failed)]).await;
