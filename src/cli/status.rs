@@ -83,7 +83,8 @@ struct PointerSeen {
 
 #[derive(Debug, Serialize)]
 struct Status {
-    looked_at: String,
+    /// When it was looked.
+    time: String,
     queue: Part<Depth>,
     /// How fast the queue grows, negative if it shrinks; only with --watch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,7 +153,7 @@ async fn look<Q: Inspect>(
         trend.note(Instant::now(), depth.waiting + depth.in_flight + depth.delayed);
     }
     Status {
-        looked_at: iso8601(OffsetDateTime::now_utc()),
+        time: iso8601(OffsetDateTime::now_utc()),
         queue,
         change_per_second: trend.per_second(),
         drained_in_seconds: trend.drained_in().map(|time| time.as_secs()),
@@ -254,7 +255,7 @@ impl Status {
         parts.extend(self.trend.clone());
         parts.extend(self.dead_letters.as_ref().map(|part| format!("dead letters: {}", part.words(counts))));
         parts.extend(self.catalog.as_ref().map(|part| format!("catalog: {}", part.words(catalog_words))));
-        format!("{} {}", self.looked_at, parts.join("; "))
+        format!("{} {}", self.time, parts.join("; "))
     }
 
     /// Fails if a part could not be read; it stands in its place as well.
@@ -267,5 +268,53 @@ impl Status {
         let faults: Vec<String> =
             parts.iter().filter_map(|(name, fault)| Some(format!("{name} cannot be read: {}", (*fault)?))).collect();
         if faults.is_empty() { Ok(()) } else { Err(CliError::Other(faults.join("; "))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::fault::Cause;
+    use crate::fault_plan::{FaultPlan, Moment};
+    use crate::intake::{MemoryQueue, Outgoing};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_cannot_be_read_is_named_and_hides_nothing() {
+        let plan = FaultPlan::default();
+        let queue = |name: &str, plan| MemoryQueue::new(name, Duration::from_secs(30), plan, Clock::system());
+        let (jobs, dead) = (queue("jobs", plan.clone()), queue("dead", FaultPlan::default()));
+        dead.push(Outgoing::default());
+        let catalog = Part { at: "s3://b/p".into(), seen: Seen::Known(CatalogSeen::default()) };
+        let mut trend = Trend::default();
+        let status = look(&jobs, Some(&dead), Some(catalog.clone()), &mut trend).await;
+        assert!(status.faults().is_ok());
+
+        plan.fail_next("GetQueueAttributes", Moment::Before, Cause::AccessDenied);
+        let status = look(&jobs, Some(&dead), Some(catalog), &mut trend).await;
+        let fault = status.faults().unwrap_err().to_string();
+        assert!(fault.starts_with("the queue cannot be read: Memory GetQueueAttributes jobs"), "{fault}");
+        for text in [status.to_text(), status.to_line()] {
+            assert!(text.contains("1 waiting, 0 in flight") && text.contains("cannot be read: Memory"), "{text}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&json(&status).unwrap()).unwrap();
+        assert_eq!((json["dead_letters"]["waiting"].as_u64(), json["queue"]["waiting"].as_u64()), (Some(1), None));
+        assert!(json["queue"]["error"].is_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_is_watched_grows_or_shrinks() {
+        let plan = FaultPlan::default();
+        let jobs = MemoryQueue::new("jobs", Duration::from_secs(30), plan, Clock::system());
+        let mut trend = Trend::default();
+        let status = look(&jobs, None, None, &mut trend).await;
+        assert_eq!((status.change_per_second, status.drained_in_seconds), (None, None));
+        for _ in 0..30 {
+            jobs.push(Outgoing::default());
+        }
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let status = look(&jobs, None, None, &mut trend).await;
+        assert_eq!(status.change_per_second, Some(10.0));
+        assert!(status.to_line().contains("grows by 10.0 a second"), "{}", status.to_line());
     }
 }

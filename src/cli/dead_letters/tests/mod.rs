@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drop::{self, drop_letters};
 use super::list;
-use super::looked::HIDDEN_FOR;
+use super::looked::hidden_for;
 use super::resend::{self, resend};
 use super::wait::whereabouts;
 use super::walk::Walk;
@@ -142,12 +142,12 @@ async fn letters_stay_hidden_while_a_walk_takes_long_and_come_back_if_it_is_kill
     let mut walk = Walk::begin(&kept, CancellationToken::new(), killed).await.unwrap();
     assert_eq!(walk.next().await.unwrap().len(), 30);
     for _ in 0..20 {
-        sleep(HIDDEN_FOR / 3).await;
+        sleep(hidden_for(30) / 3).await;
         walk.renew().await.unwrap();
         assert_eq!(world.visible().await, 0);
     }
     std::mem::drop(walk);
-    sleep(HIDDEN_FOR).await;
+    sleep(hidden_for(200)).await;
     assert_eq!(world.visible().await, 30);
 }
 
