@@ -57,6 +57,10 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
     /// Say how full the queues are and which catalog is current
+    ///
+    /// Counts are SQS's own: approximate, and up to a minute old. SQS tells neither the age of the oldest message nor how many
+    /// come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also tells whether the event source mapping
+    /// is on.
     Status(status::StatusArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),

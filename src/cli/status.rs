@@ -25,12 +25,9 @@ use crate::intake::{Inspect, QueueState};
 /// Time between two looks, and how many of them the catalog is taken from one for.
 const PERIOD: Duration = Duration::from_secs(3);
 const LOOKS_FOR_A_CATALOG: u32 = 10;
+/// To the corner of the terminal, and everything below it away: lines may be wrapped, so nobody counts them.
+const REDRAW: &str = "\x1b[H\x1b[J";
 
-/// Queues and catalog at a glance
-///
-/// Counts are SQS's own, which are approximate and up to a minute old. SQS tells neither the age of the oldest message nor
-/// how many come and go: those are metrics of CloudWatch (ApproximateAgeOfOldestMessage, the alarm `oldest-message`).
-/// Whether the event source mapping is on is told by `make status`.
 #[derive(Args)]
 pub(super) struct StatusArgs {
     /// Look again and again until Ctrl-C, and tell whether the queue grows or shrinks
@@ -109,7 +106,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
         return status.faults();
     }
     let stop = interrupt::token(|| {})?;
-    let (mut trend, mut known, mut looks, mut drawn) = (Trend::default(), None, 0, 0);
+    let (mut trend, mut known, mut looks) = (Trend::default(), None, 0);
     loop {
         if looks % LOOKS_FOR_A_CATALOG == 0 {
             known = catalog(&sdk, &settings).await;
@@ -119,7 +116,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
         if args.json {
             print(&json(&status)?)?;
         } else if std::io::stdout().is_terminal() {
-            drawn = redraw(&status.to_text(), drawn)?;
+            print(&format!("{REDRAW}{}", status.to_text()))?;
         } else {
             print(&status.to_line())?;
         }
@@ -127,13 +124,6 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
             return status.faults();
         }
     }
-}
-
-/// Puts a text in the place of the one before, of so many lines; how many it has.
-fn redraw(text: &str, lines_before: usize) -> Result<usize, CliError> {
-    let up = if lines_before > 0 { format!("\x1b[{lines_before}A\x1b[J") } else { String::new() };
-    print(&(up + text))?;
-    Ok(text.lines().count())
 }
 
 async fn look<Q: Inspect>(

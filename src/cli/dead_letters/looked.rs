@@ -66,7 +66,7 @@ impl Looked {
         let held = state.in_flight.min(missing);
         let mut whys = Vec::new();
         if held > 0 {
-            whys.push(format!("{held} are in somebody else's hands for the moment"));
+            whys.push(format!("{held} were in flight: another reader holds them, or one that was killed did"));
         }
         if state.delayed > 0 {
             whys.push(format!("{} are delayed", state.delayed));

@@ -159,7 +159,10 @@ async fn what_is_held_by_others_or_was_not_looked_at_is_said() {
     }
     world.dead.look(10, Duration::ZERO, HOUR).await.unwrap();
     let (_, looked, _) = list::count(world.walk().await, &parse(&[])).await;
-    assert_eq!(looked.sentence(), "looked at 20 of about 30; 10 are in somebody else's hands for the moment");
+    assert_eq!(
+        looked.sentence(),
+        "looked at 20 of about 30; 10 were in flight: another reader holds them, or one that was killed did"
+    );
     let (_, looked, _) = list::count(world.walk().await, &parse(&["--limit", "10"])).await;
     assert!(looked.sentence().starts_with("looked at 20 of about 30"), "a look may bring more: {}", looked.sentence());
 

@@ -28,6 +28,9 @@ async fn resend_leaves_out_what_would_only_come_back_unless_it_is_asked_for() {
     assert!(said.contains(left_out), "{said}");
     assert_eq!((world.dead.all().len(), world.visible().await), (3, 3));
     world.resend(&["--id", "conflict"]).await;
+    let (tally, looked) = world.resend(&["--id", "nobody"]).await;
+    let failed = tally.summary("jobs", &looked).unwrap_err().to_string();
+    assert!(failed.contains("no dead letter has the id `nobody`"), "{failed}");
     assert_eq!(world.sent().len(), 3);
     world.resend(&["--all"]).await;
     assert_eq!((world.sent().len(), world.dead.all().len()), (5, 0));
