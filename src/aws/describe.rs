@@ -5,11 +5,16 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{
     BillingMode, KeyType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveStatus,
 };
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_sqs::types::QueueAttributeName;
+use time::OffsetDateTime;
 
 use super::client::Sdk;
 use super::errors::fault;
+use super::sqs::redrive;
+use crate::catalog::ObjectName;
 use crate::fault::{Call, Fault};
+use crate::intake::Redrive;
 
 /// The header with which S3 says where a bucket is, also to those who may not read it.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
@@ -31,15 +36,6 @@ pub struct QueueFacts {
     pub retention_seconds: Option<u64>,
     /// Where it moves messages by itself.
     pub redrive: Option<Redrive>,
-}
-
-/// A queue's redrive policy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Redrive {
-    /// ARN of the queue that it moves messages to.
-    pub target_arn: String,
-    /// Receives after which it does.
-    pub max_receive_count: u32,
 }
 
 /// A table's attributes, as far as a worker depends on them.
@@ -98,17 +94,6 @@ pub async fn queue(sdk: &Sdk, url: &str) -> Result<QueueFacts, Fault> {
         message_max_bytes: number(QueueAttributeName::MaximumMessageSize),
         retention_seconds: number(QueueAttributeName::MessageRetentionPeriod),
         redrive: attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|policy| redrive(policy)),
-    })
-}
-
-/// SQS gives the count as a number or as a text, however it was set.
-fn redrive(policy: &str) -> Option<Redrive> {
-    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
-    let count = &policy["maxReceiveCount"];
-    let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
-    Some(Redrive {
-        target_arn: policy["deadLetterTargetArn"].as_str().unwrap_or_default().to_owned(),
-        max_receive_count: u32::try_from(count).unwrap_or(u32::MAX),
     })
 }
 
@@ -171,4 +156,16 @@ pub async fn bucket(sdk: &Sdk, name: &str) -> Result<Option<String>, Fault> {
         fault.text = format!("{}: the bucket is in {region}", fault.text);
     }
     Err(fault)
+}
+
+/// When an object was written; `None`: there is none, or it does not say.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn written_at(sdk: &Sdk, name: &ObjectName) -> Result<Option<OffsetDateTime>, Fault> {
+    match sdk.s3().head_object().bucket(&name.bucket).key(&name.key).send().await {
+        Ok(head) => Ok(head.last_modified().and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok())),
+        Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+        Err(error) => Err(fault(&error, Call::new("S3", "HeadObject", name.to_string()))),
+    }
 }

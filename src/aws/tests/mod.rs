@@ -3,6 +3,7 @@
 
 pub(crate) mod answers;
 mod direct;
+mod letters;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -117,7 +117,7 @@ fn redrive(expected: &Expected<'_>, jobs: &QueueFacts, dead: Option<&QueueFacts>
         let found = "no redrive policy: a message that a worker crashes on comes back until its retention ends";
         return Check::warning(REDRIVE, found, fix);
     };
-    let (target, count, most) = (&policy.target_arn, policy.max_receive_count, expected.max_attempts);
+    let (target, count, most) = (&policy.target, policy.max_receive_count, expected.max_attempts);
     let mut faults = Vec::new();
     if let Some(url) = &expected.resources.dead_letter_queue_url {
         let is_same = match dead.and_then(|dead| dead.arn.as_ref()) {
