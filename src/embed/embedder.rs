@@ -11,6 +11,7 @@ use super::embedding::{Embedding, Purpose};
 use super::limits::Limits;
 use super::model::Model;
 use super::models::Models;
+use super::rate::{self, Leases, Pace, Place};
 use crate::coalesce::Coalescer;
 use crate::fault::{Cause, Fault};
 use crate::trace;
@@ -21,32 +22,53 @@ use crate::under_way::UnderWay;
 pub struct Embedder {
     calls: Coalescer<Request, Result<Embedding, EmbedError>>,
     cache: Cache,
+    pace: Arc<Pace>,
+    texts_max: usize,
 }
 
 impl Embedder {
     /// Starts the tasks that call the model: as many as calls may be in flight. They end when the embedder is dropped.
-    /// Must be called on a Tokio runtime.
+    /// Must be called on a Tokio runtime. It has no part in the limit of a fleet.
     pub fn start(models: impl Models, limits: Limits, model: Model, purpose: Purpose) -> Self {
+        let pace = Arc::new(Pace::own(model.called(), limits));
+        Self::at(pace, models, limits, model, purpose)
+    }
+
+    /// As [`start`](Self::start), at a pace that others may share.
+    pub(super) fn at(pace: Arc<Pace>, models: impl Models, limits: Limits, model: Model, purpose: Purpose) -> Self {
         let texts_max = model.family.texts_max();
-        let caller = Arc::new(Caller::new(models, model, purpose, limits.requests_per_minute));
+        let caller = Arc::new(Caller::new(models, model, purpose, Arc::clone(&pace)));
         let calls = Coalescer::start(limits.max_concurrency, texts_max, move |requests| {
             let caller = Arc::clone(&caller);
             async move { caller.embed(requests).await }
         });
-        Self { calls, cache: Cache::new() }
+        Self { calls, cache: Cache::new(), pace, texts_max }
     }
 
     /// The vector of `text`; one call serves everyone who asks for the same text at the same time.
     ///
     /// # Errors
-    /// [`EmbedError`]; a fault of a call, or of an answer that is none.
+    /// [`EmbedError`]; a fault of a call, or of an answer that is none. A turn that comes after the deadline of the work
+    /// is a fault at once.
     pub async fn embed(&self, text: &str, under_way: &UnderWay) -> Result<Arc<Embedding>, EmbedError> {
         let ask = async {
-            let request = Request { text: text.to_owned(), under_way: under_way.clone(), trace: trace::current() };
+            let place = Arc::new(self.pace.join(self.texts_max, under_way.deadline())?);
+            let _leaves = Leaves(Arc::clone(&place));
+            let (text, under_way) = (text.to_owned(), under_way.clone());
+            let request = Request { text, under_way, trace: trace::current(), place };
             let answer = self.calls.call(request).await;
             answer.unwrap_or_else(|dropped| Err(Fault::new(Cause::Internal, format!("embedding: {dropped}")).into()))
         };
         self.cache.get_or_embed(text, ask).await
+    }
+}
+
+/// Leaves the line when whoever asked has gone.
+struct Leaves(Arc<Place>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -55,13 +77,20 @@ impl Embedder {
 pub struct Embedders<M> {
     models: Arc<M>,
     limits: Limits,
+    leases: Option<Arc<dyn Leases>>,
     started: Mutex<Vec<(Model, Arc<Embedder>)>>,
 }
 
 impl<M: Models> Embedders<M> {
     /// Embedders that call `models`, each within `limits`.
     pub fn new(models: M, limits: Limits) -> Self {
-        Self { models: Arc::new(models), limits, started: Mutex::default() }
+        Self { models: Arc::new(models), limits, leases: None, started: Mutex::default() }
+    }
+
+    /// That share the fleet's limit with other processes, by what is kept in `leases`.
+    #[must_use]
+    pub fn sharing(self, leases: Arc<dyn Leases>) -> Self {
+        Self { leases: Some(leases), ..self }
     }
 
     /// The embedder of queries for a model, started unless it is there. Those that nobody uses any more end. Must be
@@ -72,8 +101,12 @@ impl<M: Models> Embedders<M> {
         if let Some((_, embedder)) = started.iter().find(|(known, _)| known == model) {
             return Arc::clone(embedder);
         }
-        let embedder = Embedder::start(Arc::clone(&self.models), self.limits, model.clone(), Purpose::Query);
-        let embedder = Arc::new(embedder);
+        // Of one model there is one limit, whatever the dimension.
+        let same = started.iter().find(|(known, _)| known.called() == model.called());
+        let pace = same.map(|(_, embedder)| Arc::clone(&embedder.pace));
+        let pace = pace.unwrap_or_else(|| rate::start(model.called(), self.limits, self.leases.as_ref()));
+        let models = Arc::clone(&self.models);
+        let embedder = Arc::new(Embedder::at(pace, models, self.limits, model.clone(), Purpose::Query));
         started.push((model.clone(), Arc::clone(&embedder)));
         embedder
     }

@@ -14,7 +14,7 @@ const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const COHERE: &str = "cohere.embed-v4:0";
 
 fn embedder(models: &MemoryModels, id: &str, requests_per_minute: Option<u32>) -> Embedder {
-    let limits = Limits { max_concurrency: 1, requests_per_minute };
+    let limits = Limits { requests_per_minute, ..Limits::default() };
     Embedder::start(models.clone(), limits, Model::new(id, None, 256).unwrap(), Purpose::Query)
 }
 
@@ -104,7 +104,7 @@ async fn what_waits_for_its_turn_is_no_attempt() {
 #[tokio::test(start_paused = true)]
 async fn an_embedder_outlives_the_catalogs_that_share_its_model() {
     let models = MemoryModels::default();
-    let embedders = Embedders::new(models.clone(), Limits { max_concurrency: 2, requests_per_minute: None });
+    let embedders = Embedders::new(models.clone(), Limits { max_concurrency: 2, ..Limits::default() });
     let model = |id| Model::new(id, None, 256).unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();

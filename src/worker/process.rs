@@ -76,7 +76,7 @@ impl<R: Records> Worker<R> {
             };
             let engine = &engine;
             async move {
-                let under_way = UnderWay::default();
+                let under_way = UnderWay::until(deadline);
                 let outcomes = match prior {
                     Ok(prior) => {
                         let in_order = self.process_id(engine, &jobs, prior, &under_way);

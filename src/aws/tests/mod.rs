@@ -2,6 +2,8 @@
 //! those that are made directly.
 
 mod direct;
+mod leases;
+mod tier;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -68,7 +70,11 @@ fn s3_refusal(status: u16, code: &str) -> Canned {
 }
 
 fn sdk(canned: &Canned) -> Sdk {
-    let connector = SharedHttpConnector::new(canned.clone());
+    sdk_of(canned.clone())
+}
+
+fn sdk_of(connector: impl HttpConnector + 'static) -> Sdk {
+    let connector = SharedHttpConnector::new(connector);
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("eu-west-1"))
