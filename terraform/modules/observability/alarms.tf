@@ -61,7 +61,7 @@ locals {
     embedding-throttled = {
       namespace   = "AWS/Bedrock", metric = "InvocationThrottles", dimensions = { ModelId = var.embedding_model }
       statistic   = "Sum", period = 60, periods = 5, threshold = 0
-      description = "Bedrock has been refusing embeddings for five minutes: the quota of this model in this account and region is used up, by whomever. Set embedding_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
+      description = "Bedrock has been refusing embeddings for five minutes: the quota of this model in this account and region is used up, by whomever. Set embedding_fleet_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
     }
     catalog-refresh = {
       namespace   = local.namespace, metric = "CatalogRefreshFailures", dimensions = {}
