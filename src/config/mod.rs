@@ -4,6 +4,7 @@
 //! Region, credentials and endpoints are the AWS SDK's own and stand nowhere here. No room reads settings from here:
 //! they are handed to it.
 
+mod embedding;
 mod operator;
 mod reader;
 mod slips;

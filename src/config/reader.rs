@@ -9,9 +9,9 @@ use nearline_search::{Available, Kernel};
 
 use super::slips;
 use super::table::{
-    CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MAX_CONCURRENCY,
-    EMBEDDING_MODEL, EMBEDDING_MODEL_FAMILY, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL,
-    RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS, SEARCH_THREADS, Setting,
+    CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MODEL,
+    EMBEDDING_MODEL_FAMILY, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL, RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS,
+    SEARCH_THREADS, Setting,
 };
 use crate::aws::Resources;
 use crate::catalog::{CatalogGuard, CatalogLocation};
@@ -77,6 +77,8 @@ pub struct BuildSettings {
     pub dimension: usize,
     /// How fast the model may be called.
     pub embedding: Limits,
+    /// Tier that it is called in; `None`: the default of the service.
+    pub service_tier: Option<String>,
 }
 
 /// What commands use that only embed queries.
@@ -86,12 +88,14 @@ pub struct QuerySettings {
     pub guard: CatalogGuard,
     /// How fast the model may be called.
     pub embedding: Limits,
+    /// Tier that it is called in; `None`: the default of the service.
+    pub service_tier: Option<String>,
 }
 
 /// The environment, and what was found wrong in it.
 pub struct Reader {
     variables: HashMap<String, String>,
-    faults: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 impl Reader {
@@ -126,6 +130,7 @@ impl Reader {
             dead_letter_queue_url: self.text(&DEAD_LETTER_QUEUE_URL),
             table,
             bucket,
+            service_tier: self.service_tier(),
         };
         if let Some(url) = &resources.dead_letter_queue_url {
             self.other_queues(url, &resources.queue_url);
@@ -137,7 +142,7 @@ impl Reader {
                 .map(Duration::from_secs),
             guard: self.guard(),
             results,
-            embedding: self.limits(),
+            embedding: self.limits_of_fleet(),
             max_attempts: self.whole(&MAX_ATTEMPTS, 1, 1_000) as u32,
             kernel: self.kernel(),
         };
@@ -175,6 +180,7 @@ impl Reader {
             model_id,
             dimension: self.whole(&EMBEDDING_DIMENSION, 1, 65_536) as usize,
             embedding: self.limits(),
+            service_tier: self.service_tier(),
         };
         self.finish(settings)
     }
@@ -193,7 +199,8 @@ impl Reader {
     /// # Errors
     /// All faults at once.
     pub fn query(mut self) -> Result<QuerySettings, ConfigError> {
-        let settings = QuerySettings { guard: self.guard(), embedding: self.limits() };
+        let settings =
+            QuerySettings { guard: self.guard(), embedding: self.limits(), service_tier: self.service_tier() };
         self.finish(settings)
     }
 
@@ -254,15 +261,6 @@ impl Reader {
         family
     }
 
-    fn limits(&mut self) -> Limits {
-        Limits {
-            max_concurrency: self.whole(&EMBEDDING_MAX_CONCURRENCY, 1, 1_000) as usize,
-            requests_per_minute: self
-                .optional_whole(&EMBEDDING_REQUESTS_PER_MINUTE, 1, 1_000_000)
-                .map(|requests| requests as u32),
-        }
-    }
-
     fn kernel(&mut self) -> Available {
         let Some(name) = self.text(&KERNEL) else { return Kernel::fastest() };
         name.parse().ok().and_then(Kernel::detect).unwrap_or_else(|| {
@@ -301,11 +299,11 @@ impl Reader {
         text.parse().map_err(|fault| self.faults.push(format!("{} {fault}", setting.name))).ok()
     }
 
-    fn whole(&mut self, setting: &Setting, least: u64, most: u64) -> u64 {
+    pub(super) fn whole(&mut self, setting: &Setting, least: u64, most: u64) -> u64 {
         self.optional_whole(setting, least, most).unwrap_or(least)
     }
 
-    fn optional_whole(&mut self, setting: &Setting, least: u64, most: u64) -> Option<u64> {
+    pub(super) fn optional_whole(&mut self, setting: &Setting, least: u64, most: u64) -> Option<u64> {
         let text = self.text(setting)?;
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Some(number),

@@ -100,6 +100,20 @@ pub(super) const EMBEDDING_REQUESTS_PER_MINUTE: Setting = Setting {
     required_by: "",
     meaning: "most Bedrock calls started in a minute by this process; unset: no limit",
 };
+pub(super) const EMBEDDING_FLEET_REQUESTS_PER_MINUTE: Setting = Setting {
+    name: "NEARLINE_EMBEDDING_FLEET_REQUESTS_PER_MINUTE",
+    default: None,
+    range: "1 to 1000000",
+    required_by: "",
+    meaning: "most Bedrock calls started in a minute by all workers of the results table together, the same for each of them; unset: no limit",
+};
+pub(super) const EMBEDDING_SERVICE_TIER: Setting = Setting {
+    name: "NEARLINE_EMBEDDING_SERVICE_TIER",
+    default: None,
+    range: "default, flex, priority or reserved",
+    required_by: "",
+    meaning: "service tier of Bedrock that embeddings are asked for in; a model that does not have it is called without; unset: Bedrock's default",
+};
 pub(super) const MAX_ATTEMPTS: Setting = Setting {
     name: "NEARLINE_MAX_ATTEMPTS",
     default: Some("20"),
@@ -130,7 +144,7 @@ pub(super) const LOG: Setting = Setting {
 };
 
 /// All settings, in the order in which people read about them.
-pub const SETTINGS: [&Setting; 16] = [
+pub const SETTINGS: [&Setting; 18] = [
     &QUEUE_URL,
     &DEAD_LETTER_QUEUE_URL,
     &RESULTS_TABLE,
@@ -143,6 +157,8 @@ pub const SETTINGS: [&Setting; 16] = [
     &EMBEDDING_DIMENSION,
     &EMBEDDING_MAX_CONCURRENCY,
     &EMBEDDING_REQUESTS_PER_MINUTE,
+    &EMBEDDING_FLEET_REQUESTS_PER_MINUTE,
+    &EMBEDDING_SERVICE_TIER,
     &MAX_ATTEMPTS,
     &SEARCH_THREADS,
     &KERNEL,

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, CatalogError, CatalogGuard};
 use crate::clock::Clock;
 use crate::coalesce::Coalescer;
 use crate::compute::Compute;
-use crate::embed::{EmbedError, Embedder, Embedders, Limits, Models};
+use crate::embed::{EmbedError, Embedder, Embedders, Models};
 use crate::fault::{Cause, Fault};
 use crate::telemetry::stages::{Stages, Timer};
 use crate::under_way::UnderWay;
@@ -36,10 +36,10 @@ pub struct Engines<M> {
 }
 
 impl<M: Models> Engines<M> {
-    /// Engines that embed with `models` within `limits`, scan on `compute`, and take catalogs that pass `guard`.
-    pub fn new(models: M, limits: Limits, compute: Compute, guard: CatalogGuard, clock: Clock) -> Self {
+    /// Engines that embed with `embedders`, scan on `compute`, and take catalogs that pass `guard`.
+    pub fn new(embedders: Embedders<M>, compute: Compute, guard: CatalogGuard, clock: Clock) -> Self {
         let matches = Arc::new(Semaphore::new(MATCHES_IN_MEMORY_MAX));
-        Self { embedders: Embedders::new(models, limits), compute, guard, clock, matches }
+        Self { embedders, compute, guard, clock, matches }
     }
 
     /// An engine for a catalog. Its tasks end when it is dropped. Must be called on a Tokio runtime.

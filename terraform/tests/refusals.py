@@ -43,6 +43,8 @@ ROUNDS = [
         "embedding_model": ("amazon.titan-embed-text-v1", "amazon.nova-2-multimodal-embeddings-v1:0"),
         "embedding_max_concurrency": (0, "from 1 to 1,000"),
         "embedding_requests_per_minute": (0, "from 1 to 1,000,000"),
+        "embedding_fleet_requests_per_minute": (0.5, "from 1 to 1,000,000"),
+        "embedding_service_tier": ("fast", "default, flex, priority or reserved"),
         "catalog_refresh_seconds": (-1, "0 (never) to 86,400"),
         "max_attempts": (0, "from 1 to 500"),
         "search_threads": (0, "from 1 to 1,024"),

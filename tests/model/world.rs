@@ -1,6 +1,7 @@
 //! A world of services in memory, the processes that live and die in it, and those who make it hard for them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -8,7 +9,7 @@ use futures_util::future::join_all;
 use nearline::catalog::{CatalogGuard, CatalogLocation, MemoryArtifacts};
 use nearline::clock::Clock;
 use nearline::compute::Compute;
-use nearline::embed::{Limits, MemoryModels};
+use nearline::embed::{Limits, MemoryLeases, MemoryModels};
 use nearline::fault::Cause;
 use nearline::fault_plan::{FaultPlan, Storm};
 use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda, poller};
@@ -33,6 +34,7 @@ struct World {
     dead_letters: MemoryQueue,
     records: MemoryRecords,
     models: MemoryModels,
+    leases: MemoryLeases,
     artifacts: MemoryArtifacts,
     lambda: MemoryLambda,
     settings: Settings,
@@ -70,6 +72,7 @@ impl World {
             dead_letters: queue("dead"),
             records: MemoryRecords::new(plan.clone()),
             models,
+            leases: MemoryLeases::default(),
             artifacts: MemoryArtifacts::new(plan.clone()),
             lambda: MemoryLambda::new(jobs.clone(), rng.usize(1..25), timeout, clock.clone()),
             queue: jobs,
@@ -81,6 +84,7 @@ impl World {
                 embedding: Limits {
                     max_concurrency: rng.usize(1..5),
                     requests_per_minute: (rng.u8(..4) == 0).then(|| rng.u32(20..2_000)),
+                    fleet_requests_per_minute: (rng.u8(..4) == 0).then(|| rng.u32(20..2_000)),
                 },
                 max_attempts: [1, 2, 3, 5, 20][rng.usize(..5)],
                 kernel: Kernel::fastest(),
@@ -96,6 +100,7 @@ impl World {
             dead_letters: Some(self.dead_letters.seen_by(plan.clone())),
             records: self.records.seen_by(plan.clone()),
             models: self.models.seen_by(plan.clone()),
+            leases: Arc::new(self.leases.seen_by(plan.clone())),
             artifacts: self.artifacts.seen_by(plan.clone()),
             compute: Compute::Inline,
             clock: self.clock.clone(),

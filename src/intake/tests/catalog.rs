@@ -71,9 +71,10 @@ async fn a_look_at_the_catalog_that_panics_is_not_the_last_one() {
     let world = World::new().await;
     let artifacts = Arc::new(Faulty(world.artifacts.clone(), AtomicBool::new(false)));
     let stop = CancellationToken::new();
-    let Services { queue, dead_letters, records, models, compute, clock, .. } =
+    let Services { queue, dead_letters, records, models, leases, compute, clock, .. } =
         world.services(world.queue.clone(), world.dead_letters.clone());
-    let services = Services { queue, dead_letters, records, models, artifacts: Arc::clone(&artifacts), compute, clock };
+    let artifacts_too = Arc::clone(&artifacts);
+    let services = Services { queue, dead_letters, records, models, leases, artifacts: artifacts_too, compute, clock };
     let process = poller::run(services, world.settings.clone(), 1, stop.clone());
     let producer = async {
         sleep(Duration::from_secs(5)).await;

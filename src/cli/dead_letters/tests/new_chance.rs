@@ -1,5 +1,6 @@
 //! With the whole worker: whether what is resent is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nearline_contract::Status;
@@ -12,7 +13,7 @@ use crate::catalog::{
     CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
 };
 use crate::compute::Compute;
-use crate::embed::{Limits, MemoryModels};
+use crate::embed::{Limits, MemoryLeases, MemoryModels};
 use crate::fault::Cause;
 use crate::fault_plan::Moment;
 use crate::intake::{CODE_ATTRIBUTE, Outgoing, Queue, Services, Settings, poller};
@@ -43,7 +44,7 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
             catalog_refresh: None,
             guard: CatalogGuard::default(),
             results: results::Settings { ttl: 1_000 * HOUR },
-            embedding: Limits { max_concurrency: 4, requests_per_minute: None },
+            embedding: Limits { max_concurrency: 4, ..Limits::default() },
             max_attempts: 2,
             kernel: Kernel::fastest(),
         };
@@ -53,6 +54,7 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
                 dead_letters: Some(world.dead.clone()),
                 records: records.clone(),
                 models: models.clone(),
+                leases: Arc::new(MemoryLeases::default()),
                 artifacts: artifacts.clone(),
                 compute: Compute::Inline,
                 clock: world.clock.clone(),
