@@ -14,17 +14,13 @@ mod result;
 mod run;
 mod search;
 mod sending;
+mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use clap::{Parser, Subcommand};
 
-use crate::aws::Sdk;
-use crate::compute::Compute;
 use crate::config::{self, Reader};
-use crate::intake::poller;
 use crate::telemetry;
 use output::CliError;
 
@@ -39,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Poll the queue and answer jobs until SIGTERM or Ctrl-C, then finish what is in flight
-    Worker(WorkerArgs),
+    Worker(worker::WorkerArgs),
     /// Build, publish, roll back and inspect catalogs
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -54,13 +50,6 @@ enum Command {
     Result(result::Command),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
-}
-
-#[derive(Args)]
-struct WorkerArgs {
-    /// Batches in flight at once, of up to 10 messages each
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    concurrency: u16,
 }
 
 /// Runs the command of this process's arguments.
@@ -80,7 +69,7 @@ pub async fn run() -> ExitCode {
 async fn dispatch(command: Command) -> Result<(), CliError> {
     telemetry::init(Reader::from_process().log()?);
     match command {
-        Command::Worker(args) => worker(args).await,
+        Command::Worker(args) => worker::run(args).await,
         Command::Catalog(command) => catalog::run(command).await,
         Command::Search(args) => search::run(args).await,
         Command::Enqueue(args) => enqueue::run(args).await,
@@ -88,28 +77,4 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Result(command) => result::run(command).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
-}
-
-async fn worker(args: WorkerArgs) -> Result<(), CliError> {
-    let settings = Reader::from_process().worker()?;
-    settings.warn_of_unknown();
-    let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::io("SIGTERM"))?;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tracing::info!(
-            event = "draining",
-            "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
-        );
-        stopping.cancel();
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
-    let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
-    Ok(poller::run(services, settings.intake, usize::from(args.concurrency), stop).await?)
 }

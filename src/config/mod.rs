@@ -7,6 +7,7 @@
 mod reader;
 mod slips;
 mod table;
+mod ways_out;
 #[cfg(test)]
 mod tests;
 

@@ -16,8 +16,7 @@ use super::table::{
 use crate::aws::Resources;
 use crate::catalog::{CatalogGuard, CatalogLocation};
 use crate::embed::{Limits, model_id};
-use crate::telemetry::check_filter;
-use crate::{intake, results};
+use crate::{intake, results, telemetry};
 
 /// Everything that is wrong with the settings a command asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +32,8 @@ pub struct WorkerSettings {
     pub intake: intake::Settings,
     /// Threads that scan; `None` = one for each processor.
     pub search_threads: Option<usize>,
+    /// What leaves it besides logs and records.
+    pub telemetry: telemetry::Settings,
     /// What was set besides and is not a setting, a sentence for each.
     pub unknown: Vec<String>,
 }
@@ -128,7 +129,7 @@ impl Reader {
             bucket,
         };
         if let Some(url) = &resources.dead_letter_queue_url
-            && same_queue(url, &resources.queue_url)
+            && slips::same_queue(url, &resources.queue_url)
         {
             let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
             self.faults
@@ -146,7 +147,8 @@ impl Reader {
             kernel: self.kernel(),
         };
         let search_threads = self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize);
-        let settings = WorkerSettings { resources, intake, search_threads, unknown: self.unknown() };
+        let telemetry = self.ways_out();
+        let settings = WorkerSettings { resources, intake, search_threads, telemetry, unknown: self.unknown() };
         self.finish(settings)
     }
 
@@ -234,7 +236,7 @@ impl Reader {
             return Err(ConfigError(vec![fault]));
         }
         let fault = || ConfigError(vec![format!("{} must be {}, was `{filter}`", LOG.name, LOG.range)]);
-        if check_filter(filter) { Ok(filter) } else { Err(fault()) }
+        if telemetry::check_filter(filter) { Ok(filter) } else { Err(fault()) }
     }
 
     fn results(&mut self) -> ResultSettings {
@@ -292,11 +294,25 @@ impl Reader {
     }
 
     /// Its value, or its default. Of a value in quotes only that is reported, not what they make of it.
-    fn text(&mut self, setting: &Setting) -> Option<String> {
+    pub(super) fn text(&mut self, setting: &Setting) -> Option<String> {
         let value = self.set(setting).or(setting.default)?.to_owned();
         let Some(fault) = slips::quotes(setting.name, &value) else { return Some(value) };
         self.faults.push(fault);
         Some(value.trim_matches(slips::QUOTES).to_owned())
+    }
+
+    /// One of these words; the first if it is none of them, which is told.
+    pub(super) fn one_of(&mut self, setting: &Setting, words: &[&'static str]) -> &'static str {
+        let text = self.text(setting).unwrap_or_default();
+        words.iter().find(|word| **word == text).copied().unwrap_or_else(|| {
+            self.fault(format!("{} must be {}, was `{text}`", setting.name, words.join(" or ")));
+            words[0]
+        })
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn fault(&mut self, fault: String) {
+        self.faults.push(fault);
     }
 
     fn required(&mut self, setting: &Setting) -> String {
@@ -338,13 +354,4 @@ impl Reader {
         self.faults.extend(self.unknown());
         Err(ConfigError(self.faults))
     }
-}
-
-/// Whether two URLs are of one queue: account and name, whichever host they are asked at.
-fn same_queue(one: &str, other: &str) -> bool {
-    let path = |url: &str| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
-        rest.split_once('/').map_or(rest, |(_, path)| path).to_owned()
-    };
-    path(one) == path(other)
 }

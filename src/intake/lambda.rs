@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::embed::Models;
 use crate::results::Records;
 use crate::telemetry::event::Batch;
+use crate::telemetry::observers;
 use crate::worker::{Message, Outcome, Worker};
 
 /// Kept back from an invocation's time for settling what is not finished, at most a quarter of what is left.
@@ -43,6 +44,7 @@ pub async fn termination() -> CancellationToken {
         tracing::info!(event = "stopping", "Lambda ends this environment");
         terminated.cancel();
         tokio::time::sleep(TERMINATION_TIME).await;
+        observers::flush();
     })
     .await;
     stop

@@ -121,6 +121,7 @@ impl MemoryQueue {
                 receive_count: kept.receive_count,
                 group: kept.message.group.clone(),
                 sent_at: Some(kept.sent_at),
+                trace: None,
             });
         }
         (taken, next)

@@ -3,8 +3,9 @@
 //! What metrics, alarms or searches count on is logged here and nowhere else.
 
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::observers::{self, Done};
 use crate::fault::{Fault, Kind};
 
 /// A batch is done.
@@ -53,6 +54,27 @@ impl Batch {
             duration_ms,
             "a batch is done"
         );
+        if observers::any() {
+            let ended = SystemTime::now();
+            let began = ended - duration;
+            let numbers = self.numbers(duration);
+            observers::batch(&Done { numbers: &numbers, began, ended, stages: &[], traces: &[] });
+        }
+    }
+
+    /// The fields that are numbers.
+    pub fn numbers(&self, duration: Duration) -> [(&'static str, f64); 8] {
+        let Self { messages, succeeded, rejected, replayed, dead_lettered, retried, blocked } = *self;
+        [
+            ("messages", messages as f64),
+            ("succeeded", succeeded as f64),
+            ("rejected", rejected as f64),
+            ("replayed", replayed as f64),
+            ("dead_lettered", dead_lettered as f64),
+            ("retried", retried as f64),
+            ("blocked", blocked as f64),
+            ("duration_ms", duration.as_secs_f64() * 1e3),
+        ]
     }
 }
 

@@ -2,6 +2,7 @@
 //! those that are made directly.
 
 mod direct;
+mod traces;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
