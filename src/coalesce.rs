@@ -4,16 +4,30 @@
 //! timer: an idle system adds no delay, and a busy one forms larger batches by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
 
 /// The batch that a request was part of was dropped without an answer: its runner panicked or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the batch was dropped without an answer")]
 pub struct Dropped;
 
-type Waiting<T, R> = (T, oneshot::Sender<R>);
+/// An answer, and how it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered<R> {
+    /// What was asked for.
+    pub answer: R,
+    /// How long the request waited for a runner.
+    pub waited: Duration,
+    /// How many requests were in its batch.
+    pub together: usize,
+}
+
+/// A request, since when it waits, and who wants the answer.
+type Waiting<T, R> = (T, Instant, oneshot::Sender<Answered<R>>);
 
 /// A queue of requests `T` answered by `R`, in batches.
 #[derive(Debug)]
@@ -46,9 +60,9 @@ impl<T: Send + 'static, R: Send + 'static> Coalescer<T, R> {
     ///
     /// # Errors
     /// [`Dropped`] if no answer came.
-    pub async fn call(&self, request: T) -> Result<R, Dropped> {
+    pub async fn call(&self, request: T) -> Result<Answered<R>, Dropped> {
         let (answer, answered) = oneshot::channel();
-        self.queue.send((request, answer)).map_err(|_| Dropped)?;
+        self.queue.send((request, Instant::now(), answer)).map_err(|_| Dropped)?;
         answered.await.map_err(|_| Dropped)
     }
 }
@@ -65,11 +79,14 @@ where
         if waiting.lock().await.recv_many(&mut batch, cap).await == 0 {
             return;
         }
-        let (requests, mut answers): (Vec<T>, Vec<_>) =
-            batch.drain(..).filter(|(_, answer): &Waiting<T, R>| !answer.is_closed()).unzip();
+        let taken = Instant::now();
+        let wanted = batch.drain(..).filter(|(.., answer): &Waiting<T, R>| !answer.is_closed());
+        let (requests, (waits, mut answers)): (Vec<T>, (Vec<Duration>, Vec<_>)) =
+            wanted.map(|(request, since, answer)| (request, (taken - since, answer))).unzip();
         if requests.is_empty() {
             continue;
         }
+        let together = requests.len();
         // A task of its own, so that a panic drops this batch's answers and not the runner.
         let mut batch = tokio::spawn(run(requests));
         let all_gone = join_all(answers.iter_mut().map(oneshot::Sender::closed));
@@ -82,8 +99,8 @@ where
             }
         };
         match finished {
-            Ok(results) => results.into_iter().zip(answers).for_each(|(result, answer)| {
-                let _ = answer.send(result); // the one who asked may have gone
+            Ok(results) => results.into_iter().zip(waits).zip(answers).for_each(|((result, waited), answer)| {
+                let _ = answer.send(Answered { answer: result, waited, together }); // the one who asked may have gone
             }),
             Err(error) => tracing::error!(%error, "a batch ended without answers"),
         }
@@ -97,6 +114,10 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+
+    fn answer<R>(answered: Result<Answered<R>, Dropped>) -> Result<R, Dropped> {
+        answered.map(|answered| answered.answer)
+    }
 
     #[tokio::test]
     async fn what_waits_is_taken_together_up_to_the_cap() {
@@ -121,8 +142,10 @@ mod tests {
         tokio::pin!(rest);
         assert!(futures_util::poll!(&mut rest).is_pending());
         gate.add_permits(3);
-        assert_eq!(first.await, Ok(0));
-        assert_eq!(rest.await, [2, 4, 6, 8, 10, 12].map(Ok));
+        assert_eq!(answer(first.await), Ok(0));
+        let rest = rest.await;
+        assert_eq!(rest.iter().map(|one| one.unwrap().together).collect::<Vec<_>>(), [4, 4, 4, 4, 2, 2]);
+        assert_eq!(rest.into_iter().map(answer).collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12].map(Ok));
         assert_eq!((seen.recv().await, seen.recv().await), (Some(4), Some(2)));
     }
 
@@ -132,8 +155,8 @@ mod tests {
             assert_ne!(batch, [13], "bad luck");
             batch
         });
-        assert_eq!(coalescer.call(13).await, Err(Dropped));
-        assert_eq!(coalescer.call(7).await, Ok(7));
+        assert_eq!(answer(coalescer.call(13).await), Err(Dropped));
+        assert_eq!(answer(coalescer.call(7).await), Ok(7));
     }
 
     #[tokio::test]
@@ -155,7 +178,7 @@ mod tests {
         let ended = starts.recv().await.unwrap();
         drop(both);
         assert!(ended.await.is_err(), "the batch has dropped what it holds");
-        assert_eq!(coalescer.call(7).await, Ok(7), "the runner goes on");
+        assert_eq!(answer(coalescer.call(7).await), Ok(7), "the runner goes on");
     }
 
     #[tokio::test]
@@ -182,8 +205,19 @@ mod tests {
             assert!(futures_util::poll!(&mut withdrawn).is_pending());
         }
         gate.add_permits(2);
-        assert_eq!(first.await, Ok(1));
-        assert_eq!(coalescer.call(3).await, Ok(3));
+        assert_eq!(answer(first.await), Ok(1));
+        assert_eq!(answer(coalescer.call(3).await), Ok(3));
         assert_eq!(ran.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_for_a_runner_learns_how_long() {
+        let coalescer = Coalescer::start(1, 1, |batch: Vec<u64>| async move {
+            tokio::time::sleep(Duration::from_millis(batch[0])).await;
+            batch
+        });
+        let (first, second) = tokio::join!(coalescer.call(30), coalescer.call(50));
+        let waited = |answered: Result<Answered<u64>, Dropped>| answered.unwrap().waited.as_millis();
+        assert_eq!((waited(first), waited(second)), (0, 30));
     }
 }

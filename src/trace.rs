@@ -26,6 +26,13 @@ pub fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
+/// The id of that trace: X-Ray's header has more in it.
+pub fn root() -> Option<String> {
+    let root =
+        |header: &String| header.split(';').find_map(|part| part.trim().strip_prefix("Root=")).map(str::to_owned);
+    CURRENT.try_with(|header| header.as_ref().and_then(root)).ok().flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +58,13 @@ mod tests {
         let ((one, first), (two, second)) = tokio::join!(ask("Root=1"), ask("Root=2"));
         assert_eq!((one, two), (first, second));
         assert_eq!(current(), None);
+    }
+
+    #[tokio::test]
+    async fn the_id_of_a_trace_is_its_root() {
+        let header = "Sampled=1; Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8";
+        let root = within(Some(header.to_owned()), async { root() }).await;
+        assert_eq!(root.as_deref(), Some("1-67891233-abcdef012345678912345678"));
+        assert_eq!(within(Some("Self=1".to_owned()), async { super::root() }).await, None);
     }
 }

@@ -48,6 +48,9 @@ locals {
       NEARLINE_SEARCH_THREADS                = var.search_threads
       NEARLINE_LOG                           = var.log_filter
     } : name => tostring(value) if value != null
+    }, var.metrics == "filters" ? {} : {
+    NEARLINE_METRICS           = var.metrics
+    NEARLINE_METRICS_NAMESPACE = "nearline/${var.name}"
   })
 }
 
@@ -197,6 +200,7 @@ module "observability" {
   kms_key_arn            = module.encryption.key_arn
   log_group_name         = local.log_group_name
   log_retention_days     = var.log_retention_days
+  metrics                = var.metrics
   alarm_emails           = var.alarm_emails
   alarm_topic_arns       = var.alarm_topic_arns
   capacity_provider_name = local.managed ? module.capacity_provider[0].name : null

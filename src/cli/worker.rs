@@ -17,6 +17,7 @@ use crate::telemetry::exposition::Exposition;
 use crate::telemetry::health::Health;
 use crate::telemetry::observers::{self, Observer};
 use crate::telemetry::server::{Page, Server};
+use crate::telemetry::traces::Traces;
 
 #[derive(Args)]
 pub(super) struct WorkerArgs {
@@ -41,17 +42,23 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
     stop_on_signal(stop.clone())?;
     let health = Health::default();
     let mut observers: Vec<Box<dyn Observer>> = settings.telemetry.observers(observers::PERIOD);
+    if settings.telemetry.traces {
+        observers.push(Box::new(Traces::start().map_err(|error| CliError::Other(error.to_string()))?));
+    }
     if let Some(address) = args.listen {
         let exposition = Arc::new(Exposition::new(health.clone()));
         observers.push(Box::new(Arc::clone(&exposition)));
         let server = Server::bind(address).await.map_err(CliError::io(format!("--listen {address}")))?;
-        let health = health.clone();
+        let (health, address) = (health.clone(), server.address().unwrap_or(address));
         tokio::spawn(server.serve(move |path| page(path, &exposition, &health)));
         tracing::info!(event = "listening", %address, "/metrics, /healthz and /readyz are served");
     }
     observers::set(observers);
     tokio::spawn(observers::tick());
-    let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
+    let mut services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
+    if settings.telemetry.traces {
+        services.queue = services.queue.with_traces();
+    }
     let ended = poller::run(services, settings.intake, usize::from(args.concurrency), stop, health).await;
     // It may wait for a network.
     let _ = tokio::task::spawn_blocking(observers::flush).await;

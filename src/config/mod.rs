@@ -4,12 +4,13 @@
 //! Region, credentials and endpoints are the AWS SDK's own and stand nowhere here. No room reads settings from here:
 //! they are handed to it.
 
+mod process;
 mod reader;
 mod slips;
 mod table;
-mod ways_out;
 #[cfg(test)]
 mod tests;
+mod ways_out;
 
 pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, RunSettings, WorkerSettings};
 pub use table::{SETTINGS, Setting, help, markdown};

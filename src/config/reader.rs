@@ -10,7 +10,7 @@ use nearline_search::{Available, Kernel};
 use super::slips;
 use super::table::{
     CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MAX_CONCURRENCY,
-    EMBEDDING_MODEL, EMBEDDING_MODEL_FAMILY, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL,
+    EMBEDDING_MODEL, EMBEDDING_MODEL_FAMILY, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, MAX_ATTEMPTS, QUEUE_URL,
     RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS, SEARCH_THREADS, Setting,
 };
 use crate::aws::Resources;
@@ -212,33 +212,6 @@ impl Reader {
         self.finish(settings)
     }
 
-    /// What Lambda sets for its functions.
-    ///
-    /// # Errors
-    /// This is not Lambda.
-    pub fn lambda(&self) -> Result<intake::runtime::Settings, ConfigError> {
-        const API: &str = "AWS_LAMBDA_RUNTIME_API";
-        let missing =
-            || ConfigError(vec![format!("{API} is not set: bootstrap runs on Lambda; elsewhere: nearline worker")]);
-        let runtime_api = self.variables.get(API).cloned().ok_or_else(missing)?;
-        // Only on Managed Instances; elsewhere one invocation at a time.
-        let slots = self.variables.get("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok());
-        Ok(intake::runtime::Settings { runtime_api, slots: slots.unwrap_or(1).max(1) })
-    }
-
-    /// The log filter.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn log(&self) -> Result<&str, ConfigError> {
-        let filter = self.set(&LOG).or(LOG.default).unwrap_or_default();
-        if let Some(fault) = slips::quotes(LOG.name, filter) {
-            return Err(ConfigError(vec![fault]));
-        }
-        let fault = || ConfigError(vec![format!("{} must be {}, was `{filter}`", LOG.name, LOG.range)]);
-        if telemetry::check_filter(filter) { Ok(filter) } else { Err(fault()) }
-    }
-
     fn results(&mut self) -> ResultSettings {
         ResultSettings {
             table: self.required(&RESULTS_TABLE),
@@ -288,9 +261,14 @@ impl Reader {
         })
     }
 
+    /// A variable as it is set.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
     /// What the environment has for it.
-    fn set(&self, setting: &Setting) -> Option<&str> {
-        self.variables.get(setting.name).map(String::as_str)
+    pub(super) fn set(&self, setting: &Setting) -> Option<&str> {
+        self.variable(setting.name)
     }
 
     /// Its value, or its default. Of a value in quotes only that is reported, not what they make of it.

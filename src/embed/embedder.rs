@@ -3,7 +3,9 @@
 //! There is one embedder in a process for each model, dimension and purpose. It outlives the catalogs that need it, so
 //! that a swap neither forgets what was embedded nor doubles the calls in flight.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::cache::Cache;
 use super::call::{Caller, EmbedError, Request};
@@ -13,6 +15,7 @@ use super::model::Model;
 use super::models::Models;
 use crate::coalesce::Coalescer;
 use crate::fault::{Cause, Fault};
+use crate::telemetry::stages::{Stages, Timer};
 use crate::trace;
 use crate::under_way::UnderWay;
 
@@ -21,6 +24,7 @@ use crate::under_way::UnderWay;
 pub struct Embedder {
     calls: Coalescer<Request, Result<Embedding, EmbedError>>,
     cache: Cache,
+    in_flight: Arc<AtomicUsize>,
 }
 
 impl Embedder {
@@ -28,12 +32,14 @@ impl Embedder {
     /// Must be called on a Tokio runtime.
     pub fn start(models: impl Models, limits: Limits, model: Model, purpose: Purpose) -> Self {
         let texts_max = model.family.texts_max();
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let models = Counted { models, in_flight: Arc::clone(&in_flight) };
         let caller = Arc::new(Caller::new(models, model, purpose, limits.requests_per_minute));
         let calls = Coalescer::start(limits.max_concurrency, texts_max, move |requests| {
             let caller = Arc::clone(&caller);
             async move { caller.embed(requests).await }
         });
-        Self { calls, cache: Cache::new() }
+        Self { calls, cache: Cache::new(), in_flight }
     }
 
     /// The vector of `text`; one call serves everyone who asks for the same text at the same time.
@@ -41,12 +47,66 @@ impl Embedder {
     /// # Errors
     /// [`EmbedError`]; a fault of a call, or of an answer that is none.
     pub async fn embed(&self, text: &str, under_way: &UnderWay) -> Result<Arc<Embedding>, EmbedError> {
+        self.embed_noting(text, under_way, &mut Stages::default()).await
+    }
+
+    /// As [`embed`](Self::embed), and notes how: how long the limits held it, and whether it took a call.
+    ///
+    /// # Errors
+    /// See [`embed`](Self::embed).
+    pub async fn embed_noting(
+        &self,
+        text: &str,
+        under_way: &UnderWay,
+        stages: &mut Stages,
+    ) -> Result<Arc<Embedding>, EmbedError> {
+        let Stages { embed, embed_wait, texts, cache_hits, .. } = stages;
+        let mut timer = Timer::start(embed);
+        let (mut called, mut waited) = (false, Duration::ZERO);
         let ask = async {
+            called = true;
             let request = Request { text: text.to_owned(), under_way: under_way.clone(), trace: trace::current() };
-            let answer = self.calls.call(request).await;
-            answer.unwrap_or_else(|dropped| Err(Fault::new(Cause::Internal, format!("embedding: {dropped}")).into()))
+            let answered =
+                self.calls.call(request).await.map_err(|dropped| {
+                    EmbedError::from(Fault::new(Cause::Internal, format!("embedding: {dropped}")))
+                })?;
+            waited = answered.waited;
+            if answered.answer.is_ok() {
+                texts.note(answered.together);
+            }
+            answered.answer
         };
-        self.cache.get_or_embed(text, ask).await
+        let embedded = self.cache.get_or_embed(text, ask).await;
+        timer.waited(waited, embed_wait);
+        drop(timer);
+        *cache_hits += usize::from(!called && embedded.is_ok());
+        embedded
+    }
+
+    /// Calls of the model that are in flight now.
+    pub fn calls_in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+/// Models whose calls in flight are counted.
+struct Counted<M> {
+    models: M,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl<M: Models> Models for Counted<M> {
+    async fn invoke(&self, model_id: &str, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        /// Counts down when the call ends, or is dropped.
+        struct InFlight<'a>(&'a AtomicUsize);
+        impl Drop for InFlight<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _in_flight = InFlight(&self.in_flight);
+        self.models.invoke(model_id, body).await
     }
 }
 

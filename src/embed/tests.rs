@@ -6,8 +6,9 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::*;
-use crate::fault::{Cause, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::fault_plan::{FaultPlan, Moment};
+use crate::telemetry::stages::Stages;
 use crate::under_way::UnderWay;
 
 const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
@@ -113,4 +114,39 @@ async fn an_embedder_outlives_the_catalogs_that_share_its_model() {
     other.embed("mug", &UnderWay::default()).await.unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();
     assert_eq!(models.calls(), 3, "one that nobody used has ended");
+}
+
+/// Models that take their time.
+struct Slow(Duration);
+
+impl Models for Slow {
+    async fn invoke(&self, model_id: &str, body: Vec<u8>) -> Result<Vec<u8>, Fault> {
+        tokio::time::sleep(self.0).await;
+        MemoryModels::default().invoke(model_id, body).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_model_is_told_from_limits_that_are_too_low() {
+    let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+    let slow = Slow(Duration::from_millis(300));
+    let embedder = Embedder::start(slow, limits, Model::new(NOVA, None, 256).unwrap(), Purpose::Query);
+    let noted = async |text: &str| {
+        let mut stages = Stages::default();
+        embedder.embed_noting(text, &UnderWay::default(), &mut stages).await.unwrap();
+        (stages.embed_wait.took.as_millis(), stages.embed.took.as_millis(), stages.cache_hits, stages.texts.count)
+    };
+    let (mug, cup, again) = tokio::join!(noted("mug"), noted("cup"), noted("mug"));
+    assert_eq!(mug, (0, 300, 0, 1));
+    assert_eq!(cup, (300, 300, 0, 1), "one call at a time");
+    assert_eq!(again, (0, 300, 1, 0), "the first one's call serves both");
+    assert_eq!(noted("cup").await, (0, 0, 1, 0));
+    let waits = tokio::time::timeout(Duration::from_millis(200), async {
+        let mut stages = Stages::default();
+        let asked = async { embedder.embed_noting("pot", &UnderWay::default(), &mut stages).await.is_ok() };
+        let cut_off = tokio::time::timeout(Duration::from_millis(100), asked).await;
+        assert!(cut_off.is_err());
+        (stages.embed.took.as_millis(), embedder.calls_in_flight())
+    });
+    assert_eq!(waits.await.unwrap(), (100, 1), "what is cut off counts until then");
 }

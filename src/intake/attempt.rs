@@ -11,24 +11,27 @@ use tokio::time::{Instant, timeout_at};
 use super::queue::Delivery;
 use crate::fault::{Cause, Fault};
 use crate::results::{Records, Results};
+use crate::telemetry::stages::Stages;
 use crate::worker::{JobKey, Outcome, Processed, Worker};
 
-/// Handles a batch; what comes back is in its order. What is not finished at `deadline` has failed.
+/// Handles a batch; what comes back is in its order, and where the time went. What is not finished at `deadline` has
+/// failed.
 pub(super) async fn process<R: Records>(
     worker: &Worker<R>,
     deliveries: &[Delivery],
     deadline: Instant,
-) -> Vec<Processed> {
+) -> (Vec<Processed>, Stages) {
     let mut notes = join_all(deliveries.iter().map(|delivery| given_up(worker.results(), delivery, deadline))).await;
     keep_order(deliveries, &mut notes);
     let tried = deliveries.iter().zip(&notes).filter(|(_, note)| note.is_none());
     let messages: Vec<_> = tried.map(|(delivery, _)| delivery.message()).collect();
-    let mut processed = worker.process(&messages, deadline).await.into_iter();
+    let (processed, stages) = worker.process(&messages, deadline).await;
+    let mut processed = processed.into_iter();
     let outcomes = notes.into_iter().map(|note| match note {
         None => processed.next().expect("the worker answers for each message"),
         Some(untried) => untried,
     });
-    outcomes.collect()
+    (outcomes.collect(), stages)
 }
 
 /// A message that is not tried.

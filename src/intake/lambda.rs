@@ -23,8 +23,10 @@ use crate::catalog::Artifacts;
 use crate::clock::Clock;
 use crate::embed::Models;
 use crate::results::Records;
+use crate::telemetry::batches::{Batches, Done};
 use crate::telemetry::event::Batch;
 use crate::telemetry::observers;
+use crate::telemetry::stages::{Stages, Timer};
 use crate::worker::{Message, Outcome, Worker};
 
 /// Kept back from an invocation's time for settling what is not finished, at most a quarter of what is left.
@@ -64,12 +66,14 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let clock = services.clock.clone();
     let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
     let (worker, settler, _) = started?;
-    let function = Arc::new(Function { worker, settler, clock, stop: stop.clone() });
+    let batches = Batches::new(slots);
+    let function = Arc::new(Function { worker, settler, clock, stop: stop.clone(), batches: batches.clone() });
     let handle = move |invocation| {
         let function = Arc::clone(&function);
         async move { function.handle(invocation).await }
     };
     slots::serve(invocations, slots, &stop, handle).await;
+    batches.flush();
     Ok(())
 }
 
@@ -78,6 +82,7 @@ struct Function<Q, R> {
     settler: Settler<Q, R>,
     clock: Clock,
     stop: CancellationToken,
+    batches: Batches,
 }
 
 impl<Q: Queue, R: Records> Function<Q, R> {
@@ -96,7 +101,10 @@ impl<Q: Queue, R: Records> Function<Q, R> {
     async fn handle_batch(&self, deliveries: Vec<Delivery>, invocation: &str, end: Instant) -> SqsBatchResponse {
         let started = Instant::now();
         let process = attempt::process(&self.worker, &deliveries, end - SETTLE_TIME.min((end - started) / 4));
-        let (verdicts, batch) = if let Some(processed) = self.stop.run_until_cancelled(process).await {
+        let mut stages = Stages::default();
+        let (verdicts, batch) = if let Some((processed, noted)) = self.stop.run_until_cancelled(process).await {
+            stages = noted;
+            let _settling = Timer::start(&mut stages.settle);
             // A queue's visibility timeout is as long as its function's, or the mapping could not have been made.
             self.settler.settle(&deliveries, processed, Hold { until: end, end }).await
         } else {
@@ -105,7 +113,15 @@ impl<Q: Queue, R: Records> Function<Q, R> {
             let messages = deliveries.len();
             (vec![Verdict::Keep; messages], Batch { messages, retried: messages, ..Batch::default() })
         };
-        batch.emit(invocation, started.elapsed());
+        self.batches.tell(Done {
+            invocation: invocation.to_owned(),
+            trace: None,
+            sent_in: Vec::new(),
+            batch,
+            stages,
+            calls_in_flight: self.worker.engine().calls_in_flight(),
+            duration: started.elapsed(),
+        });
         let mut response = SqsBatchResponse::default();
         let failures = deliveries.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Keep);
         response.batch_item_failures = failures
@@ -122,7 +138,7 @@ impl<Q: Queue, R: Records> Function<Q, R> {
     async fn handle_job(&self, job: &str, end: Instant) -> Result<ResultRecord, FunctionError> {
         let failed = |error_type, message: String| FunctionError { error_type, message };
         let unavailable = |message: String| failed("unavailable", message);
-        let processed = self.worker.process(&[Message { body: job, sent_at: None }], end).await.pop();
+        let processed = self.worker.process(&[Message { body: job, sent_at: None }], end).await.0.pop();
         let processed = processed.ok_or_else(|| unavailable("the job had no outcome".into()))?;
         match processed.outcome {
             Outcome::DeadLetter(error) | Outcome::GivenUp { error, .. } => {

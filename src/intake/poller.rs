@@ -22,7 +22,9 @@ use crate::catalog::Artifacts;
 use crate::embed::Models;
 use crate::fault::Fault;
 use crate::results::Records;
+use crate::telemetry::batches::{Batches, Done};
 use crate::telemetry::health::{Health, Serving, Watched};
+use crate::telemetry::stages::Timer;
 use crate::worker::{Processed, Worker};
 
 /// How long a receive waits for messages. SQS offers 20 s; this is also what a drain may have to wait.
@@ -44,6 +46,7 @@ struct Poller<Q, R> {
     settler: Settler<Q, R>,
     stop: CancellationToken,
     breaker: Breaker,
+    batches: Batches,
     /// The last receive failed.
     failing: AtomicBool,
     in_flight: AtomicUsize,
@@ -66,9 +69,18 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let Some(started) = stop.run_until_cancelled(start(services, settings, &stop)).await else { return Ok(()) };
     let (worker, settler, queue) = started?;
     tracing::info!(event = "polling", queue = queue.url(), loops, "polling");
-    let breaker = Breaker::new();
-    let (failing, in_flight) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let poller = Arc::new(Poller { queue, visibility, worker, settler, stop, breaker, failing, in_flight });
+    let batches = Batches::new(loops);
+    let poller = Arc::new(Poller {
+        queue,
+        visibility,
+        worker,
+        settler,
+        stop,
+        breaker: Breaker::new(),
+        batches: batches.clone(),
+        failing: AtomicBool::new(false),
+        in_flight: AtomicUsize::new(0),
+    });
     health.watch(Arc::clone(&poller) as Arc<dyn Watched>);
     // Tasks of their own, so that they have all of the runtime's threads.
     let mut polling = JoinSet::new();
@@ -77,6 +89,7 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
         polling.spawn(async move { poller.poll().await });
     }
     polling.join_all().await;
+    batches.flush();
     tracing::info!(event = "drained", "drained");
     Ok(())
 }
@@ -143,12 +156,17 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
             processed
         };
         // Settling waits for a change of visibility that is under way, which would undo a back-off.
-        let (processed, until) = join(process, self.keep_in_flight(deliveries, &finished)).await;
+        let ((processed, mut stages), until) = join(process, self.keep_in_flight(deliveries, &finished)).await;
+        let settling = Timer::start(&mut stages.settle);
         let hold = Hold { until, end: Instant::now() + SETTLE_TIMEOUT };
         let (verdicts, batch) = self.settler.settle(deliveries, processed.clone(), hold).await;
         let done = deliveries.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Ack);
         self.settler.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
-        batch.emit("", started.elapsed());
+        drop(settling);
+        let calls_in_flight = self.worker.engine().calls_in_flight();
+        let sent_in = deliveries.iter().filter_map(|delivery| delivery.trace.clone()).collect();
+        let duration = started.elapsed();
+        self.batches.tell(Done { sent_in, batch, stages, calls_in_flight, duration, ..Done::default() });
         processed
     }
 
@@ -197,6 +215,10 @@ impl<Q: Queue, R: Records> Watched for Poller<Q, R> {
             memory_bytes: catalog.memory_bytes(),
             kernel: catalog.index().kernel(),
         }
+    }
+
+    fn model_calls_in_flight(&self) -> usize {
+        self.worker.engine().calls_in_flight()
     }
 
     fn batches_in_flight(&self) -> usize {

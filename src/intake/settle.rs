@@ -143,7 +143,12 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
         let calm = self.calm_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
         let history = self.note(delivery, outcome);
         match self.policy.decide(outcome, history, calm, fastrand::f64()) {
-            Decision::Ack => Settled::Acked,
+            Decision::Ack => {
+                if let Outcome::Rejected(code) = outcome {
+                    event::job_rejected(subject(delivery, job.as_ref()), code.as_str());
+                }
+                Settled::Acked
+            }
             Decision::Postpone(after) => {
                 let blocked = matches!(outcome, Outcome::Failed(fault) if fault.is_permanent());
                 Settled::Kept { after, blocked }

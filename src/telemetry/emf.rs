@@ -10,8 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use super::done::Done;
 use super::metrics::{METRICS, Source};
-use super::observers::{Done, Observer};
+use super::observers::Observer;
 
 /// Most samples of a metric in a line, by the specification.
 const SAMPLES_MAX: usize = 100;
@@ -65,27 +66,28 @@ impl Emf {
 }
 
 impl Observer for Emf {
-    fn batch(&self, done: &Done<'_>) {
+    fn batch(&self, done: &Done) {
+        let numbers = done.numbers();
         let mut gathered = self.gathered();
         gathered.begin();
         gathered.batches += 1;
         for (metric, samples) in METRICS.iter().zip(&mut gathered.samples) {
             if let Source::Batch(field) = metric.source
-                && let Some(number) = done.number(field)
+                && let Some((_, number)) = numbers.iter().find(|(name, _)| *name == field)
             {
-                samples.push(number);
+                samples.push(*number);
             }
         }
         let full = gathered.batches == SAMPLES_MAX;
         self.write(gathered, if full { Duration::ZERO } else { self.period });
     }
 
-    fn line(&self, metric: usize) {
+    fn line(&self, metric: usize, count: u64) {
         let mut gathered = self.gathered();
         gathered.begin();
         match &mut gathered.samples[metric][..] {
-            [count] => *count += 1.0,
-            _ => gathered.samples[metric].push(1.0),
+            [sum] => *sum += count as f64,
+            _ => gathered.samples[metric].push(count as f64),
         }
     }
 
@@ -215,7 +217,7 @@ mod tests {
 
     fn succeed(emf: &Emf, messages: usize) {
         let batch = Batch { messages, succeeded: messages, ..Batch::default() };
-        emf.batch(&Done::of_numbers(&batch.numbers(Duration::from_micros(12_345))));
+        emf.batch(&Done { batch, duration: Duration::from_micros(12_345), ..Done::default() });
     }
 
     #[test]
@@ -229,7 +231,7 @@ mod tests {
                 Source::Batch("messages" | "succeeded") => Some(Target::One(3.0)),
                 Source::Batch("duration_ms") => Some(Target::One(12.345)),
                 Source::Batch(_) => Some(Target::One(0.0)),
-                Source::Events(_) | Source::Level(_) => None,
+                Source::Events(_) | Source::EventsWith { .. } | Source::Level(_) => None,
             };
             assert_eq!(document.targets.get(metric.name), expected.as_ref(), "{}", metric.name);
         }
@@ -259,10 +261,10 @@ mod tests {
         let (emf, out) = emf(Duration::ZERO);
         let errors = METRICS.iter().position(|metric| metric.name == "ErrorLines").unwrap();
         for _ in 0..3 {
-            emf.line(errors);
+            emf.line(errors, 2);
         }
         emf.tick();
         let documents = out.documents();
-        assert_eq!(documents[0].targets, HashMap::from([("ErrorLines".to_owned(), Target::One(3.0))]));
+        assert_eq!(documents[0].targets, HashMap::from([("ErrorLines".to_owned(), Target::One(6.0))]));
     }
 }

@@ -3,13 +3,20 @@
 //! What metrics, alarms or searches count on is logged here and nowhere else.
 
 use std::fmt::Display;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::observers::{self, Done};
+use super::done::Done;
+use super::stages::Stages;
 use crate::fault::{Fault, Kind};
 
 /// A batch is done.
 pub const BATCH: &str = "batch";
+/// Jobs stay on the queue for another attempt.
+pub const JOBS_RETRIED: &str = "jobs_retried";
+/// Jobs stay on the queue until an operator has acted.
+pub const JOBS_BLOCKED: &str = "jobs_blocked";
+/// A job was answered by a record that says what is wrong with it.
+pub const JOB_REJECTED: &str = "job_rejected";
 /// A new catalog serves.
 pub const CATALOG_REPLACED: &str = "catalog_replaced";
 /// A new catalog is broken, or not what the guard wants.
@@ -37,45 +44,57 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Logs the event.
-    pub fn emit(&self, invocation: &str, duration: Duration) {
-        let Self { messages, succeeded, rejected, replayed, dead_lettered, retried, blocked } = *self;
-        let duration_ms = duration.as_secs_f64() * 1e3;
-        tracing::info!(
-            event = BATCH,
-            invocation,
-            messages,
-            succeeded,
-            rejected,
-            replayed,
-            dead_lettered,
-            retried,
-            blocked,
-            duration_ms,
-            "a batch is done"
-        );
-        if observers::any() {
-            let ended = SystemTime::now();
-            let began = ended - duration;
-            let numbers = self.numbers(duration);
-            observers::batch(&Done { numbers: &numbers, began, ended, stages: &[], traces: &[] });
-        }
+    /// Adds up.
+    pub fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.succeeded += other.succeeded;
+        self.rejected += other.rejected;
+        self.replayed += other.replayed;
+        self.dead_lettered += other.dead_lettered;
+        self.retried += other.retried;
+        self.blocked += other.blocked;
     }
+}
 
-    /// The fields that are numbers.
-    pub fn numbers(&self, duration: Duration) -> [(&'static str, f64); 8] {
-        let Self { messages, succeeded, rejected, replayed, dead_lettered, retried, blocked } = *self;
-        [
-            ("messages", messages as f64),
-            ("succeeded", succeeded as f64),
-            ("rejected", rejected as f64),
-            ("replayed", replayed as f64),
-            ("dead_lettered", dead_lettered as f64),
-            ("retried", retried as f64),
-            ("blocked", blocked as f64),
-            ("duration_ms", duration.as_secs_f64() * 1e3),
-        ]
-    }
+/// The line of a batch, or of so many.
+pub(super) fn batch(done: &Done, batches: usize) {
+    let Done { invocation, trace, batch, stages, calls_in_flight, duration, .. } = done;
+    let Batch { messages, succeeded, rejected, replayed, dead_lettered, retried, blocked } = *batch;
+    let Stages { wait, cache_hits, texts, queries, .. } = *stages;
+    // Tenths and hundredths: a digit is a byte of each line.
+    let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
+    let hundredths = |number: f64| (number * 100.0).round() / 100.0;
+    let millionths = |share: f64| (share * 1e6).round() / 1e6;
+    tracing::info!(
+        event = BATCH,
+        batches,
+        invocation,
+        trace,
+        messages,
+        succeeded,
+        rejected,
+        replayed,
+        dead_lettered,
+        retried,
+        blocked,
+        duration_ms = ms(*duration),
+        wait_ms = ms(wait),
+        look_up_ms = ms(stages.look_up.took),
+        embed_wait_ms = ms(stages.embed_wait.took),
+        embed_ms = ms(stages.embed.took),
+        scan_wait_ms = ms(stages.scan_wait.took),
+        scan_ms = ms(stages.scan_and_filter()),
+        write_ms = ms(stages.write.took),
+        settle_ms = ms(stages.settle.took),
+        cache_hits,
+        texts_embedded = texts.count,
+        texts_per_call = hundredths(texts.mean()),
+        queries_per_scan = hundredths(queries.mean()),
+        rescored_share = millionths(stages.rescored_share()),
+        filtered_share = millionths(stages.filtered_share()),
+        calls_in_flight,
+        "a batch is done"
+    );
 }
 
 /// A message, as the lines about it name it.
@@ -100,7 +119,7 @@ pub fn jobs_failed(fault: &Fault, messages: usize, one: Subject<'_>) {
     let (cause, service, operation) = cause_of(fault);
     // The level of a line is a constant of the place where it is logged.
     macro_rules! log {
-        ($level:ident, $event:literal, $sentence:literal) => {
+        ($level:ident, $event:ident, $sentence:literal) => {
             tracing::$level!(
                 event = $event,
                 messages,
@@ -116,11 +135,18 @@ pub fn jobs_failed(fault: &Fault, messages: usize, one: Subject<'_>) {
         };
     }
     match fault.kind {
-        Kind::Retry | Kind::JobRefused => log!(warn, "jobs_retried", "jobs are tried again"),
+        Kind::Retry | Kind::JobRefused => log!(warn, JOBS_RETRIED, "jobs are tried again"),
         Kind::Permanent => {
-            log!(error, "jobs_blocked", "permanent fault: jobs are held until an operator fixes it");
+            log!(error, JOBS_BLOCKED, "permanent fault: jobs are held until an operator fixes it");
         }
     }
+}
+
+/// A job was answered by a record that says what is wrong with it. What is wrong may quote the job: only the code is
+/// logged.
+pub fn job_rejected(one: Subject<'_>, code: &str) {
+    let Subject { message_id, request_id, .. } = one;
+    tracing::info!(event = JOB_REJECTED, message_id, request_id, code, "a job was rejected");
 }
 
 /// A message is never tried again; its dead letter comes once no earlier attempt can be at work.

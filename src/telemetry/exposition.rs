@@ -6,22 +6,22 @@ use std::time::SystemTime;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::prometheus_text::{self, CONTENT_TYPE};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::metrics::{METRICS, Metric, Source};
-use super::observers::{Done, Observer};
+use super::done::Done;
 use super::health::Health;
+use super::metrics::{METRICS, Metric, Source};
+use super::observers::Observer;
 
 /// Upper bounds of durations, in seconds: from a scan of a small catalog to the longest time of a batch.
-const SECONDS: [f64; 18] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
-];
+const SECONDS: [f64; 18] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 /// What becomes of the messages of a batch, by its numbers.
 const OUTCOMES: [&str; 6] = ["succeeded", "rejected", "replayed", "dead_lettered", "retried", "blocked"];
 
@@ -69,7 +69,9 @@ impl Exposition {
                 Some(stage) => Instrument::Seconds(stages.get_or_create_owned(&[("stage", stage)])),
                 None => Instrument::Counter(counter(&mut registry, metric)),
             },
-            Source::Events(_) | Source::Level(_) => Instrument::Counter(counter(&mut registry, metric)),
+            Source::Events(_) | Source::EventsWith { .. } | Source::Level(_) => {
+                Instrument::Counter(counter(&mut registry, metric))
+            }
         });
         registry.register("nearline_messages", by(|field| OUTCOMES.contains(&field).then_some(field)), messages);
         registry.register("nearline_stage_duration_seconds", by(stage), stages);
@@ -86,10 +88,11 @@ impl Exposition {
 }
 
 impl Observer for std::sync::Arc<Exposition> {
-    fn batch(&self, done: &Done<'_>) {
+    fn batch(&self, done: &Done) {
+        let numbers = done.numbers();
         for (metric, instrument) in METRICS.iter().zip(&self.instruments) {
             let Source::Batch(field) = metric.source else { continue };
-            let Some(number) = done.number(field) else { continue };
+            let Some(&(_, number)) = numbers.iter().find(|(name, _)| *name == field) else { continue };
             match instrument {
                 Instrument::None => {}
                 Instrument::Counter(counter) => {
@@ -100,9 +103,9 @@ impl Observer for std::sync::Arc<Exposition> {
         }
     }
 
-    fn line(&self, metric: usize) {
+    fn line(&self, metric: usize, count: u64) {
         if let Instrument::Counter(counter) = &self.instruments[metric] {
-            counter.inc();
+            counter.inc_by(count);
         }
     }
 }
@@ -134,7 +137,7 @@ fn counter(registry: &mut Registry, metric: &Metric) -> Counter {
 fn by(label: impl Fn(&'static str) -> Option<&'static str>) -> String {
     let meanings = METRICS.iter().filter_map(|metric| match metric.source {
         Source::Batch(field) => Some(format!("{}: {}", label(field)?, metric.meaning)),
-        Source::Events(_) | Source::Level(_) => None,
+        Source::Events(_) | Source::EventsWith { .. } | Source::Level(_) => None,
     });
     meanings.collect::<Vec<_>>().join("; ")
 }
@@ -159,6 +162,8 @@ impl Collector for Gauges {
         let Some(watched) = health.watched() else { return Ok(()) };
         let serving = watched.serving();
         gauge("nearline_batches_in_flight", "Batches that are worked on", watched.batches_in_flight() as f64)?;
+        let calls = watched.model_calls_in_flight();
+        gauge("nearline_model_calls_in_flight", "Calls of the embedding model that are under way", calls as f64)?;
         gauge("nearline_catalog_rows", "Products of the catalog that serves", serving.rows as f64)?;
         let help = "Memory that the catalog takes that serves";
         gauge("nearline_catalog_memory_bytes", help, serving.memory_bytes as f64)?;
@@ -183,6 +188,7 @@ mod tests {
     use super::*;
     use crate::telemetry::event::Batch;
     use crate::telemetry::health::{Serving, Watched};
+    use crate::telemetry::stages::{Stages, Stretch};
 
     struct Worker;
 
@@ -194,6 +200,10 @@ mod tests {
         fn serving(&self) -> Serving {
             let model = Some("a \"model\"\\of\nmine".to_owned());
             Serving { version: "v1".into(), model, rows: 7, dimension: 3, memory_bytes: 99, kernel: "portable" }
+        }
+
+        fn model_calls_in_flight(&self) -> usize {
+            3
         }
 
         fn batches_in_flight(&self) -> usize {
@@ -217,16 +227,22 @@ mod tests {
         let exposition = Arc::new(Exposition::new(Health::default()));
         let batch = Batch { messages: 5, succeeded: 3, retried: 2, ..Batch::default() };
         for _ in 0..2 {
-            exposition.batch(&Done::of_numbers(&batch.numbers(Duration::from_millis(40))));
+            let embed = Stretch { took: Duration::from_millis(3), within: None };
+            let stages = Stages { embed, cache_hits: 2, ..Stages::default() };
+            exposition.batch(&Done { batch, stages, duration: Duration::from_millis(40), ..Done::default() });
         }
         let line = METRICS.iter().position(|metric| matches!(metric.source, Source::Level(_))).unwrap();
-        exposition.line(line);
+        exposition.line(line, 1);
         let scrape = scrape(&exposition);
         for (outcome, count) in OUTCOMES.into_iter().zip([6.0, 0.0, 0.0, 0.0, 4.0, 0.0]) {
             let found = value(&scrape, "nearline_messages_total", Some(("outcome", outcome)));
             assert_eq!(*found, Value::Counter(count), "{outcome}");
         }
         assert_eq!(*value(&scrape, "nearline_error_lines_total", None), Value::Counter(1.0));
+        assert_eq!(*value(&scrape, "nearline_cache_hits_total", None), Value::Counter(4.0));
+        let stage = Some(("stage", "embed"));
+        let Value::Histogram(buckets) = value(&scrape, "nearline_stage_duration_seconds", stage) else { panic!() };
+        assert_eq!(buckets.iter().find(|bucket| bucket.count > 0.0).unwrap().less_than, 0.005);
         assert_eq!(*value(&scrape, "nearline_catalog_refresh_failures_total", None), Value::Counter(0.0));
         let Value::Histogram(buckets) = value(&scrape, "nearline_batch_duration_seconds", None) else { panic!() };
         let within = |bound: f64| buckets.iter().find(|bucket| bucket.less_than == bound).unwrap().count;

@@ -27,6 +27,9 @@ pub trait Watched: Send + Sync {
     /// The catalog that serves.
     fn serving(&self) -> Serving;
 
+    /// Calls of the embedding model that are under way.
+    fn model_calls_in_flight(&self) -> usize;
+
     /// Batches that are worked on.
     fn batches_in_flight(&self) -> usize;
 }

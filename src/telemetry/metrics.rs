@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::event::{BATCH, CATALOG_REFUSED, CATALOG_REPLACED, CATALOG_UNKNOWN};
+use super::event::{BATCH, CATALOG_REFUSED, CATALOG_REPLACED, CATALOG_UNKNOWN, JOB_REJECTED, JOBS_RETRIED};
 
 /// A metric that CloudWatch makes of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +25,21 @@ pub enum Source {
     Batch(&'static str),
     /// Events of one of these ids.
     Events(&'static [&'static str]),
+    /// Events of an id with this text in a field; a number in them, or each of them.
+    EventsWith {
+        /// The id.
+        event: &'static str,
+        /// The field, and what it says.
+        says: (&'static str, &'static str),
+        /// The number.
+        number: Option<&'static str>,
+    },
     /// Lines of this level.
     Level(&'static str),
 }
 
 /// All metrics. Terraform makes a metric filter of each, and alarms and dashboard name no others of nearline's own.
-pub const METRICS: [Metric; 11] = [
+pub const METRICS: [Metric; 23] = [
     count("Messages", "messages", "messages that were handed to the worker"),
     count("Succeeded", "succeeded", "new records with results"),
     count("Rejected", "rejected", "new records with an error"),
@@ -38,11 +47,28 @@ pub const METRICS: [Metric; 11] = [
     count("DeadLettered", "dead_lettered", "messages that were moved to the dead-letter queue"),
     count("Retried", "retried", "messages left on the queue for another attempt"),
     count("Blocked", "blocked", "messages left on the queue until an operator has acted"),
+    time("BatchDuration", "duration_ms", "from having a batch to having settled it"),
+    time("QueueWait", "wait_ms", "from having been sent to having been received, the longest of a batch"),
+    time("LookUpDuration", "look_up_ms", "asking DynamoDB for records that exist"),
+    time("EmbedWaitDuration", "embed_wait_ms", "until the limits allowed a call of the model, the longest of a batch"),
+    time("EmbedDuration", "embed_ms", "calls of the embedding model, the longest of a batch"),
+    time("ScanWaitDuration", "scan_wait_ms", "until earlier scans were done, the longest of a batch"),
+    time("ScanDuration", "scan_ms", "scans of the catalog, the longest of a batch"),
+    time("WriteDuration", "write_ms", "writing records, the longest of a batch"),
+    time("SettleDuration", "settle_ms", "deleting, postponing and dead-lettering messages"),
+    count("CacheHits", "cache_hits", "texts whose vector was there"),
+    count("TextsEmbedded", "texts_embedded", "texts that took a call of the model"),
     Metric {
-        name: "BatchDuration",
-        unit: "Milliseconds",
-        source: Source::Batch("duration_ms"),
-        meaning: "from having a batch to having settled it",
+        name: "Throttled",
+        unit: "Count",
+        source: Source::EventsWith { event: JOBS_RETRIED, says: ("cause", "throttled"), number: Some("messages") },
+        meaning: "messages left for another attempt because a service refused for its rate",
+    },
+    Metric {
+        name: "TextsRefused",
+        unit: "Count",
+        source: Source::EventsWith { event: JOB_REJECTED, says: ("code", "text_refused"), number: None },
+        meaning: "jobs whose text the embedding model refuses",
     },
     Metric {
         name: "CatalogReplacements",
@@ -68,6 +94,10 @@ const fn count(name: &'static str, field: &'static str, meaning: &'static str) -
     Metric { name, unit: "Count", source: Source::Batch(field), meaning }
 }
 
+const fn time(name: &'static str, field: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, unit: "Milliseconds", source: Source::Batch(field), meaning }
+}
+
 /// A metric as Terraform reads it.
 #[derive(Debug, Serialize)]
 struct MetricFilter {
@@ -88,6 +118,10 @@ pub fn filters() -> String {
                 let each: Vec<String> = ids.iter().map(|id| format!("({})", is("event", id))).collect();
                 (each.join(" || "), "1".into())
             }
+            Source::EventsWith { event, says: (field, text), number } => {
+                let value = number.map_or_else(|| "1".into(), |number| format!("$.{number}"));
+                (format!("({}) && ({})", is("event", event), is(field, text)), value)
+            }
             Source::Level(level) => (is("level", level), "1".into()),
         };
         MetricFilter { name, unit, pattern: format!("{{ {pattern} }}"), value, meaning }
@@ -98,43 +132,23 @@ pub fn filters() -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
 
     use serde_json::Value;
 
-    use super::super::event::{self, Batch};
+    use super::super::batches::Done;
+    use super::super::event::{self, Batch, Subject};
+    use super::super::tests::logged;
     use super::*;
-
-    /// Where lines go as on Lambda, to be read by the test.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn logged(work: impl FnOnce()) -> Value {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, work);
-        let bytes = lines.0.lock().unwrap();
-        serde_json::from_slice(&bytes).unwrap()
-    }
+    use crate::fault::{Cause, Fault};
 
     #[test]
     fn the_line_of_a_batch_has_every_number_that_metrics_are_made_of() {
-        let line = logged(|| Batch { messages: 3, ..Batch::default() }.emit("id", Duration::from_millis(5)));
+        let done = Done {
+            batch: Batch { messages: 3, ..Batch::default() },
+            duration: std::time::Duration::from_millis(5),
+            ..Done::default()
+        };
+        let line = logged(|| event::batch(&done, 1));
         assert_eq!((&line["event"], &line["level"]), (&BATCH.into(), &"INFO".into()));
         for metric in METRICS {
             if let Source::Batch(field) = metric.source {
@@ -157,6 +171,25 @@ mod tests {
                 assert!(counted.iter().all(|id| ids.contains(id)), "{counted:?} of {ids:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_selected_is_logged() {
+        let one = Subject { message_id: "m", request_id: Some("r"), receive_count: 2 };
+        let lines: [Value; 2] = [
+            logged(|| event::jobs_failed(&Fault::new(Cause::Throttled, "slow down"), 7, one)),
+            logged(|| event::job_rejected(one, nearline_contract::ErrorCode::TextRefused.as_str())),
+        ];
+        let mut selected = 0;
+        for metric in METRICS {
+            if let Source::EventsWith { event, says: (field, text), number } = metric.source {
+                let line = lines.iter().find(|line| line["event"] == event && line[field] == text);
+                let line = line.unwrap_or_else(|| panic!("{}: no such line", metric.name));
+                assert!(number.is_none_or(|number| line[number] == 7), "{line}");
+                selected += 1;
+            }
+        }
+        assert_eq!(selected, lines.len());
     }
 
     #[test]

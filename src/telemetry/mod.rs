@@ -4,6 +4,8 @@
 //! On a terminal lines are for people; anywhere else they are JSON, one object a line, fields at the top level. No
 //! query text is logged above debug. What programs read has a stable `event` ([`event`]); sentences may change.
 
+pub mod batches;
+pub mod done;
 pub mod emf;
 pub mod event;
 pub mod exposition;
@@ -13,6 +15,7 @@ pub mod metrics;
 pub mod observers;
 pub mod server;
 mod settings;
+pub mod stages;
 pub mod traces;
 
 use std::io::IsTerminal;
@@ -45,7 +48,53 @@ pub fn check_filter(filter: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+    use tracing::subscriber::DefaultGuard;
+
     use super::*;
+
+    /// Where lines go as on Lambda, to be read by a test.
+    #[derive(Clone, Default)]
+    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        /// Of this thread, until the guard is dropped.
+        pub(super) fn collect(&self) -> DefaultGuard {
+            let writer = self.clone();
+            let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+            tracing::subscriber::set_default(subscriber.finish())
+        }
+
+        pub(super) fn read(&self) -> Vec<Value> {
+            let bytes = self.0.lock().unwrap();
+            let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+        }
+    }
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The one line that some work logs.
+    pub(super) fn logged(work: impl FnOnce()) -> Value {
+        let lines = Lines::default();
+        let guard = lines.collect();
+        work();
+        drop(guard);
+        let [line] = <[Value; 1]>::try_from(lines.read()).unwrap();
+        line
+    }
 
     #[test]
     fn a_filter_is_a_level_or_names_modules() {

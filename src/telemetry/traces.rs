@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,9 +26,11 @@ use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::observers::{Done, Observer, Stage};
+use super::done::Done;
+use super::event::Batch;
+use super::observers::Observer;
 
 /// Longest time for an export; the SDK tries again what may pass.
 const EXPORT_TIME: Duration = Duration::from_secs(10);
@@ -58,46 +60,56 @@ impl Traces {
     pub fn start() -> Result<Self, TracesError> {
         let exporter = SpanExporter::builder().with_http().with_http_client(Transport::new()?);
         let exporter = exporter.build().map_err(|error| TracesError(error.to_string()))?;
-        let provider = SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build();
-        Ok(Self { tracer: provider.tracer("nearline"), provider })
+        Ok(Self::of(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build()))
+    }
+
+    fn of(provider: SdkTracerProvider) -> Self {
+        Self { tracer: provider.tracer("nearline"), provider }
     }
 }
 
 impl Observer for Traces {
-    fn batch(&self, done: &Done<'_>) {
-        let sent_in: Vec<SpanContext> =
-            done.traces.iter().filter_map(|trace| span_context_from_str(trace)).filter(SpanContext::is_valid).collect();
-        let number = |field| done.number(field).unwrap_or_default();
+    fn batch(&self, done: &Done) {
+        let Batch { messages, retried, blocked, .. } = done.batch;
+        let (now, ended) = (Instant::now(), SystemTime::now());
+        let at = |moment: Instant| ended - now.saturating_duration_since(moment);
+        let sent_in: Vec<SpanContext> = done
+            .sent_in
+            .iter()
+            .filter_map(|header| span_context_from_str(header))
+            .filter(SpanContext::is_valid)
+            .collect();
         // A batch of one goes on with the trace of its message, and is sampled as that is. More have no common parent.
         let (parent, links) = match &sent_in[..] {
-            [only] if number("messages") == 1.0 => (Context::new().with_remote_span_context(only.clone()), Vec::new()),
+            [only] if messages == 1 => (Context::new().with_remote_span_context(only.clone()), Vec::new()),
             _ => (Context::new(), sent_in.into_iter().map(Link::with_context).collect()),
         };
-        let numbers = done.numbers.iter().map(|&(field, number)| KeyValue::new(format!("nearline.{field}"), number));
-        let messaging = [
-            KeyValue::new("messaging.system", "aws_sqs"),
-            KeyValue::new("messaging.operation.type", "process"),
-            KeyValue::new("messaging.batch.message_count", number("messages") as i64),
-        ];
-        let span = self.tracer.span_builder("process batch").with_kind(SpanKind::Consumer).with_start_time(done.began);
-        let span = span.with_attributes(messaging.into_iter().chain(numbers)).with_links(links);
+        let span = self.tracer.span_builder("process batch").with_kind(SpanKind::Consumer).with_links(links);
+        let span = span.with_start_time(ended - done.duration);
         let mut span = span.start_with_context(&self.tracer, &parent);
         if !span.is_recording() {
             return;
         }
-        let failed = number("retried") + number("blocked");
-        if failed > 0.0 {
-            span.set_status(Status::error(format!("{failed} messages stay on the queue")));
+        span.set_attribute(KeyValue::new("messaging.system", "aws_sqs"));
+        span.set_attribute(KeyValue::new("messaging.operation.type", "process"));
+        span.set_attribute(KeyValue::new("messaging.batch.message_count", messages as i64));
+        for (field, number) in done.numbers() {
+            span.set_attribute(KeyValue::new(format!("nearline.{field}"), number));
+        }
+        if retried + blocked > 0 {
+            span.set_status(Status::error(format!("{} of {messages} messages stay on the queue", retried + blocked)));
         }
         let inside = Context::new().with_remote_span_context(span.span_context().clone());
-        for &Stage { name, began, ended } in done.stages {
-            let stage = self.tracer.span_builder(name).with_start_time(began);
-            stage.start_with_context(&self.tracer, &inside).end_with_timestamp(ended);
+        for (name, stretch) in done.stages.stretches() {
+            if let Some((began, last)) = stretch.within {
+                let stage = self.tracer.span_builder(name).with_start_time(at(began));
+                stage.start_with_context(&self.tracer, &inside).end_with_timestamp(at(last));
+            }
         }
-        span.end_with_timestamp(done.ended);
+        span.end_with_timestamp(ended);
     }
 
-    fn line(&self, _: usize) {}
+    fn line(&self, _: usize, _: u64) {}
 
     fn flush(&self) {
         if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIME) {
@@ -174,5 +186,86 @@ impl HttpClient for Transport {
         };
         self.report(&answer);
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::Value;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{Sampler, SpanData, SpanExporter as Export};
+
+    use super::*;
+    use crate::telemetry::stages::{Stages, Stretch};
+
+    const TRACE: &str = "5759e988bd862e3fe1be46a994272793";
+    const HEADER: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
+    /// Keeps what is exported.
+    #[derive(Debug, Clone, Default)]
+    struct Keep(Arc<Mutex<Vec<SpanData>>>);
+
+    impl Export for Keep {
+        async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(spans);
+            Ok(())
+        }
+    }
+
+    /// The spans of a batch, the batch's last.
+    fn spans(done: &Done) -> Vec<SpanData> {
+        let kept = Keep::default();
+        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+        let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).with_sampler(sampler).build();
+        Traces::of(provider).batch(done);
+        let spans = kept.0.lock().unwrap().clone();
+        spans
+    }
+
+    fn done(messages: usize, sent_in: &[&str]) -> Done {
+        let sent_in = sent_in.iter().map(|&header| header.to_owned()).collect();
+        let batch = Batch { messages, succeeded: messages, ..Batch::default() };
+        Done { batch, sent_in, duration: Duration::from_secs(1), ..Done::default() }
+    }
+
+    #[test]
+    fn a_batch_of_one_goes_on_with_the_trace_of_its_message() {
+        let spans = spans(&done(1, &[HEADER]));
+        let [batch] = &spans[..] else { panic!("{spans:?}") };
+        assert_eq!(batch.span_context.trace_id().to_string(), TRACE);
+        assert_eq!((batch.parent_span_id.to_string().as_str(), batch.links.len()), ("53995c3f42cd8ad8", 0));
+        let dropped = HEADER.replace("Sampled=1", "Sampled=0");
+        assert!(self::spans(&done(1, &[&dropped])).is_empty(), "it is sampled as its parent");
+    }
+
+    #[test]
+    fn a_batch_of_several_has_a_trace_of_its_own_with_links_to_theirs() {
+        let other = "Root=1-5759e988-000000000000000000000001;Parent=0000000000000002;Sampled=0";
+        let spans = spans(&done(3, &[HEADER, other, "nonsense"]));
+        let [batch] = &spans[..] else { panic!("{spans:?}") };
+        assert_ne!(batch.span_context.trace_id().to_string(), TRACE);
+        let linked: Vec<String> = batch.links.iter().map(|link| link.span_context.trace_id().to_string()).collect();
+        assert_eq!(linked, [TRACE, "5759e988000000000000000000000001"]);
+    }
+
+    #[test]
+    fn stages_are_inside_the_batch_and_when_they_were() {
+        let now = Instant::now();
+        let ago = |ms| now - Duration::from_millis(ms);
+        let embed = Stretch { took: Duration::from_millis(200), within: Some((ago(700), ago(300))) };
+        let batch = Batch { messages: 2, succeeded: 1, retried: 1, ..Batch::default() };
+        let spans = spans(&Done { batch, stages: Stages { embed, ..Stages::default() }, ..done(2, &[]) });
+        let [stage, batch] = &spans[..] else { panic!("{spans:?}") };
+        assert_eq!((stage.name.as_ref(), stage.parent_span_id), ("embed", batch.span_context.span_id()));
+        let took = stage.end_time.duration_since(stage.start_time).unwrap();
+        assert_eq!(took, Duration::from_millis(400));
+        let before = stage.start_time.duration_since(batch.start_time).unwrap();
+        assert!((Duration::from_millis(250)..Duration::from_millis(350)).contains(&before), "{before:?}");
+        assert!(matches!(batch.status, Status::Error { .. }), "a message stays");
+        let attribute = |key| batch.attributes.iter().find(|kept| kept.key.as_str() == key).map(|kept| &kept.value);
+        assert_eq!(attribute("messaging.batch.message_count"), Some(&Value::I64(2)));
+        assert_eq!(attribute("nearline.embed_ms"), Some(&Value::F64(200.0)));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearline_contract::limits::RECORD_MATCHES_MAX;
 use nearline_contract::{ErrorCode, Group, JobError, SearchJob};
-use nearline_search::Ranking;
+use nearline_search::{Ranking, RowSet};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::plan::{Plan, Returned, Source, groups};
@@ -15,6 +15,7 @@ use crate::coalesce::Coalescer;
 use crate::compute::Compute;
 use crate::embed::{EmbedError, Embedder, Embedders, Limits, Models};
 use crate::fault::{Cause, Fault};
+use crate::telemetry::stages::{Stages, Timer};
 use crate::under_way::UnderWay;
 
 /// Most jobs in one scan: beyond this the queries no longer fit the cache beside the rows.
@@ -119,31 +120,50 @@ impl Engine {
         &self.catalog
     }
 
-    /// Answers a job. What can be refused is refused before an embedding is paid for.
+    /// Answers a job, and notes where the time went. What can be refused is refused before an embedding is paid for.
     ///
     /// # Errors
     /// [`NoAnswer`].
-    pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay) -> Result<Answer, NoAnswer> {
+    pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay, stages: &mut Stages) -> Result<Answer, NoAnswer> {
         let (mut plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
+        let evaluating = Timer::start(&mut stages.filter);
         self.row_sets.narrow(job, &mut plan).await??;
+        drop(evaluating);
         let (vector, query_truncated) = match source {
             Source::Vector(vector) => (vector, false),
             Source::Text(text) => {
                 let embedder = self.embedder.as_ref().expect("a plan has texts only for a catalog with a model");
-                let embedding = embedder.embed(text, under_way).await?;
+                let embedding = embedder.embed_noting(text, under_way, stages).await?;
                 (embedding.vector.clone(), embedding.truncated)
             }
         };
         let returned = Arc::clone(plan.returned());
+        let rows = self.catalog.rows();
+        let passing = plan.rows().map_or(rows, RowSet::rows);
+        let waiting = Timer::start(&mut stages.scan_wait);
         let permit = Arc::clone(&self.matches).acquire_many_owned(reservation(&plan, &self.catalog)).await;
         let mut permit = permit.expect("the semaphore is never closed");
+        drop(waiting);
+        let mut scanning = Timer::start(&mut stages.scan);
         let scanned = self.scans.call(Scan { vector, plan }).await;
-        let ranking = scanned.map_err(|dropped| Fault::new(Cause::Internal, format!("search: {dropped}")))??;
+        let scanned = scanned.map_err(|dropped| Fault::new(Cause::Internal, format!("search: {dropped}")))?;
+        scanning.waited(scanned.waited, &mut stages.scan_wait);
+        drop(scanning);
+        let ranking = scanned.answer?;
+        stages.queries.note(scanned.together);
+        stages.rows += rows as u64;
+        stages.passed += passing as u64;
+        stages.rescored += ranking.rescored;
         // With a least score far fewer rows may match than could have.
         let found = ranking.groups.iter().map(|group| group.matches.len()).sum::<usize>();
         permit.split(permit.num_permits().saturating_sub(room(found, &returned) as usize));
         let results = groups(&self.catalog, &ranking, &returned)?;
         Ok(Answer { results, query_truncated, permit })
+    }
+
+    /// Calls of the embedding model that are in flight now, also for other engines.
+    pub fn calls_in_flight(&self) -> usize {
+        self.embedder.as_ref().map_or(0, |embedder| embedder.calls_in_flight())
     }
 
     /// Matches that may still be put in memory.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -18,6 +19,7 @@ use crate::catalog::refresh::Looks;
 use crate::clock::{Clock, iso8601};
 use crate::fault::{Cause, Fault};
 use crate::results::{Prior, Records, Results, WriteError, Written};
+use crate::telemetry::stages::{Stages, Timer};
 use crate::under_way::UnderWay;
 
 /// Handles batches, any number at once.
@@ -54,8 +56,9 @@ impl<R: Records> Worker<R> {
         &self.results
     }
 
-    /// Handles a batch; what comes back is in its order. What is not finished at `deadline` has failed.
-    pub async fn process(&self, messages: &[Message<'_>], deadline: Instant) -> Vec<Processed> {
+    /// Handles a batch; what comes back is in its order, and where the time went. What is not finished at `deadline` has
+    /// failed.
+    pub async fn process(&self, messages: &[Message<'_>], deadline: Instant) -> (Vec<Processed>, Stages) {
         let received: Vec<Result<ReceivedJob, JobError>> =
             messages.iter().map(|message| receive(message.body)).collect();
         let mut by_id: BTreeMap<&str, Vec<Job<'_>>> = BTreeMap::new();
@@ -66,8 +69,11 @@ impl<R: Records> Worker<R> {
         }
         let ids: Vec<&str> = by_id.keys().copied().collect();
         let under_way = UnderWay::default();
+        let mut stages = Stages { wait: self.longest_wait(messages), ..Stages::default() };
+        let looking_up = Timer::start(&mut stages.look_up);
         let mut priors =
             timeout_at(deadline, self.results.look_up(&ids, &under_way)).await.map_err(|_| under_way.late());
+        drop(looking_up);
         let engine = self.engine();
         let handled = by_id.into_iter().map(|(id, jobs)| {
             let prior = match &mut priors {
@@ -76,22 +82,24 @@ impl<R: Records> Worker<R> {
             };
             let engine = &engine;
             async move {
-                let under_way = UnderWay::default();
+                let (under_way, mut stages) = (UnderWay::default(), Stages::default());
                 let outcomes = match prior {
                     Ok(prior) => {
-                        let in_order = self.process_id(engine, &jobs, prior, &under_way);
+                        let in_order = self.process_id(engine, &jobs, prior, &under_way, &mut stages);
                         timeout_at(deadline, in_order).await.map_err(|_| under_way.late())
                     }
                     Err(fault) => Err(fault),
                 };
                 let outcomes = outcomes.unwrap_or_else(|fault| vec![Outcome::Failed(fault); jobs.len()]);
-                jobs.into_iter().map(|(position, ..)| position).zip(outcomes).collect::<Vec<_>>()
+                (jobs.into_iter().map(|(position, ..)| position).zip(outcomes).collect::<Vec<_>>(), stages)
             }
         });
         // Each is polled when it was woken, and not whenever one was.
         let handled: Vec<_> = handled.collect::<FuturesUnordered<_>>().collect().await;
-        let mut by_position: BTreeMap<usize, Outcome> = handled.into_iter().flatten().collect();
-        received
+        handled.iter().for_each(|(_, of_one)| stages.merge(of_one));
+        let mut by_position: BTreeMap<usize, Outcome> =
+            handled.into_iter().flat_map(|(outcomes, _)| outcomes).collect();
+        let processed = received
             .into_iter()
             .enumerate()
             .map(|(position, job)| match job {
@@ -101,7 +109,15 @@ impl<R: Records> Worker<R> {
                     outcome: by_position.remove(&position).expect("every received job is in by_id once"),
                 },
             })
-            .collect()
+            .collect();
+        (processed, stages)
+    }
+
+    /// Since when the oldest of some messages has been on the queue.
+    fn longest_wait(&self, messages: &[Message<'_>]) -> Duration {
+        let oldest = messages.iter().filter_map(|message| message.sent_at).min();
+        let wait = oldest.and_then(|sent_at| Duration::try_from(self.clock.now() - sent_at).ok());
+        wait.unwrap_or_default() // the clocks differ
     }
 
     /// The messages of one `request_id`, in order: the first decides what the id stands for.
@@ -111,6 +127,7 @@ impl<R: Records> Worker<R> {
         jobs: &[Job<'_>],
         mut prior: Option<Prior>,
         under_way: &UnderWay,
+        stages: &mut Stages,
     ) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut failed: Option<Fault> = None;
@@ -118,7 +135,7 @@ impl<R: Records> Worker<R> {
             let outcome = match &failed {
                 // A later job must not overtake an earlier one that is tried again.
                 Some(fault) => Outcome::Failed(fault.clone()),
-                None => self.process_one(engine, job, *sent_at, prior.as_ref(), under_way).await,
+                None => self.process_one(engine, job, *sent_at, prior.as_ref(), under_way, stages).await,
             };
             match &outcome {
                 Outcome::Failed(fault) if fault.is_permanent() => failed = Some(fault.clone()),
@@ -148,6 +165,7 @@ impl<R: Records> Worker<R> {
         sent_at: Option<OffsetDateTime>,
         prior: Option<&Prior>,
         under_way: &UnderWay,
+        stages: &mut Stages,
     ) -> Outcome {
         if let Some(prior) = prior {
             if prior.job_sha256 != received.sha256 {
@@ -161,13 +179,14 @@ impl<R: Records> Worker<R> {
             }
         }
         let answer = match &received.job {
-            Ok(job) => engine.answer(job, under_way).await,
+            Ok(job) => engine.answer(job, under_way, stages).await,
             Err(Refusal::Invalid(error)) => Err(NoAnswer::Rejected(error.clone())),
             Err(Refusal::NewerVersion(version)) => {
                 let text = format!("job version {version} is newer than this worker, which leaves it to a newer one");
                 Err(NoAnswer::Fault(Fault::new(Cause::NewerVersion, text)))
             }
         };
+        let _writing = Timer::start(&mut stages.write);
         match answer {
             Ok(answer) => match self.write(engine, received, Ok(answer), under_way).await {
                 Err(WriteError::TooLarge(error)) => self.reject(engine, received, error, under_way).await,

@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, CatalogGuard, Rows, attributes};
 use crate::clock::Clock;
 use crate::compute::{Compute, Priority};
 use crate::embed::{Limits, MemoryModels};
+use crate::telemetry::stages::Stages;
 use crate::under_way::UnderWay;
 
 const MATCHES_MAX: usize = 500_000;
@@ -51,7 +52,7 @@ fn job(fields: &str) -> SearchJob {
 async fn an_answer_keeps_room_for_the_matches_that_it_has_and_no_more() {
     let engine = engines(Compute::Inline).start(catalog(3_000, 8)).unwrap();
     let selective = job(r#""product_id":"0","top_k":1000,"min_score":0.9"#);
-    let answer = engine.answer(&selective, &UnderWay::default()).await.unwrap();
+    let answer = engine.answer(&selective, &UnderWay::default(), &mut Stages::default()).await.unwrap();
     let found: usize = answer.results.iter().map(|group| group.matches.len()).sum();
     assert!(found < 1_000, "{found}");
     assert_eq!(engine.matches_left(), MATCHES_MAX - found);
@@ -76,7 +77,7 @@ async fn answers_do_not_wait_while_a_new_catalog_is_indexed() {
     let (mut longest, mut answers) = (Duration::ZERO, 0);
     while indexed.try_recv().is_err() {
         let started = Instant::now();
-        engine.answer(&search, &UnderWay::default()).await.unwrap();
+        engine.answer(&search, &UnderWay::default(), &mut Stages::default()).await.unwrap();
         longest = longest.max(started.elapsed());
         answers += 1;
     }
@@ -100,7 +101,9 @@ fn catalog_with_attributes(count: usize) -> Catalog {
 #[tokio::test]
 async fn the_answer_to_a_filter_is_that_of_a_search_among_the_products_that_pass() {
     let engine = engines(Compute::Inline).start(catalog_with_attributes(900)).unwrap();
-    let answer = async |fields: &str| engine.answer(&job(fields), &UnderWay::default()).await.unwrap().results;
+    let answer = async |fields: &str| {
+        engine.answer(&job(fields), &UnderWay::default(), &mut Stages::default()).await.unwrap().results
+    };
     let row = |found: &Match| found.product_id.parse::<usize>().unwrap();
     let passes: [(&str, Passes); 5] = [
         (r#"{"price":{"$lt":50}}"#, |row| row % 100 < 50),
@@ -146,7 +149,7 @@ async fn attributes_that_the_catalog_does_not_have_and_values_that_they_cannot_h
     let engine = engines(Compute::Inline).start(catalog_with_attributes(300)).unwrap();
     let refused = async |fields: &str| {
         let job = job(&format!(r#""product_id":"13",{fields}"#));
-        match engine.answer(&job, &UnderWay::default()).await {
+        match engine.answer(&job, &UnderWay::default(), &mut Stages::default()).await {
             Err(NoAnswer::Rejected(error)) => (error.code, error.message),
             other => panic!("{other:?}"),
         }

@@ -12,6 +12,7 @@ variables {
   kms_key_arn            = null
   log_group_name         = "/aws/lambda/n"
   log_retention_days     = 30
+  metrics                = "filters"
   alarm_emails           = []
   alarm_topic_arns       = []
   capacity_provider_name = "n-1"
@@ -166,5 +167,23 @@ run "on_standard_lambda" {
   assert {
     condition     = !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "CapacityProviderName")
     error_message = "Its dashboard must not ask for instances."
+  }
+}
+
+run "metrics_that_the_worker_tells_itself" {
+  module {
+    source = "./modules/observability"
+  }
+  variables {
+    metrics = "emf"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_metric_filter.worker) == 0
+    error_message = "Filters would count them a second time."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.metric["blocked"].namespace == "nearline/n" && output.namespace == "nearline/n"
+    error_message = "Alarms must watch the same metrics."
   }
 }

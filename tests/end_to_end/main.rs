@@ -18,4 +18,5 @@ mod poller;
 mod run;
 mod runtime;
 mod sources;
+mod ways_out;
 mod world;

@@ -7,3 +7,8 @@ output "dashboard_name" {
   description = "Name of the dashboard."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
+
+output "namespace" {
+  description = "Namespace of the worker's metrics."
+  value       = local.namespace
+}
