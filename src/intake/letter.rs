@@ -8,12 +8,14 @@ use super::queue::{Delivery, MESSAGE_MAX_BYTES, Outgoing};
 const REASON_MAX_BYTES: usize = 1_024;
 /// Room for the rest of a dead letter's attributes: names, types, code.
 const ATTRIBUTES_BYTES: usize = 256;
+/// Most bytes that a dead letter has above its message.
+pub const LETTER_EXTRA_BYTES: usize = REASON_MAX_BYTES + ATTRIBUTES_BYTES;
 
 /// The dead letter of a message.
 pub(super) fn letter(delivery: &Delivery, error: &JobError, is_fifo: bool) -> Outgoing {
     let id = &delivery.message_id;
     let mut attributes = Vec::new();
-    if delivery.body.len() + REASON_MAX_BYTES + ATTRIBUTES_BYTES <= MESSAGE_MAX_BYTES {
+    if delivery.body.len() + LETTER_EXTRA_BYTES <= MESSAGE_MAX_BYTES {
         attributes.push(("nearline_error_code", error.code.as_str().to_owned()));
         attributes.push(("nearline_error", printable(reason(error))));
     } else {

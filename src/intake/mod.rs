@@ -6,6 +6,7 @@
 
 mod attempt;
 mod breaker;
+mod deletions;
 mod invocations;
 pub mod lambda;
 mod letter;
@@ -23,6 +24,7 @@ mod start;
 mod tests;
 
 pub use invocations::{Answer, ApiError, FunctionError, Invocation, Invocations};
+pub use letter::LETTER_EXTRA_BYTES;
 pub use memory::MemoryQueue;
 pub use memory_lambda::MemoryLambda;
 pub use payload::sent_at;

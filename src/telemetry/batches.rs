@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-pub use super::done::Done;
+use super::done::Done;
 use super::{event, observers};
 use crate::trace;
 

@@ -1,9 +1,40 @@
-//! A batch that is done, with all that is known of it.
+//! A batch that is done, with all that is known of it: what became of its messages, where the time went.
 
 use std::time::Duration;
 
-use super::event::Batch;
 use super::stages::Stages;
+
+/// What became of the messages of a batch. All but `messages` add up to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Messages in it.
+    pub messages: usize,
+    /// New records with results.
+    pub succeeded: usize,
+    /// New records with an error.
+    pub rejected: usize,
+    /// Jobs that were answered before.
+    pub replayed: usize,
+    /// Messages that were moved to the dead-letter queue.
+    pub dead_lettered: usize,
+    /// Messages left on the queue, for another attempt.
+    pub retried: usize,
+    /// Messages left on the queue until an operator has acted.
+    pub blocked: usize,
+}
+
+impl Batch {
+    /// Adds up.
+    pub fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.succeeded += other.succeeded;
+        self.rejected += other.rejected;
+        self.replayed += other.replayed;
+        self.dead_lettered += other.dead_lettered;
+        self.retried += other.retried;
+        self.blocked += other.blocked;
+    }
+}
 
 /// A batch that is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

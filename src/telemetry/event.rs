@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::done::Done;
+pub use super::done::{Batch, Done};
 use super::stages::Stages;
 use crate::fault::{Fault, Kind};
 
@@ -23,38 +23,6 @@ pub const CATALOG_REPLACED: &str = "catalog_replaced";
 pub const CATALOG_REFUSED: &str = "catalog_refused";
 /// The pointer to the current catalog cannot be read.
 pub const CATALOG_UNKNOWN: &str = "catalog_unknown";
-
-/// What became of the messages of a batch. All but `messages` add up to it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// Messages in it.
-    pub messages: usize,
-    /// New records with results.
-    pub succeeded: usize,
-    /// New records with an error.
-    pub rejected: usize,
-    /// Jobs that were answered before.
-    pub replayed: usize,
-    /// Messages that were moved to the dead-letter queue.
-    pub dead_lettered: usize,
-    /// Messages left on the queue, for another attempt.
-    pub retried: usize,
-    /// Messages left on the queue until an operator has acted.
-    pub blocked: usize,
-}
-
-impl Batch {
-    /// Adds up.
-    pub fn add(&mut self, other: &Self) {
-        self.messages += other.messages;
-        self.succeeded += other.succeeded;
-        self.rejected += other.rejected;
-        self.replayed += other.replayed;
-        self.dead_lettered += other.dead_lettered;
-        self.retried += other.retried;
-        self.blocked += other.blocked;
-    }
-}
 
 /// The line of a batch, or of so many.
 pub(super) fn batch(done: &Done, batches: usize) {

@@ -183,7 +183,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use prometheus_parse::{Scrape, Value};
+    use prometheus_parse::{HistogramCount, Scrape, Value};
 
     use super::*;
     use crate::telemetry::event::Batch;
@@ -242,11 +242,14 @@ mod tests {
         assert_eq!(*value(&scrape, "nearline_cache_hits_total", None), Value::Counter(4.0));
         let stage = Some(("stage", "embed"));
         let Value::Histogram(buckets) = value(&scrape, "nearline_stage_duration_seconds", stage) else { panic!() };
-        assert_eq!(buckets.iter().find(|bucket| bucket.count > 0.0).unwrap().less_than, 0.005);
+        let within = |buckets: &[HistogramCount], bound: f64| {
+            buckets.iter().find(|bucket| bucket.less_than.total_cmp(&bound).is_eq()).unwrap().count as usize
+        };
+        assert_eq!((within(buckets, 0.0025), within(buckets, 0.005)), (0, 2));
         assert_eq!(*value(&scrape, "nearline_catalog_refresh_failures_total", None), Value::Counter(0.0));
         let Value::Histogram(buckets) = value(&scrape, "nearline_batch_duration_seconds", None) else { panic!() };
-        let within = |bound: f64| buckets.iter().find(|bucket| bucket.less_than == bound).unwrap().count;
-        assert_eq!((within(0.025), within(0.05), within(f64::INFINITY)), (0.0, 2.0, 2.0));
+        let counts = [0.025, 0.05, f64::INFINITY].map(|bound| within(buckets, bound));
+        assert_eq!(counts, [0, 2, 2]);
         assert_eq!(*value(&scrape, "nearline_batch_duration_seconds_count", None), Value::Untyped(2.0));
         let page = exposition.page().0;
         for metric in METRICS {

@@ -44,23 +44,31 @@ pub(super) fn any() -> bool {
 
 /// Shows a batch to all.
 pub(super) fn batch(done: &Done) {
-    all().iter().for_each(|observer| observer.batch(done));
+    for observer in all() {
+        observer.batch(done);
+    }
 }
 
 /// Shows a line to all.
 pub(super) fn line(metric: usize, count: u64) {
-    all().iter().for_each(|observer| observer.line(metric, count));
+    for observer in all() {
+        observer.line(metric, count);
+    }
 }
 
 /// Gives observers the time to write, for as long as it is polled.
 pub async fn tick() {
     while any() {
         tokio::time::sleep(PERIOD).await;
-        all().iter().for_each(|observer| observer.tick());
+        for observer in all() {
+            observer.tick();
+        }
     }
 }
 
 /// Lets observers write what they have gathered. Blocks.
 pub fn flush() {
-    all().iter().for_each(|observer| observer.flush());
+    for observer in all() {
+        observer.flush();
+    }
 }

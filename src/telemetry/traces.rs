@@ -92,7 +92,7 @@ impl Observer for Traces {
         }
         span.set_attribute(KeyValue::new("messaging.system", "aws_sqs"));
         span.set_attribute(KeyValue::new("messaging.operation.type", "process"));
-        span.set_attribute(KeyValue::new("messaging.batch.message_count", messages as i64));
+        span.set_attribute(KeyValue::new("messaging.batch.message_count", i64::try_from(messages).unwrap_or(i64::MAX)));
         for (field, number) in done.numbers() {
             span.set_attribute(KeyValue::new(format!("nearline.{field}"), number));
         }
@@ -179,7 +179,7 @@ impl HttpClient for Transport {
             let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        let answer = match self.runtime.spawn(timeout(EXPORT_TIME, call)).await {
+        let answer = match self.runtime.spawn(async { timeout(EXPORT_TIME, call).await }).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(late)) => Err(late.into()),
             Err(ended) => Err(ended.into()),
@@ -220,8 +220,7 @@ mod tests {
         let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
         let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).with_sampler(sampler).build();
         Traces::of(provider).batch(done);
-        let spans = kept.0.lock().unwrap().clone();
-        spans
+        kept.0.lock().unwrap().clone()
     }
 
     fn done(messages: usize, sent_in: &[&str]) -> Done {

@@ -140,7 +140,8 @@ async fn a_worker_is_probed_scraped_and_traced_until_it_has_drained() {
 
     let spans = collector.spans.lock().unwrap();
     let batches: Vec<&Span> = spans.iter().filter(|span| span.name == "process batch").collect();
-    assert_eq!(batches.len(), 2, "those of the drain, too");
+    let log = String::from_utf8(world.read("worker.log")).unwrap();
+    assert_eq!(batches.len(), 2, "those of the drain, too: {log}");
     for batch in batches {
         let stages = || spans.iter().filter(|span| span.parent_span_id == batch.span_id);
         for name in ["look_up", "embed", "scan", "write", "settle"] {

@@ -31,9 +31,12 @@ const AT_ONCE: usize = 8;
 const MODEL: &str = "amazon.titan-embed-text-v2:0";
 const DIMENSION: usize = 256;
 
-/// Answers as the services do, some later than others, and keeps what it was asked: operation, trace, body.
+/// A call: its operation, trace and body.
+type Asked = (String, Option<String>, String);
+
+/// Answers as the services do, some later than others, and keeps what it was asked.
 #[derive(Debug, Clone, Default)]
-struct World(Arc<Mutex<Vec<(String, Option<String>, String)>>>);
+struct World(Arc<Mutex<Vec<Asked>>>);
 
 impl HttpConnector for World {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
