@@ -50,6 +50,9 @@ locals {
       NEARLINE_SEARCH_THREADS                      = var.search_threads
       NEARLINE_LOG                                 = var.log_filter
     } : name => tostring(value) if value != null
+    }, var.metrics == "filters" ? {} : {
+    NEARLINE_METRICS           = var.metrics
+    NEARLINE_METRICS_NAMESPACE = "nearline/${var.name}"
   })
 }
 
@@ -199,6 +202,7 @@ module "observability" {
   kms_key_arn            = module.encryption.key_arn
   log_group_name         = local.log_group_name
   log_retention_days     = var.log_retention_days
+  metrics                = var.metrics
   alarm_emails           = var.alarm_emails
   alarm_topic_arns       = var.alarm_topic_arns
   ticket_topic_arns      = var.ticket_topic_arns

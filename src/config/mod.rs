@@ -6,11 +6,13 @@
 
 mod embedding;
 mod operator;
+mod process;
 mod reader;
 mod slips;
 mod table;
 #[cfg(test)]
 mod tests;
+mod ways_out;
 
 pub use operator::StatusSettings;
 pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, RunSettings, WorkerSettings};

@@ -143,8 +143,30 @@ pub(super) const LOG: Setting = Setting {
     meaning: "what is logged; lines are JSON unless stderr is a terminal",
 };
 
+pub(super) const METRICS: Setting = Setting {
+    name: "NEARLINE_METRICS",
+    default: Some("filters"),
+    range: "filters, emf",
+    required_by: "",
+    meaning: "where metrics come from: `filters` = metric filters on the log group, `emf` = lines of CloudWatch's embedded metric format on stdout",
+};
+pub(super) const METRICS_NAMESPACE: Setting = Setting {
+    name: "NEARLINE_METRICS_NAMESPACE",
+    default: Some("nearline"),
+    range: "1 to 255 letters, digits and ._-/#, not beginning with AWS/",
+    required_by: "",
+    meaning: "namespace of the metrics in such lines",
+};
+pub(super) const TRACES: Setting = Setting {
+    name: "NEARLINE_TRACES",
+    default: Some("off"),
+    range: "off, otlp",
+    required_by: "",
+    meaning: "`otlp`: `nearline worker` exports a span for each batch, by OpenTelemetry's own variables `OTEL_EXPORTER_OTLP_...`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`",
+};
+
 /// All settings, in the order in which people read about them.
-pub const SETTINGS: [&Setting; 18] = [
+pub const SETTINGS: [&Setting; 21] = [
     &QUEUE_URL,
     &DEAD_LETTER_QUEUE_URL,
     &RESULTS_TABLE,
@@ -163,6 +185,9 @@ pub const SETTINGS: [&Setting; 18] = [
     &SEARCH_THREADS,
     &KERNEL,
     &LOG,
+    &METRICS,
+    &METRICS_NAMESPACE,
+    &TRACES,
 ];
 
 /// The settings as plain text, for `--help`.

@@ -72,8 +72,7 @@ impl<M: Models> Caller<M> {
 
     /// The vectors of some texts, at most as many as the model takes in a call.
     pub(super) async fn embed(&self, requests: Vec<Request>) -> Vec<Result<Embedding, EmbedError>> {
-        // Of a call for many the first one's: a header names one trace.
-        let trace = requests.first().and_then(|request| request.trace.clone());
+        let trace = trace::of_shared(requests.iter().map(|request| request.trace.as_deref())).map(str::to_owned);
         trace::within(trace, self.embed_all(requests)).await
     }
 

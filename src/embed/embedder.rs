@@ -71,7 +71,7 @@ impl Embedder {
         stages: &mut Stages,
     ) -> Result<Arc<Embedding>, EmbedError> {
         let Stages { embed, embed_wait, texts, cache_hits, .. } = stages;
-        let timer = Timer::start(embed);
+        let mut timer = Timer::start(embed);
         let (mut called, mut waited, paced) = (false, Duration::ZERO, Arc::new(AtomicU64::new(0)));
         let ask = async {
             called = true;
@@ -90,10 +90,8 @@ impl Embedder {
             answered.answer
         };
         let embedded = self.cache.get_or_embed(text, ask).await;
+        timer.waited(waited + Duration::from_micros(paced.load(Ordering::Relaxed)), embed_wait);
         drop(timer);
-        let waited = waited + Duration::from_micros(paced.load(Ordering::Relaxed));
-        *embed_wait += waited;
-        *embed = embed.saturating_sub(waited);
         *cache_hits += usize::from(!called && embedded.is_ok());
         embedded
     }

@@ -134,7 +134,7 @@ async fn a_slow_model_is_told_from_limits_that_are_too_low() {
     let noted = async |text: &str| {
         let mut stages = Stages::default();
         embedder.embed_noting(text, &UnderWay::default(), &mut stages).await.unwrap();
-        (stages.embed_wait.as_millis(), stages.embed.as_millis(), stages.cache_hits, stages.texts.count)
+        (stages.embed_wait.took.as_millis(), stages.embed.took.as_millis(), stages.cache_hits, stages.texts.count)
     };
     let (mug, cup, again) = tokio::join!(noted("mug"), noted("cup"), noted("mug"));
     assert_eq!(mug, (0, 300, 0, 1));
@@ -146,7 +146,7 @@ async fn a_slow_model_is_told_from_limits_that_are_too_low() {
         let asked = async { embedder.embed_noting("pot", &UnderWay::default(), &mut stages).await.is_ok() };
         let cut_off = tokio::time::timeout(Duration::from_millis(100), asked).await;
         assert!(cut_off.is_err());
-        (stages.embed.as_millis(), embedder.calls_in_flight())
+        (stages.embed.took.as_millis(), embedder.calls_in_flight())
     });
     assert_eq!(waits.await.unwrap(), (100, 1), "what is cut off counts until then");
 }

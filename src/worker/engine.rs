@@ -126,7 +126,7 @@ impl Engine {
     /// [`NoAnswer`].
     pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay, stages: &mut Stages) -> Result<Answer, NoAnswer> {
         let (mut plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
-        let evaluating = Timer::start(&mut stages.scan);
+        let evaluating = Timer::start(&mut stages.filter);
         self.row_sets.narrow(job, &mut plan).await??;
         drop(evaluating);
         let (vector, query_truncated) = match source {
@@ -144,13 +144,12 @@ impl Engine {
         let permit = Arc::clone(&self.matches).acquire_many_owned(reservation(&plan, &self.catalog)).await;
         let mut permit = permit.expect("the semaphore is never closed");
         drop(waiting);
-        let scanning = Timer::start(&mut stages.scan);
+        let mut scanning = Timer::start(&mut stages.scan);
         let scanned = self.scans.call(Scan { vector, plan }).await;
-        drop(scanning);
         let scanned = scanned.map_err(|dropped| Fault::new(Cause::Internal, format!("search: {dropped}")))?;
+        scanning.waited(scanned.waited, &mut stages.scan_wait);
+        drop(scanning);
         let ranking = scanned.answer?;
-        stages.scan_wait += scanned.waited;
-        stages.scan = stages.scan.saturating_sub(scanned.waited);
         stages.queries.note(scanned.together);
         stages.rows += rows as u64;
         stages.passed += passing as u64;

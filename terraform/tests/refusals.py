@@ -53,6 +53,7 @@ ROUNDS = [
         "also_embedding_models": (["Titan *"], "ids of models"),
         "also_catalog_prefixes": (["catalog/"], "without slashes at their ends"),
         "log_retention_days": (31, "400, 545"),
+        "metrics": ("statsd", "filters or emf"),
         "oldest_message_seconds": (5, "at least 10"),
         "alarm_emails": (["on-call"], "e-mail addresses"),
         "quiet_tenant_seconds": (9, "at least 10"),

@@ -164,3 +164,13 @@ run "fifo_and_everything_else" {
     error_message = "Everything must follow the name and the model."
   }
 }
+
+run "metrics_of_the_workers_own" {
+  variables {
+    metrics = "emf"
+  }
+  assert {
+    condition     = local.worker_settings["NEARLINE_METRICS"] == "emf" && local.worker_settings["NEARLINE_METRICS_NAMESPACE"] == module.observability.namespace
+    error_message = "The worker must tell its metrics in the namespace that alarms watch."
+  }
+}

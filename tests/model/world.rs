@@ -14,6 +14,7 @@ use nearline::fault::Cause;
 use nearline::fault_plan::{FaultPlan, Storm};
 use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda, poller};
 use nearline::results::{self, MemoryRecords};
+use nearline::telemetry::health::Health;
 use nearline_search::Kernel;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
@@ -115,7 +116,7 @@ impl World {
         let _ends = (killed.clone().drop_guard(), stop.clone().drop_guard());
         let process = async {
             let _ = match intake {
-                Intake::Poller => poller::run(services, settings, 2, stop.clone()).await,
+                Intake::Poller => poller::run(services, settings, 2, stop.clone(), Health::default()).await,
                 Intake::Lambda => {
                     let lambda = self.lambda.seen_by(plan.clone());
                     lambda::run(services, settings, lambda, 3, stop.clone()).await

@@ -6,6 +6,7 @@ mod direct;
 mod leases;
 mod letters;
 mod tier;
+mod traces;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,7 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
 mod catalog;
+mod health;
 mod start;
 mod visibility;
 
@@ -26,6 +27,7 @@ use crate::embed::{Limits, MemoryLeases, MemoryModels};
 use crate::fault::Cause;
 use crate::fault_plan::{FaultPlan, Moment};
 use crate::results::{self, MemoryRecords};
+use crate::telemetry::health::Health;
 
 const MODEL: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const DIMENSION: usize = 256;
@@ -145,7 +147,7 @@ impl World {
         longest: Duration,
     ) {
         let stop = CancellationToken::new();
-        let process = poller::run(services, self.settings.clone(), 2, stop.clone());
+        let process = poller::run(services, self.settings.clone(), 2, stop.clone(), Health::default());
         let watch = async {
             let drained = async {
                 while !self.queue.all().is_empty() {

@@ -18,6 +18,7 @@ use crate::fault::Cause;
 use crate::fault_plan::Moment;
 use crate::intake::{CODE_ATTRIBUTE, Outgoing, Queue, Services, Settings, poller};
 use crate::results::{self, MemoryRecords};
+use crate::telemetry::health::Health;
 
 /// A note forbids every process to try a message again that was given up. What is resent is another message.
 #[tokio::test(start_paused = true)]
@@ -69,7 +70,8 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
                 let _ = timeout(24 * HOUR, empty).await;
                 stop.cancel();
             };
-            let (ended, ()) = tokio::join!(poller::run(services, settings.clone(), 2, stop.clone()), drained);
+            let (ended, ()) =
+                tokio::join!(poller::run(services, settings.clone(), 2, stop.clone(), Health::default()), drained);
             ended.unwrap();
         };
         let is_fifo = world.jobs.is_fifo();
