@@ -159,7 +159,9 @@ impl<M: Models> Caller<M> {
         let (inputs, was_cut): (Vec<&str>, Vec<bool>) = texts.iter().map(|text| cut(text, family.chars_max())).unzip();
         let request = family.request(&inputs, self.purpose, self.model.dimension()).to_string().into_bytes();
         self.pace.turn(latest(waiting)).await?;
-        waiting.iter().for_each(|waiting| waiting.place.leave());
+        for waiting in waiting {
+            waiting.place.leave();
+        }
         let under_way: Vec<&UnderWay> = waiting.iter().map(|waiting| &waiting.under_way).collect();
         let answer = UnderWay::during_for_all(&under_way, self.models.invoke(self.model.called(), request)).await;
         self.pace.note(&answer);

@@ -1,6 +1,7 @@
 //! A world of services in memory, the processes that live and die in it, and those who make it hard for them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
