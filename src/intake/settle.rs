@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::letter::{letter, reason};
 use super::policy::{ATTEMPT_MAX, Decision, History, Ledger, Policy, WRITE_LATE_MAX, postponement};
 use super::queue::{BATCH_MAX, Delivery, Failures, Queue};
-use crate::fault::{Call, Cause, Fault};
+use crate::fault::{Cause, Fault};
 use crate::results::{Records, Results};
 use crate::telemetry::event::{self, Batch, Subject};
 use crate::worker::{JobKey, Outcome, Processed, conflict};
@@ -287,7 +287,7 @@ pub(super) fn all_worked(what: &str, answer: Result<Failures, Fault>) -> bool {
 /// One line for each fault, however many messages of a batch have it.
 fn log_faults(deliveries: &[Delivery], processed: &[Processed]) {
     // How long each has to wait is not said.
-    let mut faults: HashMap<(Cause, &str, Option<&Call>), (&Fault, usize, usize)> = HashMap::new();
+    let mut faults: HashMap<_, (&Fault, usize, usize)> = HashMap::new();
     for (position, processed) in processed.iter().enumerate() {
         if let Outcome::Failed(fault) = &processed.outcome {
             let same = (fault.cause, fault.text.as_str(), fault.call.as_ref());

@@ -13,11 +13,14 @@ use crate::fault::{Cause, Fault, Kind};
 const HEADER: &str = "x-amzn-bedrock-service-tier";
 const REFUSED: &str = "ValidationException";
 
-/// Refuses calls with these tiers, and bodies with `POISON`; keeps the tier of each call, and whether it was direct.
+/// The tier of a call, and whether it was direct.
+type Seen = (Option<String>, bool);
+
+/// Refuses calls with these tiers, and bodies with `POISON`; keeps what it has seen.
 #[derive(Debug, Clone, Default)]
 struct Tiers {
     refused: Vec<&'static str>,
-    seen: Arc<Mutex<Vec<(Option<String>, bool)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl HttpConnector for Tiers {
@@ -41,7 +44,7 @@ impl Tiers {
         Self { refused: refused.to_vec(), ..Self::default() }
     }
 
-    fn seen(&self) -> Vec<(Option<String>, bool)> {
+    fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }

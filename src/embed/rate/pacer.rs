@@ -9,6 +9,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::turns::Turns;
 
+/// Longest time until who waits looks again.
+const LONGEST_LOOK: Duration = Duration::from_hours(1);
+
 /// Lets calls start one after the other, at a rate that may change while they wait.
 #[derive(Debug)]
 pub(super) struct Pacer {
@@ -110,10 +113,12 @@ impl Pacer {
         let _first = self.line.lock().await;
         loop {
             let changed = self.changed.notified();
-            let Some(wait) = self.take_or_wait() else { return Ok(()) };
+            let wait = self.take_or_wait();
+            if wait == Duration::ZERO {
+                return Ok(());
+            }
             self.in_time(0.0, deadline)?;
-            // A rate of nothing ends only by a change.
-            let turn = Instant::now() + wait.unwrap_or(Duration::from_hours(1));
+            let turn = Instant::now() + wait;
             tokio::select! {
                 () = sleep_until(turn) => {}
                 () = changed => {}
@@ -121,17 +126,17 @@ impl Pacer {
         }
     }
 
-    /// Takes the turn if it is now; how long it has to be waited for otherwise, if it comes at all.
-    fn take_or_wait(&self) -> Option<Option<Duration>> {
+    /// Takes the turn if it is now; how long it has to be waited for otherwise.
+    fn take_or_wait(&self) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
-        let turns = state.turns.as_mut()?;
+        let Some(turns) = &mut state.turns else { return Duration::ZERO };
         let wait = turns.wait(0.0, 0.0, now);
         if wait == Some(Duration::ZERO) {
             turns.take(now);
-            return None;
         }
-        Some(wait)
+        // At a rate of nothing it comes only after a change.
+        wait.map_or(LONGEST_LOOK, |wait| wait.min(LONGEST_LOOK))
     }
 
     fn in_time(&self, calls_before: f64, deadline: Option<Instant>) -> Result<(), TooLate> {

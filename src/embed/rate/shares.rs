@@ -155,6 +155,7 @@ fn wanted(share: f64, report: Report) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use proptest::prelude::*;
 
