@@ -1,7 +1,7 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
-	bench bench-path compare package seed deploy invoke load logs prune-versions destroy
+	bench bench-path compare package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
@@ -122,6 +122,16 @@ deploy: package  ## build, show the plan, and apply it once somebody says yes
 invoke: export JOB := $(value JOB)
 invoke:  ## ask the function itself: JOB='{"request_id":"a","query":"hiking boots"}'
 	python3 terraform/operate.py invoke
+
+status:  ## queues, dead letters, current catalog, and whether jobs are taken; ARGS=--watch
+	@cargo build --quiet --locked --package nearline --bin nearline
+	@python3 terraform/operate.py status $(ARGS)
+
+pause:  ## take no more jobs from the queue, where they wait; until the next `make resume` or `make deploy`
+	python3 terraform/operate.py pause $(ARGS)
+
+resume:  ## take jobs from the queue again
+	python3 terraform/operate.py resume $(ARGS)
 
 load: build  ## sustained traffic, and an account of every job: ARGS='--rps 50 --duration 5m'
 	python3 terraform/operate.py load $(or $(ARGS),--rps 20 --duration 1m)

@@ -1,10 +1,14 @@
 //! What queues, tables and buckets are like, for those who check a set-up.
 
 use aws_sdk_dynamodb::types::{KeyType, TableDescription, TimeToLiveStatus};
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_sqs::types::QueueAttributeName;
+use time::OffsetDateTime;
 
 use super::client::Sdk;
 use super::errors::fault;
+use super::sqs::redrive;
+use crate::catalog::ObjectName;
 use crate::fault::{Call, Fault};
 
 /// A queue's attributes, as far as a worker depends on them.
@@ -52,17 +56,13 @@ pub async fn queue(sdk: &Sdk, url: &str) -> Result<QueueFacts, Fault> {
     let answer = asked.map_err(|error| fault(&error, Call::new("SQS", "GetQueueAttributes", url)))?;
     let attributes = answer.attributes.unwrap_or_default();
     let number = |name| attributes.get(&name).and_then(|value: &String| value.parse().ok());
-    let redrive = attributes.get(&QueueAttributeName::RedrivePolicy);
-    let redrive = redrive.and_then(|policy| serde_json::from_str::<serde_json::Value>(policy).ok());
-    let max_receive_count = redrive
-        .and_then(|policy| policy["maxReceiveCount"].as_u64().or(policy["maxReceiveCount"].as_str()?.parse().ok()))
-        .and_then(|count| u32::try_from(count).ok());
+    let redrive = attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|policy| redrive(policy));
     Ok(QueueFacts {
         arn: attributes.get(&QueueAttributeName::QueueArn).cloned(),
         waiting: number(QueueAttributeName::ApproximateNumberOfMessages),
         visibility_seconds: number(QueueAttributeName::VisibilityTimeout),
         message_max_bytes: number(QueueAttributeName::MaximumMessageSize),
-        max_receive_count,
+        max_receive_count: redrive.map(|redrive| redrive.max_receive_count),
     })
 }
 
@@ -95,4 +95,16 @@ pub async fn table(sdk: &Sdk, name: &str) -> Result<TableFacts, Fault> {
 pub async fn bucket(sdk: &Sdk, name: &str) -> Result<(), Fault> {
     let asked = sdk.s3().head_bucket().bucket(name).send().await;
     asked.map(|_| ()).map_err(|error| fault(&error, Call::new("S3", "HeadBucket", name)))
+}
+
+/// When an object was written; `None`: there is none, or it does not say.
+///
+/// # Errors
+/// [`Fault`].
+pub async fn written_at(sdk: &Sdk, name: &ObjectName) -> Result<Option<OffsetDateTime>, Fault> {
+    match sdk.s3().head_object().bucket(&name.bucket).key(&name.key).send().await {
+        Ok(head) => Ok(head.last_modified().and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok())),
+        Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
+        Err(error) => Err(fault(&error, Call::new("S3", "HeadObject", name.to_string()))),
+    }
 }

@@ -3,8 +3,10 @@
 //! Data goes to stdout, people read stderr. Exit 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod catalog;
+mod dead_letters;
 mod doctor;
 mod enqueue;
+mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
@@ -14,12 +16,11 @@ mod result;
 mod run;
 mod search;
 mod sending;
+mod status;
 
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use crate::aws::Sdk;
 use crate::compute::Compute;
@@ -52,6 +53,11 @@ enum Command {
     /// Read records
     #[command(subcommand)]
     Result(result::Command),
+    /// Look into the dead-letter queue, send its letters back to the job queue, or delete them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// Say how full the queues are and which catalog is current
+    Status(status::StatusArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
 }
@@ -72,7 +78,7 @@ pub async fn run() -> ExitCode {
         Err(CliError::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nearline: {error}");
-            ExitCode::FAILURE
+            if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -86,6 +92,8 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Result(command) => result::run(command).await,
+        Command::DeadLetters(command) => dead_letters::run(command).await,
+        Command::Status(args) => status::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
 }
@@ -93,23 +101,12 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
 async fn worker(args: WorkerArgs) -> Result<(), CliError> {
     let settings = Reader::from_process().worker()?;
     settings.warn_of_unknown();
-    let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::io("SIGTERM"))?;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
+    let stop = interrupt::token(|| {
         tracing::info!(
             event = "draining",
             "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
         );
-        stopping.cancel();
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
+    })?;
     let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
     Ok(poller::run(services, settings.intake, usize::from(args.concurrency), stop).await?)
 }

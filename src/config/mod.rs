@@ -4,11 +4,13 @@
 //! Region, credentials and endpoints are the AWS SDK's own and stand nowhere here. No room reads settings from here:
 //! they are handed to it.
 
+mod operator;
 mod reader;
 mod slips;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use operator::StatusSettings;
 pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, RunSettings, WorkerSettings};
 pub use table::{SETTINGS, Setting, help, markdown};

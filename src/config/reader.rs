@@ -127,12 +127,8 @@ impl Reader {
             table,
             bucket,
         };
-        if let Some(url) = &resources.dead_letter_queue_url
-            && same_queue(url, &resources.queue_url)
-        {
-            let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
-            self.faults
-                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+        if let Some(url) = &resources.dead_letter_queue_url {
+            self.other_queues(url, &resources.queue_url);
         }
         let intake = intake::Settings {
             catalog: self.parsed(&CATALOG).unwrap_or_else(|| CatalogLocation::File(PathBuf::new())),
@@ -165,15 +161,6 @@ impl Reader {
     /// All faults at once.
     pub fn run(mut self) -> Result<RunSettings, ConfigError> {
         let settings = RunSettings { queue_url: self.required(&QUEUE_URL), results: self.results() };
-        self.finish(settings)
-    }
-
-    /// Settings of `nearline result`.
-    ///
-    /// # Errors
-    /// All faults at once.
-    pub fn result(mut self) -> Result<ResultSettings, ConfigError> {
-        let settings = self.results();
         self.finish(settings)
     }
 
@@ -237,7 +224,7 @@ impl Reader {
         if check_filter(filter) { Ok(filter) } else { Err(fault()) }
     }
 
-    fn results(&mut self) -> ResultSettings {
+    pub(super) fn results(&mut self) -> ResultSettings {
         ResultSettings {
             table: self.required(&RESULTS_TABLE),
             results: results::Settings { ttl: Duration::from_secs(self.whole(&RESULTS_TTL_SECONDS, 60, 157_680_000)) },
@@ -292,21 +279,21 @@ impl Reader {
     }
 
     /// Its value, or its default. Of a value in quotes only that is reported, not what they make of it.
-    fn text(&mut self, setting: &Setting) -> Option<String> {
+    pub(super) fn text(&mut self, setting: &Setting) -> Option<String> {
         let value = self.set(setting).or(setting.default)?.to_owned();
         let Some(fault) = slips::quotes(setting.name, &value) else { return Some(value) };
         self.faults.push(fault);
         Some(value.trim_matches(slips::QUOTES).to_owned())
     }
 
-    fn required(&mut self, setting: &Setting) -> String {
+    pub(super) fn required(&mut self, setting: &Setting) -> String {
         self.text(setting).unwrap_or_else(|| {
             self.faults.push(format!("{} is not set ({})", setting.name, setting.meaning));
             String::new()
         })
     }
 
-    fn parsed<T: FromStr<Err = String>>(&mut self, setting: &Setting) -> Option<T> {
+    pub(super) fn parsed<T: FromStr<Err = String>>(&mut self, setting: &Setting) -> Option<T> {
         let text = self.required(setting);
         if text.is_empty() {
             return None;
@@ -330,8 +317,17 @@ impl Reader {
         }
     }
 
+    /// Whether the dead-letter queue is a queue of its own.
+    pub(super) fn other_queues(&mut self, dead: &str, jobs: &str) {
+        if !dead.is_empty() && same_queue(dead, jobs) {
+            let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
+            self.faults
+                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+        }
+    }
+
     /// What is wrong may be a name that was misspelled, so those are reported with it.
-    fn finish<T>(mut self, settings: T) -> Result<T, ConfigError> {
+    pub(super) fn finish<T>(mut self, settings: T) -> Result<T, ConfigError> {
         if self.faults.is_empty() {
             return Ok(settings);
         }

@@ -20,14 +20,14 @@ pub(super) const QUEUE_URL: Setting = Setting {
     name: "NEARLINE_QUEUE_URL",
     default: None,
     range: "URL of an SQS queue",
-    required_by: "bootstrap, worker, enqueue, run, doctor",
+    required_by: "bootstrap, worker, enqueue, run, doctor, status, dead-letters resend",
     meaning: "queue that the jobs come from",
 };
 pub(super) const DEAD_LETTER_QUEUE_URL: Setting = Setting {
     name: "NEARLINE_DEAD_LETTER_QUEUE_URL",
     default: None,
     range: "URL of an SQS queue",
-    required_by: "",
+    required_by: "dead-letters",
     meaning: "where messages go that no record can answer; unset: left to the queue's own redrive policy",
 };
 pub(super) const RESULTS_TABLE: Setting = Setting {

@@ -13,6 +13,7 @@ mod kills;
 mod lambda;
 mod load;
 mod models;
+mod operator;
 mod oracle;
 mod poller;
 mod run;

@@ -272,9 +272,7 @@ pub(crate) async fn run(seed: u64) -> Tally {
     world.plan.set_rate(0.02);
     world.quiet(intakes).await;
     let mut tally = tally.into_inner();
-    let code = |letter: &Outgoing| {
-        letter.attributes.iter().find(|(name, _)| *name == "nearline_error_code").map(|(_, code)| code.clone())
-    };
+    let code = |letter: &Outgoing| letter.attribute("nearline_error_code").map(str::to_owned);
     let letters: Vec<(String, String)> = world
         .dead_letters
         .all()

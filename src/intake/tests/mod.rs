@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::letter::CODE_ATTRIBUTE;
 use super::queue::{Outgoing, Queue};
 use super::start::{Services, Settings};
 use super::{MemoryQueue, poller};
@@ -172,8 +173,13 @@ async fn every_job_ends_as_a_record_or_a_dead_letter() {
     world.run(HOUR).await;
     assert_eq!((world.records.all().len(), world.queue.all().len()), (50, 0));
     assert!(world.records.all().values().all(|record| record.status == Status::Succeeded));
-    let reasons: Vec<String> =
-        world.dead_letters.all().into_iter().map(|letter| letter.attributes[0].1.clone()).collect();
+    let reasons: Vec<String> = world
+        .dead_letters
+        .all()
+        .iter()
+        .filter_map(|letter| letter.attribute(CODE_ATTRIBUTE))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(reasons, ["request_id_conflict", "invalid_json"]);
 }
 
@@ -206,7 +212,7 @@ async fn a_job_that_the_table_refuses_is_given_up_alone() {
     world.plan.fail_next("PutItem", Moment::Before, Cause::Refused);
     let started = Instant::now();
     world.run(HOUR).await;
-    assert_eq!(world.dead_letters.all()[0].attributes[0].1, "attempts_exhausted");
+    assert_eq!(world.dead_letters.all()[0].attribute(CODE_ATTRIBUTE), Some("attempts_exhausted"));
     assert!(started.elapsed() < Duration::from_mins(1), "receiving went on: {:?}", started.elapsed());
 }
 
@@ -246,8 +252,13 @@ async fn a_job_that_was_dead_lettered_is_not_answered_when_its_message_comes_bac
     // As if the process had died between the two calls: what comes next would succeed.
     world.plan.fail_next("DeleteMessageBatch", Moment::Before, Cause::Unreachable);
     world.run(HOUR).await;
-    let codes: Vec<String> =
-        world.dead_letters.all().into_iter().map(|letter| letter.attributes[0].1.clone()).collect();
+    let codes: Vec<String> = world
+        .dead_letters
+        .all()
+        .iter()
+        .filter_map(|letter| letter.attribute(CODE_ATTRIBUTE))
+        .map(str::to_owned)
+        .collect();
     assert_eq!((world.records.all().len(), world.queue.all().len()), (0, 0));
     assert_eq!(codes, ["attempts_exhausted", "attempts_exhausted"], "twice rather than in both");
 }
