@@ -33,7 +33,7 @@ pub fn check_filter(filter: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -44,17 +44,17 @@ mod tests {
 
     /// Where lines go as on Lambda, to be read by a test.
     #[derive(Clone, Default)]
-    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
     impl Lines {
         /// Of this thread, until the guard is dropped.
-        pub(super) fn collect(&self) -> DefaultGuard {
+        pub(crate) fn collect(&self) -> DefaultGuard {
             let writer = self.clone();
             let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
             tracing::subscriber::set_default(subscriber.finish())
         }
 
-        pub(super) fn read(&self) -> Vec<Value> {
+        pub(crate) fn read(&self) -> Vec<Value> {
             let bytes = self.0.lock().unwrap();
             let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
             lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
