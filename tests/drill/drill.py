@@ -142,17 +142,17 @@ class Drill:
                 raise Problem(f"the alarm {name} rang, too, after {world.since(at)} s")
             self.rang.append({"alarm": name, "severity": alarm.severity, "when": alarm.when(), "on": world.since(at), "also": True})
 
-    def spent(self, fields, begin, end):
-        """The 90th percentile of what batches spent in these stages."""
+    def spent(self, fields, percent, begin, end):
+        """A percentile of what batches spent in these stages."""
         lines = [line for line in self.world.lines("batch", begin) if line["at"] < end]
-        return alarms.percentile([sum(line.get(field, 0) for field in fields) for line in lines], 90)
+        return alarms.percentile([sum(line.get(field, 0) for field in fields) for line in lines], percent)
 
     def compare_stages(self):
         """Before the fault, and while it lasts."""
         world = self.world
         for fields in (EMBED, SCAN):
-            before = self.spent(fields, world.calm, world.injected)
-            self.stages[" + ".join(fields)] = {"before": before, "during": self.spent(fields, world.injected + 2, time.time())}
+            before = self.spent(fields, 90, world.calm, world.injected)
+            self.stages[" + ".join(fields)] = {"before": before, "during": self.spent(fields, 90, world.injected + 2, time.time())}
 
     def summary(self):
         traffic = self.world.traffic
@@ -316,9 +316,9 @@ def scan(drill):
     world.publish(world.folder / "large.jsonl", "--model", MODEL)
     few = {"NEARLINE_SEARCH_THREADS": "1", "NEARLINE_KERNEL": "portable"}
     worker = world.worker(**few)
-    world.serve(2.5, burst=5)  # so that a scan has work to do: five queries
-    # As the variable's description says: by what is usual for this catalog, on this machine.
-    threshold = 2 * drill.spent(SCAN, world.calm, time.time())
+    world.serve(2.5, burst=5, calm=12)  # so that a scan has work to do: five queries
+    # As the description of scan_slow_ms says: by what is usual for this catalog, on this machine.
+    threshold = 2 * drill.spent(SCAN, 50, world.calm, time.time())
     world.watch.alarms["scan-slow"] = replace(world.watch.alarms["scan-slow"], threshold=threshold)
     drill.inject("the worker gets a tenth of a processor")
     with a_tenth_of_a_processor(worker):
