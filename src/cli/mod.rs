@@ -16,11 +16,12 @@ mod result;
 mod run;
 mod search;
 mod sending;
+mod shell;
 mod status;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::aws::Sdk;
 use crate::compute::Compute;
@@ -57,9 +58,17 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
     /// Say how full the queues are and which catalog is current
+    ///
+    /// Counts are SQS's own: approximate, and up to a minute old. SQS tells neither the age of the oldest message nor how many
+    /// come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also tells whether the event source mapping
+    /// is on.
     Status(status::StatusArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(shell::CompletionsArgs),
+    /// Write manual pages
+    Man(shell::ManArgs),
 }
 
 #[derive(Args)]
@@ -95,6 +104,8 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Status(args) => status::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man(args) => shell::man(&args, Cli::command()),
     }
 }
 

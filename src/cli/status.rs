@@ -25,12 +25,9 @@ use crate::intake::{Inspect, QueueState};
 /// Time between two looks, and how many of them the catalog is taken from one for.
 const PERIOD: Duration = Duration::from_secs(3);
 const LOOKS_FOR_A_CATALOG: u32 = 10;
+/// To the corner of the terminal, and everything below it away: lines may be wrapped, so nobody counts them.
+const REDRAW: &str = "\x1b[H\x1b[J";
 
-/// Queues and catalog at a glance
-///
-/// Counts are SQS's own, which are approximate and up to a minute old. SQS tells neither the age of the oldest message nor
-/// how many come and go: those are metrics of CloudWatch (ApproximateAgeOfOldestMessage, the alarm `oldest-message`).
-/// Whether the event source mapping is on is told by `make status`.
 #[derive(Args)]
 pub(super) struct StatusArgs {
     /// Look again and again until Ctrl-C, and tell whether the queue grows or shrinks
@@ -83,7 +80,8 @@ struct PointerSeen {
 
 #[derive(Debug, Serialize)]
 struct Status {
-    looked_at: String,
+    /// When it was looked.
+    time: String,
     queue: Part<Depth>,
     /// How fast the queue grows, negative if it shrinks; only with --watch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +106,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
         return status.faults();
     }
     let stop = interrupt::token(|| {})?;
-    let (mut trend, mut known, mut looks, mut drawn) = (Trend::default(), None, 0, 0);
+    let (mut trend, mut known, mut looks) = (Trend::default(), None, 0);
     loop {
         if looks % LOOKS_FOR_A_CATALOG == 0 {
             known = catalog(&sdk, &settings).await;
@@ -118,7 +116,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
         if args.json {
             print(&json(&status)?)?;
         } else if std::io::stdout().is_terminal() {
-            drawn = redraw(&status.to_text(), drawn)?;
+            print(&format!("{REDRAW}{}", status.to_text()))?;
         } else {
             print(&status.to_line())?;
         }
@@ -126,13 +124,6 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
             return status.faults();
         }
     }
-}
-
-/// Puts a text in the place of the one before, of so many lines; how many it has.
-fn redraw(text: &str, lines_before: usize) -> Result<usize, CliError> {
-    let up = if lines_before > 0 { format!("\x1b[{lines_before}A\x1b[J") } else { String::new() };
-    print(&(up + text))?;
-    Ok(text.lines().count())
 }
 
 async fn look<Q: Inspect>(
@@ -152,7 +143,7 @@ async fn look<Q: Inspect>(
         trend.note(Instant::now(), depth.waiting + depth.in_flight + depth.delayed);
     }
     Status {
-        looked_at: iso8601(OffsetDateTime::now_utc()),
+        time: iso8601(OffsetDateTime::now_utc()),
         queue,
         change_per_second: trend.per_second(),
         drained_in_seconds: trend.drained_in().map(|time| time.as_secs()),
@@ -254,7 +245,7 @@ impl Status {
         parts.extend(self.trend.clone());
         parts.extend(self.dead_letters.as_ref().map(|part| format!("dead letters: {}", part.words(counts))));
         parts.extend(self.catalog.as_ref().map(|part| format!("catalog: {}", part.words(catalog_words))));
-        format!("{} {}", self.looked_at, parts.join("; "))
+        format!("{} {}", self.time, parts.join("; "))
     }
 
     /// Fails if a part could not be read; it stands in its place as well.
@@ -267,5 +258,53 @@ impl Status {
         let faults: Vec<String> =
             parts.iter().filter_map(|(name, fault)| Some(format!("{name} cannot be read: {}", (*fault)?))).collect();
         if faults.is_empty() { Ok(()) } else { Err(CliError::Other(faults.join("; "))) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::fault::Cause;
+    use crate::fault_plan::{FaultPlan, Moment};
+    use crate::intake::{MemoryQueue, Outgoing};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_cannot_be_read_is_named_and_hides_nothing() {
+        let plan = FaultPlan::default();
+        let queue = |name: &str, plan| MemoryQueue::new(name, Duration::from_secs(30), plan, Clock::system());
+        let (jobs, dead) = (queue("jobs", plan.clone()), queue("dead", FaultPlan::default()));
+        dead.push(Outgoing::default());
+        let catalog = Part { at: "s3://b/p".into(), seen: Seen::Known(CatalogSeen::default()) };
+        let mut trend = Trend::default();
+        let status = look(&jobs, Some(&dead), Some(catalog.clone()), &mut trend).await;
+        assert!(status.faults().is_ok());
+
+        plan.fail_next("GetQueueAttributes", Moment::Before, Cause::AccessDenied);
+        let status = look(&jobs, Some(&dead), Some(catalog), &mut trend).await;
+        let fault = status.faults().unwrap_err().to_string();
+        assert!(fault.starts_with("the queue cannot be read: Memory GetQueueAttributes jobs"), "{fault}");
+        for text in [status.to_text(), status.to_line()] {
+            assert!(text.contains("1 waiting, 0 in flight") && text.contains("cannot be read: Memory"), "{text}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&json(&status).unwrap()).unwrap();
+        assert_eq!((json["dead_letters"]["waiting"].as_u64(), json["queue"]["waiting"].as_u64()), (Some(1), None));
+        assert!(json["queue"]["error"].is_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_is_watched_grows_or_shrinks() {
+        let plan = FaultPlan::default();
+        let jobs = MemoryQueue::new("jobs", Duration::from_secs(30), plan, Clock::system());
+        let mut trend = Trend::default();
+        let status = look(&jobs, None, None, &mut trend).await;
+        assert_eq!((status.change_per_second, status.drained_in_seconds), (None, None));
+        for _ in 0..30 {
+            jobs.push(Outgoing::default());
+        }
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let status = look(&jobs, None, None, &mut trend).await;
+        assert_eq!(status.change_per_second, Some(10.0));
+        assert!(status.to_line().contains("grows by 10.0 a second"), "{}", status.to_line());
     }
 }

@@ -23,8 +23,8 @@ use crate::catalog::Artifacts;
 use crate::clock::Clock;
 use crate::embed::Models;
 use crate::results::Records;
-use crate::telemetry::batches::{Batches, Done};
-use crate::telemetry::event::Batch;
+use crate::telemetry::batches::Batches;
+use crate::telemetry::event::{Batch, Done};
 use crate::telemetry::stages::{Stages, Timer};
 use crate::worker::{Message, Outcome, Worker};
 

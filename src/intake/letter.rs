@@ -13,12 +13,14 @@ pub const REASON_ATTRIBUTE: &str = "nearline_error";
 const REASON_MAX_BYTES: usize = 1_024;
 /// Room for the rest of a dead letter's attributes: names, types, code.
 const ATTRIBUTES_BYTES: usize = 256;
+/// Most bytes that a dead letter has above its message.
+pub const LETTER_EXTRA_BYTES: usize = REASON_MAX_BYTES + ATTRIBUTES_BYTES;
 
 /// The dead letter of a message.
 pub(super) fn letter(delivery: &Delivery, error: &JobError, is_fifo: bool) -> Outgoing {
     let id = &delivery.message_id;
     let mut attributes = Vec::new();
-    if delivery.body.len() + REASON_MAX_BYTES + ATTRIBUTES_BYTES <= MESSAGE_MAX_BYTES {
+    if delivery.body.len() + LETTER_EXTRA_BYTES <= MESSAGE_MAX_BYTES {
         attributes.push(Attribute::text(CODE_ATTRIBUTE, error.code.as_str()));
         attributes.push(Attribute::text(REASON_ATTRIBUTE, printable(reason(error))));
     } else {

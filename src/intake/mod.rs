@@ -6,6 +6,7 @@
 
 mod attempt;
 mod breaker;
+mod deletions;
 mod inspect;
 mod invocations;
 pub mod lambda;
@@ -25,7 +26,7 @@ mod tests;
 
 pub use inspect::{Inspect, QueueState, Redrive};
 pub use invocations::{Answer, ApiError, FunctionError, Invocation, Invocations};
-pub use letter::{CODE_ATTRIBUTE, Letter, REASON_ATTRIBUTE};
+pub use letter::{CODE_ATTRIBUTE, LETTER_EXTRA_BYTES, Letter, REASON_ATTRIBUTE};
 pub use memory::MemoryQueue;
 pub use memory_lambda::MemoryLambda;
 pub use payload::sent_at;

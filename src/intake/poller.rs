@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt;
 use super::breaker::{Breaker, Permit};
+use super::deletions::Deletions;
 use super::queue::{BATCH_MAX, Delivery, Queue};
 use super::settle::{Hold, Settler, Verdict};
 use super::start::{IntakeError, Services, Settings, start};
@@ -21,7 +22,8 @@ use crate::catalog::Artifacts;
 use crate::embed::Models;
 use crate::fault::Fault;
 use crate::results::Records;
-use crate::telemetry::batches::{Batches, Done};
+use crate::telemetry::batches::Batches;
+use crate::telemetry::event::Done;
 use crate::telemetry::stages::Timer;
 use crate::worker::{Processed, Worker};
 
@@ -45,6 +47,7 @@ struct Poller<Q, R> {
     stop: CancellationToken,
     breaker: Breaker,
     batches: Batches,
+    deletions: Deletions<Q>,
 }
 
 /// Polls and processes with `loops` batches in flight until `stop`, then finishes what it has.
@@ -64,6 +67,7 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     tracing::info!(event = "polling", queue = queue.url(), loops, "polling");
     let batches = Batches::new(loops);
     let poller = Arc::new(Poller {
+        deletions: Deletions::start(Arc::clone(&queue), loops),
         queue,
         visibility,
         worker,
@@ -147,7 +151,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         let hold = Hold { until, end: Instant::now() + SETTLE_TIMEOUT };
         let (verdicts, batch) = self.settler.settle(deliveries, processed.clone(), hold).await;
         let done = deliveries.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Ack);
-        self.settler.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
+        self.deletions.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
         drop(settling);
         let calls_in_flight = self.worker.engine().calls_in_flight();
         self.batches.tell(Done { batch, stages, calls_in_flight, duration: started.elapsed(), ..Done::default() });

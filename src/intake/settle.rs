@@ -269,23 +269,13 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
         self.change_visibility(&deliveries.iter().map(|delivery| (delivery, Duration::ZERO)).collect::<Vec<_>>()).await;
     }
 
-    /// Deletes what is done with. What cannot be deleted comes back and is answered as a replay.
-    pub(super) async fn delete(&self, done: &[&Delivery]) {
-        let calls = done.chunks(BATCH_MAX).map(|chunk| async move {
-            let receipts: Vec<&str> = chunk.iter().map(|delivery| delivery.receipt_handle.as_str()).collect();
-            let _permit = self.permit().await;
-            all_worked("messages were not deleted", self.queue.delete(&receipts).await);
-        });
-        join_all(calls).await;
-    }
-
     async fn permit(&self) -> SemaphorePermit<'_> {
         self.calls.acquire().await.expect("the semaphore is never closed")
     }
 }
 
 /// Whether no entry of a call failed; logs what did.
-fn all_worked(what: &str, answer: Result<Failures, Fault>) -> bool {
+pub(super) fn all_worked(what: &str, answer: Result<Failures, Fault>) -> bool {
     let failures = answer.unwrap_or_else(|fault| vec![(0, fault)]);
     if let Some((_, fault)) = failures.first() {
         let (failed, cause) = (failures.len(), fault.cause.as_str());

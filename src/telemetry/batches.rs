@@ -9,29 +9,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::event::{self, Batch};
-use super::stages::Stages;
+use super::event::{self, Batch, Done};
 use crate::trace;
 
 /// Batches that went well share a line for so long.
 const WINDOW: Duration = Duration::from_secs(1);
-
-/// A batch that is done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Lambda's id of the invocation; empty elsewhere.
-    pub invocation: String,
-    /// X-Ray's id of the trace.
-    pub trace: Option<String>,
-    /// What became of its messages.
-    pub batch: Batch,
-    /// Where the time went.
-    pub stages: Stages,
-    /// Calls of the embedding model that this process had in flight when it was done.
-    pub calls_in_flight: usize,
-    /// From having it to having settled it.
-    pub duration: Duration,
-}
 
 impl Done {
     fn went_well(&self) -> bool {
@@ -121,6 +103,7 @@ impl Batches {
 mod tests {
     use serde_json::Value;
 
+    use super::super::stages::Stages;
     use super::super::tests::Lines as Logged;
     use super::*;
 

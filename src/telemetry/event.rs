@@ -5,7 +5,6 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::batches::Done;
 use super::stages::Stages;
 use crate::fault::{Fault, Kind};
 
@@ -54,6 +53,23 @@ impl Batch {
         self.retried += other.retried;
         self.blocked += other.blocked;
     }
+}
+
+/// A batch that is done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Lambda's id of the invocation; empty elsewhere.
+    pub invocation: String,
+    /// X-Ray's id of the trace.
+    pub trace: Option<String>,
+    /// What became of its messages.
+    pub batch: Batch,
+    /// Where the time went.
+    pub stages: Stages,
+    /// Calls of the embedding model that this process had in flight when it was done.
+    pub calls_in_flight: usize,
+    /// From having it to having settled it.
+    pub duration: Duration,
 }
 
 /// The line of a batch, or of so many.

@@ -135,8 +135,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::batches::Done;
-    use super::super::event::{self, Batch, Subject};
+    use super::super::event::{self, Batch, Done, Subject};
     use super::super::tests::logged;
     use super::*;
     use crate::fault::{Cause, Fault};

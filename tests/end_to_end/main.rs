@@ -7,6 +7,7 @@ mod batch;
 mod builds;
 mod catalog;
 mod command_line;
+mod doctor;
 mod faults;
 mod jobs;
 mod kills;

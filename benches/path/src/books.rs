@@ -23,6 +23,7 @@ pub(crate) struct Entries {
     handed: Vec<Instant>,
     written: BTreeMap<usize, Instant>,
     deleted: HashSet<usize>,
+    deletions: usize,
     pub(crate) receives: usize,
     samples: BTreeMap<usize, u64>,
     fault: Option<String>,
@@ -75,6 +76,7 @@ impl Books {
 
     pub(crate) fn delete(&self, jobs: impl Iterator<Item = usize>) {
         let mut books = self.lock();
+        books.deletions += 1;
         for job in jobs {
             if !books.written.contains_key(&job) || !books.deleted.insert(job) {
                 books.fault = Some(format!("the message of job {job} was deleted before its record, or twice"));
@@ -93,6 +95,11 @@ impl Books {
             Some(fault) => Err(fault.clone().into()),
             None => Ok(books.deleted.len() == books.offered.len()),
         }
+    }
+
+    /// Calls that deleted something.
+    pub(crate) fn deletions(&self) -> usize {
+        self.lock().deletions
     }
 
     pub(crate) fn receives(&self) -> usize {

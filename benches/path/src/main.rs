@@ -26,7 +26,7 @@ use crate::case::Case;
 use crate::catalog::Files;
 use crate::measure::{Run, measure};
 use crate::program::Program;
-use crate::sink::Latencies;
+use crate::sink::Manners;
 use crate::tls::Tls;
 
 type Fault = Box<dyn Error + Send + Sync>;
@@ -76,6 +76,9 @@ struct Bench {
     /// Milliseconds that queue and table take
     #[arg(long, default_value_t = 0)]
     service_ms: u64,
+    /// Messages that a receive hands out at most
+    #[arg(long, default_value_t = 10)]
+    batch: usize,
     /// Speak TLS (needs openssl)
     #[arg(long)]
     tls: bool,
@@ -114,7 +117,7 @@ fn run(bench: &Bench) -> Result<(), Fault> {
         programs.extend([Program::python(python, "article"), Program::python(python, "precomputed")]);
     }
     let tls = bench.tls.then(|| Tls::make(&bench.folder)).transpose()?;
-    let latencies = Latencies { model_ms: bench.model_ms, service_ms: bench.service_ms };
+    let manners = Manners { model_ms: bench.model_ms, service_ms: bench.service_ms, batch: bench.batch };
     let mut runs: Vec<Run> = Vec::new();
     for case in &cases {
         for pair in 0..bench.pairs {
@@ -123,7 +126,7 @@ fn run(bench: &Bench) -> Result<(), Fault> {
                 turns.reverse();
             }
             for program in turns {
-                let run = measure(program, case, bench.jobs, latencies, tls.as_ref(), &files)?;
+                let run = measure(program, case, bench.jobs, manners, tls.as_ref(), &files)?;
                 eprintln!("{}", run.line());
                 runs.push(run);
             }

@@ -11,7 +11,7 @@ use crate::Fault;
 use crate::case::{Case, Shape};
 use crate::catalog::Files;
 use crate::program::{Process, Program};
-use crate::sink::{Latencies, Sink};
+use crate::sink::{Manners, Sink};
 use crate::tls::Tls;
 
 /// Longest time for a start, and for the jobs.
@@ -37,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) start_cpu_seconds: f64,
     /// Resident, once it is ready.
     pub(crate) ready_mib: f64,
+    /// Calls that deleted messages, for a job.
+    pub(crate) deletions: f64,
     /// Most while jobs were measured.
     pub(crate) peak_mib: f64,
     /// Digests of some records, by job.
@@ -58,23 +60,23 @@ pub(crate) fn measure(
     program: &Program,
     case: &Case,
     jobs: Option<usize>,
-    latencies: Latencies,
+    manners: Manners,
     tls: Option<&Tls>,
     files: &Files,
 ) -> Result<Run, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(measure_on(program, case, jobs, latencies, tls, files))
+    runtime.block_on(measure_on(program, case, jobs, manners, tls, files))
 }
 
 async fn measure_on(
     program: &Program,
     case: &Case,
     jobs: Option<usize>,
-    latencies: Latencies,
+    manners: Manners,
     tls: Option<&Tls>,
     files: &Files,
 ) -> Result<Run, Fault> {
-    let (sink, address) = Sink::start(case.shape, latencies, tls, &files.answers).await?;
+    let (sink, address) = Sink::start(case.shape, manners, tls, &files.answers).await?;
     let log = files.catalog.with_file_name(format!("{}.log", program.name));
     let started = Instant::now();
     let mut process = program.start(address, tls, case, files, File::create(&log)?)?;
@@ -118,6 +120,7 @@ async fn measure_on(
         start_seconds: start_seconds.as_secs_f64(),
         start_cpu_seconds: start_cpu.as_secs_f64(),
         ready_mib,
+        deletions: sink.books.deletions() as f64 / (warm_up + jobs) as f64,
         peak_mib: process.memory("VmHWM")?,
         samples: sink.books.samples(),
     })

@@ -17,8 +17,8 @@ pub(crate) fn json(runs: &[Run], scans: &[Scan]) -> Result<String, Fault> {
 /// A line for each case and program; ratios are those of the runs of a turn.
 pub(crate) fn table(cases: &[Case], programs: &[Program], runs: &[Run], scans: &[Scan]) -> String {
     let mut text = String::from(
-        "| case | program | CPU ms/job | to the first | jobs/s | p50 / p90 / p99 ms | MiB ready / peak | start s (CPU) |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "| case | program | CPU ms/job | to the first | jobs/s | p50 / p90 / p99 ms | deletions a job | MiB ready / peak | start s (CPU) |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for case in cases {
         let of = |program: &Program| -> Vec<&Run> {
@@ -34,7 +34,7 @@ pub(crate) fn table(cases: &[Case], programs: &[Program], runs: &[Run], scans: &
             let ratio = median(these.iter().zip(&first).map(|(run, first)| run.cpu_ms / first.cpu_ms));
             let _ = writeln!(
                 text,
-                "| {} | {} | {:.3} | {ratio:.2} | {:.0} | {:.1} / {:.1} / {:.1} | {:.0} / {:.0} | {:.2} ({:.2}) |",
+                "| {} | {} | {:.3} | {ratio:.2} | {:.0} | {:.1} / {:.1} / {:.1} | {:.3} | {:.0} / {:.0} | {:.2} ({:.2}) |",
                 case.name(),
                 program.name,
                 of(|run| run.cpu_ms),
@@ -42,6 +42,7 @@ pub(crate) fn table(cases: &[Case], programs: &[Program], runs: &[Run], scans: &
                 of(|run| run.p50_ms),
                 of(|run| run.p90_ms),
                 of(|run| run.p99_ms),
+                of(|run| run.deletions),
                 of(|run| run.ready_mib),
                 of(|run| run.peak_mib),
                 of(|run| run.start_seconds),

@@ -20,11 +20,12 @@ use crate::tls::Tls;
 /// As long as SQS's own.
 const RECEIPT_PADDING: usize = 180;
 
-/// How long the services take.
+/// How long the services take, and how many messages a receive hands out at most.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Latencies {
+pub(crate) struct Manners {
     pub(crate) model_ms: u64,
     pub(crate) service_ms: u64,
+    pub(crate) batch: usize,
 }
 
 /// The services of one run.
@@ -32,7 +33,7 @@ pub(crate) struct Latencies {
 pub(crate) struct Sink {
     pub(crate) books: Books,
     shape: Shape,
-    latencies: Latencies,
+    manners: Manners,
     answers: Vec<String>,
     more: Notify,
 }
@@ -67,14 +68,14 @@ impl Sink {
     /// Starts on a free port.
     pub(crate) async fn start(
         shape: Shape,
-        latencies: Latencies,
+        manners: Manners,
         tls: Option<&Tls>,
         answers: &[String],
     ) -> Result<(Arc<Self>, SocketAddr), Fault> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let answers = answers.iter().map(|body| answer(body)).collect();
-        let sink = Arc::new(Self { books: Books::new(), shape, latencies, answers, more: Notify::new() });
+        let sink = Arc::new(Self { books: Books::new(), shape, manners, answers, more: Notify::new() });
         let served = Arc::clone(&sink);
         let acceptor = tls.map(|tls| tls.acceptor.clone());
         tokio::spawn(async move {
@@ -119,7 +120,7 @@ impl Sink {
     }
 
     async fn answer(&self, operation: &str, body: &[u8]) -> Result<String, Fault> {
-        let taken = if operation == "InvokeModel" { self.latencies.model_ms } else { self.latencies.service_ms };
+        let taken = if operation == "InvokeModel" { self.manners.model_ms } else { self.manners.service_ms };
         if taken > 0 {
             sleep(Duration::from_millis(taken)).await;
         }
@@ -147,7 +148,7 @@ impl Sink {
         let until = Instant::now() + Duration::from_secs(asked.wait_time_seconds);
         loop {
             let more = self.more.notified();
-            let jobs = self.books.hand_out(asked.max_number_of_messages);
+            let jobs = self.books.hand_out(asked.max_number_of_messages.min(self.manners.batch));
             if jobs.is_empty() && timeout_at(until, more).await.is_ok() {
                 continue;
             }

@@ -8,11 +8,12 @@ use devstack::bedrock::BedrockOptions;
 use devstack::stack::{Stack, StackOptions};
 
 use super::Stop;
-use super::environment_file::{remove, write};
+use super::environment_file::{claim, give_up, write};
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///
-/// The environment file appears once everything is ready and goes when it ends. It has a NAME=value a line:
+/// The environment file appears once everything is ready and goes when it ends; that of stand-ins which are running is
+/// left alone. It has a NAME=value a line:
 /// `set -a; . F; set +a` and then start a worker. The first start on a machine installs MiniStack into
 /// $DEVSTACK_HOME, or else nearline-devstack in the user's cache folder.
 #[derive(clap::Args)]
@@ -43,7 +44,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
     let mut stop = Stop::listen()?;
     let file = arguments.env_file;
-    remove(&file)?;
+    claim(&file)?;
     let options = StackOptions {
         bedrock: BedrockOptions {
             port: 0,
@@ -72,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         () = stop.asked() => Ok(()),
         error = stack.ended() => Err(error),
     };
-    let removed = remove(&file);
+    let removed = give_up(&file, &stack.env());
     stack.stop().await;
     ended.and(removed)
 }

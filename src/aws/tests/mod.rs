@@ -1,7 +1,9 @@
 //! The real SDK with answers as the services, and those on the way to them, give them. `direct` compares its calls with
-//! those that are made directly.
+//! those that are made directly; `answers` is a whole AWS for the tests of others.
 
+pub(crate) mod answers;
 mod direct;
+mod letters;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -3,9 +3,9 @@
 use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::known::Known;
+use super::known::{Known, counted};
 use super::looked::{Looked, LookedJson};
-use super::selection::Selection;
+use super::selection::{self, Selection};
 use super::walk::Walk;
 use crate::cli::output::CliError;
 use crate::cli::progress::Progress;
@@ -38,6 +38,8 @@ pub(super) struct Tally {
     /// Came in after the run had begun.
     pub(super) came_in_since: usize,
     pub(super) not_deleted: usize,
+    /// Ids that were named and that no letter has.
+    pub(super) not_found: Vec<String>,
     /// Whether it was told to stop.
     pub(super) stopped: bool,
     /// The first of the reasons why something failed.
@@ -58,7 +60,7 @@ pub(super) struct Report<'a> {
 pub(super) async fn drop_letters<Q: Inspect>(mut walk: Walk<'_, Q>, args: &DropArgs) -> (Tally, Looked) {
     let named = args.limit.map(|limit| limit as usize);
     let progress = named.map_or_else(|| Progress::counting("deleting"), |limit| Progress::new("deleting", limit));
-    let mut tally = Tally::default();
+    let mut tally = Tally { not_found: args.selection.ids().to_vec(), ..Tally::default() };
     if let Err(fault) = go(&mut walk, args, &mut tally, &progress).await {
         tally.error = Some(fault.to_string());
     }
@@ -81,6 +83,7 @@ async fn go<Q: Inspect>(
         }
         let mut ids = Vec::new();
         for known in letters.into_iter().map(Known::from).filter(|known| args.selection.means(known)) {
+            tally.not_found.retain(|id| !known.has_id(id));
             if walk.is_late(&known.letter) {
                 tally.came_in_since += 1;
             } else if tally.dropped + ids.len() < most {
@@ -105,19 +108,24 @@ impl Tally {
 
     /// What people are told, and whether all went well.
     pub(super) fn summary(&self, queue: &str, looked: &Looked) -> Result<String, CliError> {
-        let mut parts = vec![format!("{} dead letters deleted from {queue}", self.dropped)];
+        let mut parts = vec![format!("{} deleted from {queue}", counted(self.dropped))];
         if self.came_in_since > 0 {
             parts.push(format!("{} left, as they came in since", self.came_in_since));
         }
         if self.not_deleted > 0 {
             parts.push(format!("{} not deleted", self.not_deleted));
         }
+        parts.extend(selection::not_found(&self.not_found));
         parts.push(looked.sentence());
         if self.stopped {
             parts.push("stopped: the rest is still in the dead-letter queue".to_owned());
         }
         parts.extend(self.error.clone());
         let text = parts.join("; ");
-        if self.stopped || self.error.is_some() { Err(CliError::Other(text)) } else { Ok(text) }
+        if self.stopped || self.error.is_some() || !self.not_found.is_empty() {
+            Err(CliError::Other(text))
+        } else {
+            Ok(text)
+        }
     }
 }

@@ -55,6 +55,11 @@ impl Known {
     }
 }
 
+/// So many of them, in words.
+pub(super) fn counted(letters: usize) -> String {
+    format!("{letters} dead letter{}", if letters == 1 { "" } else { "s" })
+}
+
 /// Text of strangers on one line of a terminal.
 pub(super) fn one_line(text: &str, most_chars: usize) -> String {
     let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });

@@ -95,7 +95,7 @@ pub(super) async fn count<Q: Inspect>(mut walk: Walk<'_, Q>, args: &ListArgs) ->
         seen += letters.len();
         progress.set(seen);
         for known in letters.into_iter().map(Known::from).filter(|known| args.selection.means(known)) {
-            add(&mut reasons, known);
+            add(&mut reasons, &known);
         }
         if seen >= most {
             break None;
@@ -107,7 +107,7 @@ pub(super) async fn count<Q: Inspect>(mut walk: Walk<'_, Q>, args: &ListArgs) ->
     (reasons, walk.end().await, fault)
 }
 
-fn add(reasons: &mut BTreeMap<String, Reason>, known: Known) {
+fn add(reasons: &mut BTreeMap<String, Reason>, known: &Known) {
     let sent_at = known.letter.delivery.sent_at;
     let reason = reasons.entry(known.code().to_owned()).or_insert_with_key(|code| Reason {
         code: code.clone(),

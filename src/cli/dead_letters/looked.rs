@@ -7,8 +7,13 @@ use serde::Serialize;
 use crate::fault::Fault;
 use crate::intake::QueueState;
 
-/// For how long a letter is hidden at a time.
-pub(super) const HIDDEN_FOR: Duration = Duration::from_mins(1);
+/// For how long letters are hidden at a time, if so many are held: a minute, and more if there are so many that prolonging
+/// them would take most of the calls. Half of it is left when it is prolonged.
+pub(super) fn hidden_for(held: usize) -> Duration {
+    const FEW: Duration = Duration::from_mins(1);
+    const MORE_FOR_EACH: Duration = Duration::from_millis(10);
+    FEW + MORE_FOR_EACH.saturating_mul(u32::try_from(held).unwrap_or(u32::MAX))
+}
 
 /// The end of a walk.
 #[derive(Debug)]
@@ -61,7 +66,7 @@ impl Looked {
         let held = state.in_flight.min(missing);
         let mut whys = Vec::new();
         if held > 0 {
-            whys.push(format!("{held} are in somebody else's hands for the moment"));
+            whys.push(format!("{held} were in flight: another reader holds them, or one that was killed did"));
         }
         if state.delayed > 0 {
             whys.push(format!("{} are delayed", state.delayed));
@@ -80,9 +85,10 @@ impl Looked {
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some((count, fault)) = &self.still_hidden {
-            let seconds = HIDDEN_FOR.as_secs();
-            warnings
-                .push(format!("{count} dead letters could not be given back, and show again in {seconds} s: {fault}"));
+            warnings.push(format!(
+                "{count} dead letters could not be given back, and show again by themselves in {} s at most: {fault}",
+                hidden_for(self.seen).as_secs()
+            ));
         }
         if let Some(redrive) = self.state.as_ref().ok().and_then(|state| state.redrive.as_ref())
             && self.most_received >= redrive.max_receive_count

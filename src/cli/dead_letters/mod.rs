@@ -33,7 +33,7 @@ pub(super) enum Command {
     /// Count dead letters by reason, with the oldest, the newest and an example of each
     ///
     /// SQS has no way to look without receiving: each look counts as a receive of each letter, and hides it from others
-    /// until the command ends, a minute longer if it is killed. What could not be seen is said.
+    /// until the command ends, a minute or some longer if it is killed. What could not be seen is said.
     List(list::ListArgs),
     /// Show one dead letter, with its body
     Show(show::ShowArgs),

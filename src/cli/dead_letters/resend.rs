@@ -12,9 +12,9 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::known::Known;
+use super::known::{Known, counted};
 use super::looked::{Looked, LookedJson};
-use super::selection::Selection;
+use super::selection::{self, Selection};
 use super::walk::Walk;
 use crate::cli::output::CliError;
 use crate::cli::progress::Progress;
@@ -58,6 +58,8 @@ pub(super) struct Tally {
     pub(super) not_sent: usize,
     /// Letters whose job was sent, and that could not be deleted.
     pub(super) not_deleted: usize,
+    /// Ids that were named and that no letter has.
+    pub(super) not_found: Vec<String>,
     /// Whether it was told to stop.
     pub(super) stopped: bool,
     /// The first of the reasons why something failed.
@@ -95,7 +97,8 @@ pub(super) async fn resend<Q: Inspect>(walk: Walk<'_, Q>, jobs: &impl Queue, arg
     let total = args.limit.map(|limit| limit as usize).or(waiting);
     let progress = total.map_or_else(|| Progress::counting("resending"), |total| Progress::new("resending", total));
     let pace = Pace { per_second: args.rate, next: Instant::now() };
-    let (tally, sent) = Default::default();
+    let tally = Tally { not_found: args.selection.ids().to_vec(), ..Tally::default() };
+    let sent = HashSet::new();
     let mut run = Run { walk, jobs, args, tally, sent, pace, handled: 0, progress };
     if let Err(fault) = run.go().await {
         run.tally.error.get_or_insert_with(|| fault.to_string());
@@ -142,6 +145,7 @@ impl<Q: Inspect, J: Queue> Run<'_, Q, J> {
         if !selection.means(known) {
             return false;
         }
+        self.tally.not_found.retain(|id| !known.has_id(id));
         if let Some(code) = known.comes_back_as().filter(|_| !all && !selection.is_some()) {
             *self.tally.left_out.entry(code.to_owned()).or_default() += 1;
             return false;
@@ -245,7 +249,7 @@ impl Tally {
 
     /// What people are told, and whether all went well.
     pub(super) fn summary(&self, to: &str, looked: &Looked) -> Result<String, CliError> {
-        let mut parts = vec![format!("{} dead letters resent to {to}", self.resent)];
+        let mut parts = vec![format!("{} resent to {to}", counted(self.resent))];
         if !self.left_out.is_empty() {
             let counts: Vec<String> = self.left_out.iter().map(|(code, count)| format!("{count} {code}")).collect();
             parts.push(format!(
@@ -262,13 +266,15 @@ impl Tally {
         say(self.came_in_since, "left, as they came in since");
         say(self.not_sent, "not sent: the job queue does not take them");
         say(self.not_deleted, "sent but not deleted: sent again, they are replays");
+        parts.extend(selection::not_found(&self.not_found));
         parts.push(looked.sentence());
         if self.stopped {
             parts.push("stopped: the rest is still in the dead-letter queue".to_owned());
         }
         parts.extend(self.error.clone());
         let text = parts.join("; ");
-        let is_whole = !self.stopped && self.error.is_none() && self.not_sent + self.not_deleted == 0;
+        let is_whole =
+            !self.stopped && self.error.is_none() && self.not_sent + self.not_deleted == 0 && self.not_found.is_empty();
         if is_whole { Ok(text) } else { Err(CliError::Other(text)) }
     }
 }

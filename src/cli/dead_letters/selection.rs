@@ -35,6 +35,11 @@ impl Selection {
         has_code && (self.id.is_empty() || self.id.iter().any(|id| known.has_id(id)))
     }
 
+    /// The ids that it names.
+    pub(super) fn ids(&self) -> &[String] {
+        &self.id
+    }
+
     /// For questions and messages: `with code invalid_json`.
     pub(super) fn words(&self) -> String {
         let listed =
@@ -42,4 +47,10 @@ impl Selection {
         let parts = [listed("code", &self.code), listed("id", &self.id)];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" and")
     }
+}
+
+/// That nothing has these ids, if there are any.
+pub(super) fn not_found(ids: &[String]) -> Option<String> {
+    let quoted: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+    (!ids.is_empty()).then(|| format!("no dead letter has the id {}", quoted.join(", ")))
 }

@@ -1,9 +1,10 @@
 //! A walk through a dead-letter queue: every letter once, hidden from others while the walk lasts, given back at its end.
 //!
-//! SQS has no way to look without receiving. So what was looked at is held, or it would come again and again: a minute
-//! at a time, prolonged as long as the walk goes on, so that a process that is killed hides nothing for long.
+//! SQS has no way to look without receiving. So what was looked at is held, or it would come again and again: for a
+//! minute or some, prolonged as long as the walk goes on, so that a process that is killed hides nothing for long.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,13 +13,11 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::looked::{HIDDEN_FOR, Looked};
+use super::looked::{Looked, hidden_for};
 use crate::backoff::Backoff;
 use crate::fault::{Cause, Fault};
 use crate::intake::{BATCH_MAX, Failures, Inspect, Letter, QueueState};
 
-/// What is left of a letter's visibility when it is prolonged: longer than anything between two looks takes.
-const RENEWED_BEFORE: Duration = Duration::from_secs(30);
 /// Longest wait for a letter: any but 0 makes SQS ask all of its servers.
 const WAIT: Duration = Duration::from_secs(1);
 /// Calls in flight at once.
@@ -38,7 +37,7 @@ pub(super) struct Walk<'a, Q> {
     began: OffsetDateTime,
     held: HashMap<String, Held>,
     /// When letters have to be held anew, the first one first; entries of letters that were let go since are stale.
-    order: VecDeque<(Instant, String)>,
+    renewals: BinaryHeap<Reverse<(Instant, String)>>,
     /// Ids of letters that were deleted; one may come again.
     gone: HashSet<String>,
     seen: usize,
@@ -48,7 +47,15 @@ pub(super) struct Walk<'a, Q> {
 
 struct Held {
     receipt: String,
+    /// When it is to be held anew: half of its visibility is left then.
+    renewed_at: Instant,
     until: Instant,
+}
+
+impl Held {
+    fn new(receipt: String, now: Instant, visibility: Duration) -> Self {
+        Self { receipt, renewed_at: now + visibility / 2, until: now + visibility }
+    }
 }
 
 impl<'a, Q: Inspect> Walk<'a, Q> {
@@ -61,9 +68,9 @@ impl<'a, Q: Inspect> Walk<'a, Q> {
             Err(fault) if fault.cause == Cause::NotFound => return Err(fault),
             state => state,
         };
-        let (held, order, gone) = Default::default();
+        let (held, renewals, gone) = Default::default();
         let (seen, idle_looks, most_received) = (0, 0, 0);
-        Ok(Self { queue, stop, state, began: now, held, order, gone, seen, idle_looks, most_received })
+        Ok(Self { queue, stop, state, began: now, held, renewals, gone, seen, idle_looks, most_received })
     }
 
     /// How full the queue was at the beginning.
@@ -89,8 +96,8 @@ impl<'a, Q: Inspect> Walk<'a, Q> {
         let mut failed = 0;
         while !self.is_over() {
             self.renew().await?;
-            let until = Instant::now() + HIDDEN_FOR;
-            let looks = (0..self.calls()).map(|_| self.queue.look(BATCH_MAX, WAIT, HIDDEN_FOR));
+            let (now, visibility) = (Instant::now(), hidden_for(self.held.len()));
+            let looks = (0..self.calls()).map(|_| self.queue.look(BATCH_MAX, WAIT, visibility));
             let (mut letters, mut fault) = (Vec::new(), None);
             for look in join_all(looks).await {
                 match look {
@@ -98,7 +105,7 @@ impl<'a, Q: Inspect> Walk<'a, Q> {
                     Err(this) => fault = Some(this),
                 }
             }
-            let new = self.hold(letters, until).await;
+            let new = self.hold(letters, now, visibility).await;
             match fault.filter(|_| new.is_empty()) {
                 Some(fault) if fault.is_permanent() || failed + 1 == ATTEMPTS => return Err(fault),
                 Some(_) => {
@@ -137,7 +144,7 @@ impl<'a, Q: Inspect> Walk<'a, Q> {
     }
 
     /// Holds letters; those that were not seen before.
-    async fn hold(&mut self, letters: Vec<Letter>, until: Instant) -> Vec<Letter> {
+    async fn hold(&mut self, letters: Vec<Letter>, now: Instant, visibility: Duration) -> Vec<Letter> {
         let (mut new, mut again) = (Vec::new(), Vec::new());
         for letter in letters {
             let id = &letter.delivery.message_id;
@@ -145,8 +152,8 @@ impl<'a, Q: Inspect> Walk<'a, Q> {
                 again.push(letter.delivery.receipt_handle);
                 continue;
             }
-            self.order.push_back((until, id.clone()));
-            let held = Held { receipt: letter.delivery.receipt_handle.clone(), until };
+            let held = Held::new(letter.delivery.receipt_handle.clone(), now, visibility);
+            self.renewals.push(Reverse((held.renewed_at, id.clone())));
             if self.held.insert(id.clone(), held).is_none() {
                 self.seen += 1;
                 self.most_received = self.most_received.max(letter.delivery.receive_count);
@@ -163,25 +170,23 @@ impl<'a, Q: Inspect> Walk<'a, Q> {
     /// # Errors
     /// It may not be prolonged: it would come again and again.
     pub(super) async fn renew(&mut self) -> Result<(), Fault> {
-        let now = Instant::now();
+        let (now, visibility) = (Instant::now(), hidden_for(self.held.len()));
         let mut due = Vec::new();
-        while self.order.front().is_some_and(|(until, _)| *until <= now + RENEWED_BEFORE) {
-            let Some((until, id)) = self.order.pop_front() else { break };
-            if self.held.get(&id).is_some_and(|held| held.until == until) {
+        while self.renewals.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((at, id))) = self.renewals.pop() else { break };
+            if self.held.get(&id).is_some_and(|held| held.renewed_at == at) {
                 due.push(id);
             }
         }
         let receipts: Vec<String> = due.iter().map(|id| self.held[id].receipt.clone()).collect();
-        let failures = self.in_batches(&receipts, Action::HideFor(HIDDEN_FOR)).await;
+        let failures = self.in_batches(&receipts, Action::HideFor(visibility)).await;
         if let Some((_, fault)) = failures.into_iter().find(|(_, fault)| fault.is_permanent() && denies_all(fault)) {
             return Err(fault);
         }
-        for id in due {
-            let until = now + HIDDEN_FOR;
-            if let Some(held) = self.held.get_mut(&id) {
-                held.until = until;
-                self.order.push_back((until, id));
-            }
+        for (id, receipt) in due.into_iter().zip(receipts) {
+            let held = Held::new(receipt, now, visibility);
+            self.renewals.push(Reverse((held.renewed_at, id.clone())));
+            self.held.insert(id, held);
         }
         Ok(())
     }

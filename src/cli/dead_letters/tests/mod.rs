@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drop::{self, drop_letters};
 use super::list;
-use super::looked::HIDDEN_FOR;
+use super::looked::hidden_for;
 use super::resend::{self, resend};
 use super::wait::whereabouts;
 use super::walk::Walk;
@@ -142,12 +142,12 @@ async fn letters_stay_hidden_while_a_walk_takes_long_and_come_back_if_it_is_kill
     let mut walk = Walk::begin(&kept, CancellationToken::new(), killed).await.unwrap();
     assert_eq!(walk.next().await.unwrap().len(), 30);
     for _ in 0..20 {
-        sleep(HIDDEN_FOR / 3).await;
+        sleep(hidden_for(30) / 3).await;
         walk.renew().await.unwrap();
         assert_eq!(world.visible().await, 0);
     }
     std::mem::drop(walk);
-    sleep(HIDDEN_FOR).await;
+    sleep(hidden_for(200)).await;
     assert_eq!(world.visible().await, 30);
 }
 
@@ -159,7 +159,10 @@ async fn what_is_held_by_others_or_was_not_looked_at_is_said() {
     }
     world.dead.look(10, Duration::ZERO, HOUR).await.unwrap();
     let (_, looked, _) = list::count(world.walk().await, &parse(&[])).await;
-    assert_eq!(looked.sentence(), "looked at 20 of about 30; 10 are in somebody else's hands for the moment");
+    assert_eq!(
+        looked.sentence(),
+        "looked at 20 of about 30; 10 were in flight: another reader holds them, or one that was killed did"
+    );
     let (_, looked, _) = list::count(world.walk().await, &parse(&["--limit", "10"])).await;
     assert!(looked.sentence().starts_with("looked at 20 of about 30"), "a look may bring more: {}", looked.sentence());
 

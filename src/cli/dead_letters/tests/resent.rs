@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{HOUR, World, job, parse};
-use crate::cli::dead_letters::looked::HIDDEN_FOR;
+use crate::cli::dead_letters::looked::hidden_for;
 use crate::cli::dead_letters::resend::resend;
 use crate::fault::Cause;
 use crate::fault_plan::Moment;
@@ -28,6 +28,9 @@ async fn resend_leaves_out_what_would_only_come_back_unless_it_is_asked_for() {
     assert!(said.contains(left_out), "{said}");
     assert_eq!((world.dead.all().len(), world.visible().await), (3, 3));
     world.resend(&["--id", "conflict"]).await;
+    let (tally, looked) = world.resend(&["--id", "nobody"]).await;
+    let failed = tally.summary("jobs", &looked).unwrap_err().to_string();
+    assert!(failed.contains("no dead letter has the id `nobody`"), "{failed}");
     assert_eq!(world.sent().len(), 3);
     world.resend(&["--all"]).await;
     assert_eq!((world.sent().len(), world.dead.all().len()), (5, 0));
@@ -153,7 +156,7 @@ async fn passing_faults_are_outlasted_and_a_receive_whose_answer_was_lost_is_tol
     let (tally, looked) = world.resend(&["--rate", "1000"]).await;
     assert_eq!((tally.error, tally.resent, world.dead.all().len()), (None, 190, 10));
     assert!(looked.sentence().starts_with("looked at 190 of about 200; "), "{}", looked.sentence());
-    sleep(HIDDEN_FOR).await;
+    sleep(hidden_for(200)).await;
     let (tally, _) = world.resend(&[]).await;
     assert_eq!((tally.error, tally.resent, world.dead.all().len()), (None, 10, 0));
 }
