@@ -1,6 +1,6 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak check deny examples docs build install \
+.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
 	bench bench-path compare package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
@@ -42,6 +42,7 @@ up: needs  ## start the local stand-ins and leave them running, until Ctrl-C; se
 ##@ Check it
 test: needs  ## pass all tests (the stand-ins are installed and started by the tests themselves)
 	cargo test $(ONE_BUILD)
+	cd tests/drill && python3 -B -m unittest --quiet alarms_test.py
 
 test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
 	cargo build $(ONE_BUILD)
@@ -84,6 +85,12 @@ fuzz:  ## try a reader of foreign bytes with libFuzzer: TARGET=receive (tests/fu
 soak: build  ## half an hour of traffic through a proxy that makes calls go wrong: memory and latency over time (MINUTES=30, RPS=20, FAULTS=0.03)
 	python3 tests/soak/soak.py --bin target/release --minutes $(or $(MINUTES),30) --rps $(or $(RPS),20) \
 		--rate $(or $(FAULTS),0.03) --picture $(abspath $(VENVS))/soak.svg
+
+drill: export TF_DATA_DIR := $(abspath $(VENVS))/terraform
+drill: needs  ## what people on call will meet: five faults, seen and fixed on the stand-ins in 4 minutes; ARGS="--only table", "--json" (needs Terraform)
+	cargo build $(ONE_BUILD)
+	@terraform -chdir=terraform init -backend=false -input=false >/dev/null
+	python3 -B tests/drill/drill.py --bin $(VENVS)/debug $(ARGS)
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check

@@ -19,6 +19,10 @@ use super::{Stop, write_atomically};
 ///
 ///   set -a; . proxy.env; set +a; nearline worker
 ///
+/// `PUT /_devstack/faults` at the proxy's own address takes faults that stand until they are replaced, as in
+/// [{"service": "dynamodb", "operation": "PutItem", "fault": "throttle"}] or with "access_denied" or {"delay_ms": 2000};
+/// [] ends them.
+///
 /// Only for stand-ins: it changes signed requests, which AWS would refuse.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -44,6 +48,10 @@ pub(crate) struct Arguments {
     /// The longest delay, and the longest time that a slow body takes, in milliseconds
     #[arg(long, value_name = "M", default_value_t = 1_000)]
     max_delay_ms: u64,
+    /// How many times as fast the waits pass that are asked for by ChangeMessageVisibility: a quarter of an hour becomes
+    /// 45 s with 20
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=900))]
+    hurry: u32,
     /// Where to write the settings that point an SDK at the proxy; the file goes when it ends
     #[arg(long, value_name = "F")]
     env_file: Option<PathBuf>,
@@ -64,6 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         rate: arguments.rate,
         kinds,
         max_delay: Duration::from_millis(arguments.max_delay_ms),
+        hurry: arguments.hurry,
         ..ProxyOptions::new(arguments.upstream, arguments.bedrock_upstream)
     };
     let proxy = ProxyServer::start(options).await?;
@@ -89,10 +98,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
 
 /// A line for all, then one for each operation that met a fault.
 fn summary(report: &ProxyReport) -> String {
-    let ProxyReport { requests, faults, seed, rate, upstream_failures, .. } = report;
+    let ProxyReport { requests, faults, stood, seed, rate, upstream_failures, .. } = report;
     let mut lines = vec![format!(
-        "devstack: {requests} calls, {faults} faults (seed {seed}, rate {rate}), {upstream_failures} calls failed \
-         without a plan"
+        "devstack: {requests} calls, {faults} faults (seed {seed}, rate {rate}), {stood} met one that stood, \
+         {upstream_failures} calls failed without a plan"
     )];
     for operation in report.operations.iter().filter(|operation| !operation.faults.is_empty()) {
         let faults: Vec<String> = operation.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
