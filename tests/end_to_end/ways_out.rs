@@ -133,10 +133,10 @@ async fn a_worker_is_probed_scraped_and_traced_until_it_has_drained() {
     let lines: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "nearline/shop"));
     let sum = |value: &Value| match value {
-        Value::Array(values) => values.iter().filter_map(Value::as_f64).sum(),
-        value => value.as_f64().unwrap_or_default(),
+        Value::Array(values) => values.iter().filter_map(Value::as_u64).sum(),
+        value => value.as_u64().unwrap_or_default(),
     };
-    assert_eq!(lines.iter().map(|line| sum(&line["Succeeded"])).sum::<f64>(), 2.0, "{metrics}");
+    assert_eq!(lines.iter().map(|line| sum(&line["Succeeded"])).sum::<u64>(), 2, "{metrics}");
 
     let spans = collector.spans.lock().unwrap();
     let batches: Vec<&Span> = spans.iter().filter(|span| span.name == "process batch").collect();
