@@ -93,7 +93,8 @@ impl Pace {
         state.calls += 1;
         state.refused += u64::from(answer.as_ref().is_err_and(|fault| fault.cause == Cause::Throttled));
         let (calls, refused, elapsed) = (state.calls, state.refused, state.since.elapsed());
-        let over = elapsed >= ROUND && (calls >= ROUND_CALLS || elapsed >= ROUND_MAX);
+        // Where nothing is refused, few calls say enough.
+        let over = elapsed >= ROUND && (refused == 0 || calls >= ROUND_CALLS || elapsed >= ROUND_MAX);
         let Some(own) = state.own.as_mut().filter(|_| over) else { return };
         own.round(calls, refused, elapsed);
         let (used, rate) = (own.used(), own.per_second().map(Rate::own));

@@ -117,7 +117,9 @@ impl Shares {
         let each = self.processes.len() as u64;
         // Whoever reports twice first must not be taken for all; after a change of the rate that matters.
         let enough = if self.adaptive.is_settling() { each + each / 2 } else { each };
-        if self.reports >= enough && (self.calls >= ROUND_CALLS || self.reports >= each * ROUND_REPORTS_MAX) {
+        // Where nothing is refused, few calls say enough.
+        let clear = self.refused == 0 || self.calls >= ROUND_CALLS || self.reports >= each * ROUND_REPORTS_MAX;
+        if self.reports >= enough && clear {
             self.adaptive.round(self.calls, self.refused);
             (self.calls, self.refused, self.reports) = (0, 0, 0);
         }
