@@ -183,3 +183,19 @@ async fn a_collector_that_is_away_costs_no_job_and_an_address_that_is_taken_ends
     let log = String::from_utf8(world.read("worker.log")).unwrap();
     assert!(log.contains("\"drained\"") && log.contains("traces_not_exported") && !log.contains("ERROR"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_may_be_frozen_tells_the_metrics_of_each_batch_at_once() {
+    let mut world = World::with_products(50).await;
+    world.set("NEARLINE_METRICS", "emf");
+    let lambda = world.lambda().await;
+    world.send(&[r#"{"request_id":"r","query":"mug"}"#]).await;
+    let told = until("metrics", || async {
+        let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap();
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        lines.into_iter().find(|line| line["_aws"].is_object())
+    });
+    let told = told.await;
+    assert_eq!((&told["Messages"], &told["Succeeded"]), (&1.into(), &1.into()), "{told}");
+    lambda.stop().await;
+}
