@@ -40,14 +40,19 @@ locals {
   })
   worker_settings = merge(local.shared_settings, {
     for name, value in {
-      NEARLINE_RESULTS_TTL_SECONDS           = var.results_ttl_seconds
-      NEARLINE_CATALOG_REFRESH_SECONDS       = var.catalog_refresh_seconds
-      NEARLINE_EMBEDDING_MAX_CONCURRENCY     = var.embedding_max_concurrency
-      NEARLINE_EMBEDDING_REQUESTS_PER_MINUTE = var.embedding_requests_per_minute
-      NEARLINE_MAX_ATTEMPTS                  = var.max_attempts
-      NEARLINE_SEARCH_THREADS                = var.search_threads
-      NEARLINE_LOG                           = var.log_filter
+      NEARLINE_RESULTS_TTL_SECONDS                 = var.results_ttl_seconds
+      NEARLINE_CATALOG_REFRESH_SECONDS             = var.catalog_refresh_seconds
+      NEARLINE_EMBEDDING_MAX_CONCURRENCY           = var.embedding_max_concurrency
+      NEARLINE_EMBEDDING_REQUESTS_PER_MINUTE       = var.embedding_requests_per_minute
+      NEARLINE_EMBEDDING_FLEET_REQUESTS_PER_MINUTE = var.embedding_fleet_requests_per_minute
+      NEARLINE_EMBEDDING_SERVICE_TIER              = var.embedding_service_tier
+      NEARLINE_MAX_ATTEMPTS                        = var.max_attempts
+      NEARLINE_SEARCH_THREADS                      = var.search_threads
+      NEARLINE_LOG                                 = var.log_filter
     } : name => tostring(value) if value != null
+    }, var.metrics == "filters" ? {} : {
+    NEARLINE_METRICS           = var.metrics
+    NEARLINE_METRICS_NAMESPACE = "nearline/${var.name}"
   })
 }
 
@@ -197,6 +202,7 @@ module "observability" {
   kms_key_arn            = module.encryption.key_arn
   log_group_name         = local.log_group_name
   log_retention_days     = var.log_retention_days
+  metrics                = var.metrics
   alarm_emails           = var.alarm_emails
   alarm_topic_arns       = var.alarm_topic_arns
   ticket_topic_arns      = var.ticket_topic_arns

@@ -12,6 +12,18 @@ variable "log_retention_days" {
   }
 }
 
+variable "metrics" {
+  description = "Where the worker's metrics come from: filters (metric filters on the log group, which cost the worker nothing) or emf (lines of CloudWatch's embedded metric format, which the worker writes). Names, units and namespace are the same."
+  type        = string
+  default     = "filters"
+  nullable    = false
+
+  validation {
+    condition     = contains(["filters", "emf"], var.metrics)
+    error_message = "metrics must be filters or emf."
+  }
+}
+
 variable "oldest_message_seconds" {
   description = "Objective: how long a job may wait before an alarm says so, 10 or more."
   type        = number

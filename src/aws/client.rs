@@ -1,5 +1,6 @@
 //! The clients of a process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -13,6 +14,7 @@ use super::direct::{Hearing, READ_TIMEOUT, TakePattern};
 use super::dynamodb::DynamoRecords;
 use super::errors::chain;
 use super::genuine::JsonAnswers;
+use super::leases::DynamoLeases;
 use super::s3::S3Artifacts;
 use super::skew::Skew;
 use super::sqs::SqsQueue;
@@ -39,6 +41,8 @@ pub struct Resources {
     pub table: String,
     /// Bucket for large results.
     pub bucket: Option<String>,
+    /// Tier that models are called in; `None`: the default of the service.
+    pub service_tier: Option<String>,
 }
 
 /// Makes clients.
@@ -119,6 +123,11 @@ impl Sdk {
         DynamoRecords::new(self.dynamodb(), self.s3(), table.to_owned(), bucket.map(str::to_owned))
     }
 
+    /// What a fleet shares, in a table of records.
+    pub fn leases(&self, table: &str) -> DynamoLeases {
+        DynamoLeases::new(self.dynamodb(), table.to_owned(), Clock::system())
+    }
+
     /// Bedrock's models.
     pub fn models(&self) -> BedrockModels {
         BedrockModels::new(&self.0)
@@ -140,7 +149,8 @@ impl Sdk {
             queue: self.queue(&resources.queue_url),
             dead_letters: resources.dead_letter_queue_url.as_deref().map(|url| self.queue(url)),
             records: self.records(&resources.table, resources.bucket.as_deref()),
-            models: self.models(),
+            models: self.models().in_tier(resources.service_tier.as_deref()),
+            leases: Arc::new(self.leases(&resources.table)),
             artifacts: self.artifacts(),
             compute,
             clock: Clock::system(),

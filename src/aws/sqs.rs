@@ -20,11 +20,15 @@ use crate::intake::{
 /// Visibility of a queue whose own is not known: SQS's default.
 const VISIBILITY_DEFAULT: Duration = Duration::from_secs(30);
 
+/// What is asked for with a message; the last one only where traces are exported.
+const ATTRIBUTES: &[&str] = &["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp", "AWSTraceHeader"];
+
 /// A queue.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
     url: String,
+    attributes: &'static [&'static str],
     receives: Direct,
     deletions: Direct,
 }
@@ -33,7 +37,14 @@ impl SqsQueue {
     /// The queue of a URL.
     pub fn new(client: Client, url: String) -> Self {
         let direct = || Direct::new(READ_TIMEOUT);
-        Self { client, url, receives: direct(), deletions: direct() }
+        let attributes = &ATTRIBUTES[..ATTRIBUTES.len() - 1];
+        Self { client, url, attributes, receives: direct(), deletions: direct() }
+    }
+
+    /// The same queue, asked for the trace that a message was sent in, too.
+    #[must_use]
+    pub fn with_traces(self) -> Self {
+        Self { attributes: ATTRIBUTES, ..self }
     }
 
     fn call(&self, operation: &'static str) -> Call {
@@ -85,7 +96,7 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Delivery>, Fault> {
-        let request = || requests::receive(&self.url, most, wait, visibility);
+        let request = || requests::receive(&self.url, most, wait, visibility, self.attributes);
         let unanswered = match self.receives.call(request, requests::received).await {
             Ok(deliveries) => return Ok(deliveries),
             Err(unanswered) => unanswered,
@@ -97,9 +108,7 @@ impl Queue for SqsQueue {
             .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
-            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+            .set_message_system_attribute_names(Some(self.attributes.iter().map(|&name| name.into()).collect()));
         let answer = self.receives.by_sdk(unanswered, receive.send()).await;
         let answer = answer.map_err(|error| fault(&error, self.call("ReceiveMessage")))?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(delivery).collect())
@@ -171,6 +180,7 @@ fn delivery(message: Message) -> Delivery {
             .unwrap_or(1),
         group: attribute(MessageSystemAttributeName::MessageGroupId),
         sent_at: attribute(MessageSystemAttributeName::SentTimestamp).and_then(|milliseconds| sent_at(&milliseconds)),
+        trace: attribute(MessageSystemAttributeName::AwsTraceHeader),
         message_id: message.message_id.unwrap_or_default(),
         receipt_handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),

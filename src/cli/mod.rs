@@ -18,15 +18,13 @@ mod search;
 mod sending;
 mod shell;
 mod status;
+mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::aws::Sdk;
-use crate::compute::Compute;
 use crate::config::{self, Reader};
-use crate::intake::poller;
 use crate::telemetry;
 use output::CliError;
 
@@ -41,7 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Poll the queue and answer jobs until SIGTERM or Ctrl-C, then finish what is in flight
-    Worker(WorkerArgs),
+    Worker(worker::WorkerArgs),
     /// Build, publish, roll back and inspect catalogs
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -71,13 +69,6 @@ enum Command {
     Man(shell::ManArgs),
 }
 
-#[derive(Args)]
-struct WorkerArgs {
-    /// Batches in flight at once, of up to 10 messages each
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    concurrency: u16,
-}
-
 /// Runs the command of this process's arguments.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -95,7 +86,7 @@ pub async fn run() -> ExitCode {
 async fn dispatch(command: Command) -> Result<(), CliError> {
     telemetry::init(Reader::from_process().log()?);
     match command {
-        Command::Worker(args) => worker(args).await,
+        Command::Worker(args) => worker::run(args).await,
         Command::Catalog(command) => catalog::run(command).await,
         Command::Search(args) => search::run(args).await,
         Command::Enqueue(args) => enqueue::run(args).await,
@@ -107,17 +98,4 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man(args) => shell::man(&args, Cli::command()),
     }
-}
-
-async fn worker(args: WorkerArgs) -> Result<(), CliError> {
-    let settings = Reader::from_process().worker()?;
-    settings.warn_of_unknown();
-    let stop = interrupt::token(|| {
-        tracing::info!(
-            event = "draining",
-            "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
-        );
-    })?;
-    let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
-    Ok(poller::run(services, settings.intake, usize::from(args.concurrency), stop).await?)
 }

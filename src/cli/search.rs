@@ -218,7 +218,7 @@ async fn prepare(
 async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
     let settings = Reader::from_process().query()?;
     let Some(model) = catalog.query_model(&settings.guard)? else { return Ok(None) };
-    let models = Sdk::load_usable().await?.models();
+    let models = Sdk::load_usable().await?.models().in_tier(settings.service_tier.as_deref());
     Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
 }
 

@@ -103,6 +103,7 @@ mod tests {
             receive_count: 20,
             group: group.map(str::to_owned),
             sent_at: None,
+            trace: None,
         }
     }
 

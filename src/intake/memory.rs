@@ -130,6 +130,7 @@ impl MemoryQueue {
                 receive_count: kept.receive_count,
                 group: kept.message.group.clone(),
                 sent_at: Some(kept.sent_at),
+                trace: None,
             };
             let (attributes, deduplication_id) =
                 (kept.message.attributes.clone(), kept.message.deduplication_id.clone());

@@ -27,6 +27,8 @@ pub struct Delivery {
     pub group: Option<String>,
     /// When it was sent, by the queue's clock.
     pub sent_at: Option<OffsetDateTime>,
+    /// X-Ray's header of the trace that it was sent in, if the queue was asked for it.
+    pub trace: Option<String>,
 }
 
 impl Delivery {

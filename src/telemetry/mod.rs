@@ -1,16 +1,29 @@
-//! Logs: where they go and how they look, the events that others count on, and the metrics that are made of them.
+//! Logs: where they go and how they look, the events that others count on, the metrics that are made of them, and the
+//! other ways out for numbers.
 //!
 //! On a terminal lines are for people; anywhere else they are JSON, one object a line, fields at the top level. No
 //! query text is logged above debug. What programs read has a stable `event` ([`event`]); sentences may change.
 
 pub mod batches;
+pub mod done;
+pub mod emf;
 pub mod event;
+pub mod exposition;
+pub mod health;
+mod lines;
 pub mod metrics;
+pub mod observers;
+pub mod server;
+mod settings;
 pub mod stages;
+pub mod traces;
 
 use std::io::IsTerminal;
 
+pub use settings::Settings;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Sets the process's logging up; `filter` is what [`check_filter`] let pass.
 pub fn init(filter: &str) {
@@ -18,9 +31,10 @@ pub fn init(filter: &str) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call (tests, several commands in one process) keeps the first setting.
     let _ = if std::io::stderr().is_terminal() {
-        logs.with_target(false).try_init()
+        logs.with_target(false).finish().with(lines::Lines).try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(false).with_span_list(false).with_ansi(false).try_init()
+        let logs = logs.json().flatten_event(true).with_current_span(false).with_span_list(false).with_ansi(false);
+        logs.finish().with(lines::Lines).try_init()
     };
 }
 

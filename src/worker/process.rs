@@ -82,7 +82,7 @@ impl<R: Records> Worker<R> {
             };
             let engine = &engine;
             async move {
-                let (under_way, mut stages) = (UnderWay::default(), Stages::default());
+                let (under_way, mut stages) = (UnderWay::until(deadline), Stages::default());
                 let outcomes = match prior {
                     Ok(prior) => {
                         let in_order = self.process_id(engine, &jobs, prior, &under_way, &mut stages);

@@ -12,6 +12,7 @@ variables {
   kms_key_arn                = null
   log_group_name             = "/aws/lambda/n"
   log_retention_days         = 30
+  metrics                    = "filters"
   alarm_emails               = []
   alarm_topic_arns           = []
   capacity_provider_name     = "n-1"
@@ -319,5 +320,23 @@ run "on_standard_lambda" {
   assert {
     condition     = strcontains(file("../docs/deployment.md"), "or ${length(output.alarms)} on ${sum([for alarm in output.alarms : alarm.metrics])} without instances")
     error_message = "docs/deployment.md must count ${length(output.alarms)} alarms on ${sum([for alarm in output.alarms : alarm.metrics])} metrics without instances."
+  }
+}
+
+run "metrics_that_the_worker_tells_itself" {
+  module {
+    source = "./modules/observability"
+  }
+  variables {
+    metrics = "emf"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_metric_filter.worker) == 0
+    error_message = "Filters would count them a second time."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.metric["blocked"].namespace == "nearline/n" && output.namespace == "nearline/n"
+    error_message = "Alarms must watch the same metrics."
   }
 }

@@ -20,4 +20,5 @@ mod poller;
 mod run;
 mod runtime;
 mod sources;
+mod ways_out;
 mod world;

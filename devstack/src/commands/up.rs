@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// The share of the others to fail with a transient error, 0 to 1
     #[arg(long, value_name = "E", default_value_t = 0.0)]
     bedrock_error_rate: f64,
+    /// Refuse embeddings in a service tier, as a model does that has none
+    #[arg(long)]
+    bedrock_refuse_service_tier: bool,
     /// What the random faults follow from
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -52,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
             throttle_rate: arguments.bedrock_throttle_rate,
             error_rate: arguments.bedrock_error_rate,
             seed: arguments.seed,
+            refuse_service_tier: arguments.bedrock_refuse_service_tier,
         },
         fifo: arguments.fifo,
         visibility_timeout: Duration::from_secs(arguments.visibility_timeout_seconds),

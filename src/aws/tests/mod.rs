@@ -3,7 +3,10 @@
 
 pub(crate) mod answers;
 mod direct;
+mod leases;
 mod letters;
+mod tier;
+mod traces;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,7 +73,11 @@ fn s3_refusal(status: u16, code: &str) -> Canned {
 }
 
 fn sdk(canned: &Canned) -> Sdk {
-    let connector = SharedHttpConnector::new(canned.clone());
+    sdk_of(canned.clone())
+}
+
+fn sdk_of(connector: impl HttpConnector + 'static) -> Sdk {
+    let connector = SharedHttpConnector::new(connector);
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("eu-west-1"))

@@ -81,6 +81,7 @@ mod tests {
             receive_count: 1,
             group: None,
             sent_at: None,
+            trace: None,
         };
         Known::from(Letter { delivery, attributes, deduplication_id: Some("given-up".into()), moved_from: None })
     }

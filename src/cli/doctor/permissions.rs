@@ -48,7 +48,7 @@ pub(super) struct Tried {
 }
 
 pub(super) async fn look(sdk: &Sdk, resources: &Resources) -> Tried {
-    let Resources { queue_url, dead_letter_queue_url, table, bucket } = resources;
+    let Resources { queue_url, dead_letter_queue_url, table, bucket, .. } = resources;
     let send = dead_letter_queue_url.as_deref().map(|url| within(LIMIT, probe::send_message(sdk, url)));
     let upload = bucket.as_deref().map(|bucket| within(LIMIT, probe::put_object(sdk, bucket)));
     let ((deletes, changes, reads, gets, puts), (sends, uploads)) = join(
@@ -82,7 +82,7 @@ pub(super) fn judge(
     catalog: &Seen,
     others: &[Check],
 ) -> Vec<Check> {
-    let Resources { queue_url, dead_letter_queue_url, table, bucket } = resources;
+    let Resources { queue_url, dead_letter_queue_url, table, bucket, .. } = resources;
     let attributes = queues.jobs.as_ref().map(drop).map_err(Clone::clone);
     let optional = |name: &'_ Option<String>| name.clone().unwrap_or_default();
     let (dead, results) = (optional(dead_letter_queue_url), format!("s3://{}/results/*", optional(bucket)));

@@ -1,9 +1,11 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
 mod catalog;
+mod health;
 mod start;
 mod visibility;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nearline_contract::{ErrorCode, ResultRecord, Status};
@@ -21,10 +23,11 @@ use crate::catalog::{
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
-use crate::embed::{Limits, MemoryModels};
+use crate::embed::{Limits, MemoryLeases, MemoryModels};
 use crate::fault::Cause;
 use crate::fault_plan::{FaultPlan, Moment};
 use crate::results::{self, MemoryRecords};
+use crate::telemetry::health::Health;
 
 const MODEL: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const DIMENSION: usize = 256;
@@ -75,7 +78,7 @@ impl World {
                 catalog_refresh: Some(Duration::from_mins(1)),
                 guard: CatalogGuard::default(),
                 results: results::Settings { ttl: 10_000 * HOUR },
-                embedding: Limits { max_concurrency: 4, requests_per_minute: None },
+                embedding: Limits { max_concurrency: 4, ..Limits::default() },
                 max_attempts: 3,
                 kernel: Kernel::fastest(),
             },
@@ -111,6 +114,7 @@ impl World {
             dead_letters: Some(dead_letters),
             records: self.records.clone(),
             models: self.models.clone(),
+            leases: Arc::new(MemoryLeases::default()),
             artifacts: self.artifacts.clone(),
             compute: Compute::Inline,
             clock: self.clock.clone(),
@@ -143,7 +147,7 @@ impl World {
         longest: Duration,
     ) {
         let stop = CancellationToken::new();
-        let process = poller::run(services, self.settings.clone(), 2, stop.clone());
+        let process = poller::run(services, self.settings.clone(), 2, stop.clone(), Health::default());
         let watch = async {
             let drained = async {
                 while !self.queue.all().is_empty() {
@@ -318,7 +322,7 @@ async fn what_only_waited_for_its_turn_is_never_given_up() {
     let mut world = World::new().await;
     world.settings.max_attempts = 2;
     // Twenty texts in batches of ten: in the five minutes of a batch hardly any has its turn.
-    world.settings.embedding = Limits { max_concurrency: 1, requests_per_minute: Some(1) };
+    world.settings.embedding = Limits { requests_per_minute: Some(1), ..Limits::default() };
     for number in 0..20 {
         world.send_query(&format!("r{number}"), &format!("mug {number}"));
     }

@@ -109,7 +109,7 @@ locals {
     embedding-slow = {
       namespace   = local.namespace, metric = "EmbedDuration", dimensions = {}
       statistic   = "p90", period = 60, periods = 10, datapoints = 10, threshold = var.embedding_slow_ms
-      description = "For ten minutes a tenth of the batches has waited more than ${var.embedding_slow_ms} ms for Bedrock's answer, repetitions included. Waiting for embedding_requests_per_minute or embedding_max_concurrency is not part of it, nor is the scan. If Bedrock's own latency beside it on the dashboard has risen too, it is Bedrock; if not, calls are repeated (Throttled, Errors) or the way there is slow."
+      description = "For ten minutes a tenth of the batches has waited more than ${var.embedding_slow_ms} ms for Bedrock's answer, repetitions included. Waiting for embedding_fleet_requests_per_minute, embedding_requests_per_minute or embedding_max_concurrency is not part of it, nor is the scan. If Bedrock's own latency beside it on the dashboard has risen too, it is Bedrock; if not, calls are repeated (Throttled, Errors) or the way there is slow."
     }
     blocked = {
       namespace   = local.namespace, metric = "Blocked", dimensions = {}
@@ -208,7 +208,7 @@ locals {
       embedding-throttled = {
         metrics     = { part = ["AWS/Bedrock", "InvocationThrottles", local.of_model, "Sum"], rest = ["AWS/Bedrock", "Invocations", local.of_model, "Sum"] }
         expression  = local.of_both, period = 300, periods = 3, threshold = 5
-        description = "For a quarter of an hour Bedrock has refused more than 5 % of calls for their rate: the quota of this model in this account and region is used up, by whomever. The panel \"Throttled\" shows how many jobs it held up. Set embedding_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
+        description = "For a quarter of an hour Bedrock has refused more than 5 % of calls for their rate: the quota of this model in this account and region is used up, by whomever. The panel \"Throttled\" shows how many jobs it held up. Set embedding_fleet_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
       }
       embedding-errors = {
         metrics     = { part = ["AWS/Bedrock", "InvocationServerErrors", local.of_model, "Sum"], rest = ["AWS/Bedrock", "Invocations", local.of_model, "Sum"] }

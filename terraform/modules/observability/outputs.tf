@@ -8,6 +8,11 @@ output "dashboard_name" {
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
 
+output "namespace" {
+  description = "Namespace of the worker's metrics."
+  value       = local.namespace
+}
+
 output "alarms" {
   description = "Each alarm: whom it tells, what it says, how many metrics it costs."
   value = {

@@ -33,6 +33,11 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "metrics" {
+  description = "Where the worker's metrics come from: metric filters (\"filters\"), or lines of its own (\"emf\")."
+  type        = string
+}
+
 variable "alarm_emails" {
   description = "Addresses that alarms are sent to; each has to confirm once."
   type        = list(string)

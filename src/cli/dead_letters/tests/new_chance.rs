@@ -1,5 +1,6 @@
 //! With the whole worker: whether what is resent is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nearline_contract::Status;
@@ -12,11 +13,12 @@ use crate::catalog::{
     CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
 };
 use crate::compute::Compute;
-use crate::embed::{Limits, MemoryModels};
+use crate::embed::{Limits, MemoryLeases, MemoryModels};
 use crate::fault::Cause;
 use crate::fault_plan::Moment;
 use crate::intake::{CODE_ATTRIBUTE, Outgoing, Queue, Services, Settings, poller};
 use crate::results::{self, MemoryRecords};
+use crate::telemetry::health::Health;
 
 /// A note forbids every process to try a message again that was given up. What is resent is another message.
 #[tokio::test(start_paused = true)]
@@ -43,7 +45,7 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
             catalog_refresh: None,
             guard: CatalogGuard::default(),
             results: results::Settings { ttl: 1_000 * HOUR },
-            embedding: Limits { max_concurrency: 4, requests_per_minute: None },
+            embedding: Limits { max_concurrency: 4, ..Limits::default() },
             max_attempts: 2,
             kernel: Kernel::fastest(),
         };
@@ -53,6 +55,7 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
                 dead_letters: Some(world.dead.clone()),
                 records: records.clone(),
                 models: models.clone(),
+                leases: Arc::new(MemoryLeases::default()),
                 artifacts: artifacts.clone(),
                 compute: Compute::Inline,
                 clock: world.clock.clone(),
@@ -67,7 +70,8 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
                 let _ = timeout(24 * HOUR, empty).await;
                 stop.cancel();
             };
-            let (ended, ()) = tokio::join!(poller::run(services, settings.clone(), 2, stop.clone()), drained);
+            let (ended, ()) =
+                tokio::join!(poller::run(services, settings.clone(), 2, stop.clone(), Health::default()), drained);
             ended.unwrap();
         };
         let is_fifo = world.jobs.is_fifo();
