@@ -123,12 +123,17 @@ class Drill:
                 say(world, f"{self.accounted:5.1f} s  every job that was sent before the fix is accounted for")
             return self.accounted is not None and not any(rang["alarm"] in world.on for rang in self.rang)
 
-        world.until(longest / world.pace + 90, "the end of the alarms, and a record for each job", done)
+        def missing():
+            jobs = world.traffic.open_before(fixed)
+            still_on = [rang["alarm"] for rang in self.rang if rang["alarm"] in world.on]
+            return f"records of {len(jobs)} jobs {jobs[:3]}; the end of the alarms {still_on}"
+
+        world.until(longest / world.pace + 90, missing, done)
         for rang in self.rang:
             last = max(at for at, name, on in world.transitions if name == rang["alarm"] and not on)
             rang["over"] = world.since(last)
         world.traffic.stop()
-        world.until(60, "a record for each job", lambda: not world.traffic.open)
+        world.until(60, lambda: f"records of {len(world.traffic.open)} jobs", lambda: not world.traffic.open)
         left = world.aws.visible(world.direct["NEARLINE_DEAD_LETTER_QUEUE_URL"])
         if left:
             raise Problem(f"{left} dead letters are left")
@@ -366,7 +371,8 @@ def markdown(summaries, pace):
         if one["dead_letters"]:
             accounted += f", {one['dead_letters']} dead letters were dropped or sent again"
         lines.append(f"| {one['title']} | {events} | {'<br>'.join(rang)} | {'<br>'.join(one['headings'])} | {done} | {accounted} | {over} |")
-    lines += ["", "| fault | stage | p90 before | p90 while it lasts |", "|---|---|---|---|"]
+    if any(one["stages"] for one in summaries):
+        lines += ["", "| fault | stage | p90 before | p90 while it lasts |", "|---|---|---|---|"]
     for one in summaries:
         lines += [f"| {one['title']} | {stage} | {ms['before']:.0f} ms | {ms['during']:.0f} ms |" for stage, ms in one["stages"].items()]
     return "\n".join(lines)

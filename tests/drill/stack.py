@@ -237,7 +237,7 @@ class World:
     # What is seen.
 
     def until(self, limit, what, happened):
-        """Waits for it; its first true value."""
+        """Waits for it; its first true value. `what` may be a function that says what is missing at the end."""
         end = time.time() + limit
         while time.time() < end:
             if STOP.is_set():
@@ -248,7 +248,7 @@ class World:
             if found:
                 return found
             time.sleep(0.1)
-        raise Problem(f"did not come within {limit:.0f} s: {what}")
+        raise Problem(f"did not come within {limit:.0f} s: {what() if callable(what) else what}")
 
     def since(self, at=None):
         """Seconds since the fault was injected."""

@@ -33,12 +33,14 @@ fn content(variables: &[(String, String)]) -> Result<String, DevstackError> {
 /// Makes way for a new file: what an earlier, killed run left behind goes, so that nobody takes it for ours. The file of
 /// stand-ins that are running stays.
 pub(crate) fn claim(file: &Path) -> Result<(), DevstackError> {
-    let content = std::fs::read_to_string(file).unwrap_or_default();
-    let Some(endpoint) = living(&content) else { return remove(file) };
-    let file = file.display();
-    Err(DevstackError::Option(format!(
-        "{file} belongs to stand-ins that are running at {endpoint}: use them, stop them, or choose another file"
-    )))
+    let found = std::fs::read_to_string(file).unwrap_or_default();
+    if let Some(endpoint) = living(&found) {
+        let file = file.display();
+        return Err(DevstackError::Option(format!(
+            "{file} belongs to stand-ins that are running at {endpoint}: use them, stop them, or choose another file"
+        )));
+    }
+    remove(file)
 }
 
 /// Removes the file that was written, unless somebody has put another one in its place.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use devstack::DevstackError;
 use devstack::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
 
-use super::environment_file::{claim, write};
+use super::environment_file::{claim, give_up, write};
 use super::{Stop, write_atomically};
 
 /// Make calls to SQS, DynamoDB, S3 and Bedrock fail, by a seeded plan
@@ -85,7 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         eprintln!("devstack: {name}={value}");
     }
     stop.asked().await;
-    let removed = arguments.env_file.as_deref().map_or(Ok(()), remove);
+    let removed = arguments.env_file.as_deref().map_or(Ok(()), |file| give_up(file, &settings));
     let report = proxy.stop().await;
     eprint!("{}", summary(&report));
     if let Some(file) = &arguments.report {

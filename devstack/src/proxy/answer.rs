@@ -55,9 +55,8 @@ pub(super) fn throttle(call: &Call, of_table: bool) -> Response {
 /// A permission is missing.
 pub(super) fn access_denied(call: &Call) -> Response {
     let (code, status) = match call.service {
-        Service::Sqs => ("AccessDenied", StatusCode::FORBIDDEN),
+        Service::Sqs | Service::S3 => ("AccessDenied", StatusCode::FORBIDDEN),
         Service::DynamoDb => ("AccessDeniedException", StatusCode::BAD_REQUEST),
-        Service::S3 => ("AccessDenied", StatusCode::FORBIDDEN),
         Service::Bedrock => ("AccessDeniedException", StatusCode::FORBIDDEN),
     };
     let message = match call.service {
