@@ -1,7 +1,7 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
-	bench bench-path compare package seed deploy invoke status pause resume load logs prune-versions destroy
+	bench bench-path compare rankings package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
@@ -13,6 +13,7 @@ CHECKOV_VENV := $(VENVS)/checkov-venv
 PATH_VENV := $(VENVS)/path-venv
 PACKAGE_VENV := $(VENVS)/package-venv
 PRODUCERS_VENV := $(VENVS)/producers-venv
+RANKINGS_VENV := $(VENVS)/rankings-venv
 PRODUCERS := $(PRODUCERS_VENV)/bin/python tests/producers/run.py
 PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
 PREFIX ?= /usr/local
@@ -189,16 +190,27 @@ compare: $(COMPARE_VENV)/complete  ## run FAISS (flat, Panorama), NumPy, USearch
 	@cd search/benches/rivals && $(abspath $(COMPARE_VENV))/bin/python -B -m unittest --quiet oracle_test.py
 	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
 
+rankings: $(RANKINGS_VENV)/vss/complete  ## ask FAISS, usearch, Qdrant, LanceDB, DuckDB, pgvector and others what docs/rankings.md says of them; ARGS="--write" writes its tables
+	cargo build $(ONE_BUILD)
+	$(RANKINGS_VENV)/bin/python tests/rankings/run.py --nearline $(VENVS)/debug/nearline $(ARGS)
+
 # Virtual environments, each with what its list pins.
 $(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
 $(CHECKOV_VENV)/complete: terraform/tests/requirements.txt
 $(PACKAGE_VENV)/complete: package/requirements.txt
 $(PATH_VENV)/complete: benches/path/python_engine/requirements.txt
 $(PRODUCERS_VENV)/complete: tests/producers/requirements.txt
+$(RANKINGS_VENV)/complete: tests/rankings/requirements.txt
 %-venv/complete:
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer as python3")'
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement $<
+	touch $@
+
+# An earlier DuckDB, in a folder of its own: the newest that PyPI has the extension for.
+$(RANKINGS_VENV)/vss/complete: tests/rankings/requirements-vss.txt $(RANKINGS_VENV)/complete
+	rm -rf $(@D)
+	$(RANKINGS_VENV)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --target $(@D) --requirement $<
 	touch $@
 
 # npm writes this file last.
