@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Account;
+use crate::slo::Objectives;
 use crate::stop::Stop;
 
 /// How a run is shown.
@@ -21,6 +22,16 @@ pub enum View {
     Lines,
 }
 
+/// What is shown.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub account: Account,
+    pub title: String,
+    pub objectives: Objectives,
+    /// The share of all request ids whose record is looked for.
+    pub verified_share: f64,
+}
+
 impl View {
     /// A screen if people can see and leave it, unless they asked for `plain` lines.
     pub(crate) fn choose(plain: bool) -> Self {
@@ -29,10 +40,10 @@ impl View {
     }
 
     /// Shows the run until `over`; the terminal is as it was when the task has ended.
-    pub(crate) fn show(self, account: Account, title: String, stop: Stop, over: CancellationToken) -> JoinHandle<()> {
+    pub(crate) fn show(self, watched: Watched, stop: Stop, over: CancellationToken) -> JoinHandle<()> {
         match self {
-            Self::Screen => tokio::task::spawn_blocking(move || screen::show(&account, &title, &stop, &over)),
-            Self::Lines => tokio::spawn(lines::show(account, over)),
+            Self::Screen => tokio::task::spawn_blocking(move || screen::show(&watched, &stop, &over)),
+            Self::Lines => tokio::spawn(lines::show(watched, over)),
         }
     }
 }
