@@ -53,6 +53,10 @@ impl Inputs {
 
 /// Reads the report of a run.
 pub(crate) fn report(path: &Path) -> Result<Report, RunError> {
+    if bytes(path)?.is_empty() {
+        let cause = "it is empty; a run writes its report at its end".to_owned();
+        return Err(RunError::Read { path: path.into(), cause });
+    }
     let report: Report = read_json(path)?;
     if report.format_version != FORMAT_VERSION {
         let cause = format!("its format_version is {}, not {FORMAT_VERSION}", report.format_version);

@@ -6,10 +6,8 @@ use super::chart::{Across, Chart, Line, plain};
 use super::compare::Comparison;
 use super::miss::measured;
 use super::schema::{Point, PointLatency, Report, StageReport};
-use crate::account::LISTED_MAX;
-use crate::latency::Percentiles;
 use crate::slo::{Outcome, Unit};
-use crate::text::{number, tick, time};
+use crate::text::{count, number, tick, time};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -41,7 +39,7 @@ pub(crate) fn page(report: &Report, earlier: Option<&Report>) -> String {
                 }
                 @for chart in over_time(report) { (chart.figure()) }
                 h2 { "Times" }
-                (latencies(report))
+                (table(&Report::TIME_HEADS, report.time_rows().into_iter()))
                 @if report.stages.len() > 1 {
                     h2 { "Stages" }
                     (table(&Report::STAGE_HEADS, report.stages.iter().map(StageReport::cells)))
@@ -130,8 +128,8 @@ fn figures(report: &Report) -> Markup {
 fn distribution(report: &Report, earlier: Option<&Report>) -> Chart {
     let points = &report.end_to_end_by_percentile;
     let mut lines = vec![Line { name: "this run", values: points.iter().map(|point| Some(point.ms)).collect() }];
-    if let Some(earlier) = earlier {
-        let earlier = &earlier.end_to_end_by_percentile;
+    let earlier = earlier.map(|earlier| &earlier.end_to_end_by_percentile);
+    if let Some(earlier) = earlier.filter(|points| !points.is_empty()) {
         let at = |percentile: f64| {
             earlier.iter().find(|point| point.percentile.to_bits() == percentile.to_bits()).map(|point| point.ms)
         };
@@ -233,23 +231,6 @@ fn over_time(report: &Report) -> [Chart; 5] {
     ]
 }
 
-fn latencies(report: &Report) -> Markup {
-    html! {
-        div.scroll {
-            table {
-                thead { tr { th {} th { "count" } @for head in Percentiles::COLUMNS { th { (head) } } } }
-                @for (name, meaning, latency) in report.latency_ms.named() {
-                    tr {
-                        td title=(meaning) { (name) }
-                        td { (number(latency.count as f64)) }
-                        @for value in latency.columns() { td { (value.map_or("-".to_owned(), time)) } }
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn table<const N: usize>(heads: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> Markup {
     html! {
         div.scroll {
@@ -262,16 +243,18 @@ fn table<const N: usize>(heads: &[&str; N], rows: impl Iterator<Item = [String; 
 }
 
 fn lists(report: &Report) -> Markup {
-    let more = |count: u64| if count > LISTED_MAX as u64 { ", the first of them" } else { "" };
+    let wrong: Vec<String> =
+        report.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason)).collect();
+    let lists = [("wrong", report.totals.wrong, &wrong[..])].into_iter().chain(report.id_lists());
     html! {
-        @if report.totals.wrong > 0 {
-            h2 { "Wrong" (more(report.totals.wrong)) }
-            pre { @for wrong in &report.wrong_records { (wrong.request_id) ": " (wrong.reason) "\n" } }
-        }
-        @for (name, count, ids) in report.id_lists() {
-            @if count > 0 {
-                h2 { (name) (more(count)) }
-                pre { (ids.join("\n")) }
+        @for (name, all, entries) in lists {
+            @if all > 0 {
+                details {
+                    summary {
+                        (count(all, "job")) " " (name) @if all > entries.len() as u64 { ", the first " (entries.len()) }
+                    }
+                    pre { (entries.join("\n")) }
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::text::{clock, count, duration, number, time, was};
 
 /// A pause of the answers is worth a word from this length on, in seconds.
 const PAUSE_MIN: f64 = 2.0;
+const PAUSES_MAX: usize = 3;
 
 /// What was measured for an objective, and how far beyond the limit that is.
 pub(super) fn measured(outcome: &Outcome) -> String {
@@ -73,7 +74,7 @@ impl Report {
         let within: Vec<&Point> = points.iter().filter(|point| point.second >= from && point.second < until).collect();
         let before = points.iter().rfind(|point| point.second < from);
         let mut facts: Vec<String> = [
-            pause(&within, each),
+            pauses(&within, each),
             backlog(&within, before.map_or(0, |point| point.pending)),
             self.dead_letters(&within, before),
             errors(&within),
@@ -117,12 +118,18 @@ impl Report {
     }
 }
 
-fn pause(within: &[&Point], each: f64) -> Option<String> {
+/// The longest pauses of the answers, in their order.
+fn pauses(within: &[&Point], each: f64) -> Option<String> {
     let silent = |point: &&Point| point.completed == 0 && point.pending > 0;
-    let longest = within.split(|point| !silent(point)).max_by_key(|run| run.len()).filter(|run| !run.is_empty())?;
-    let length = longest.len() as f64 * each;
-    (length >= PAUSE_MIN)
-        .then(|| format!("nothing was answered for {} from {} on", duration(length), clock(longest[0].second)))
+    let mut pauses: Vec<&[&Point]> = within.split(|point| !silent(point)).collect();
+    pauses.retain(|pause| pause.len() as f64 * each >= PAUSE_MIN);
+    pauses.sort_by_key(|pause| std::cmp::Reverse(pause.len()));
+    pauses.truncate(PAUSES_MAX);
+    pauses.sort_by(|one, other| one[0].second.total_cmp(&other[0].second));
+    let text =
+        |pause: &&[&Point]| format!("for {} from {} on", duration(pause.len() as f64 * each), clock(pause[0].second));
+    let texts: Vec<String> = pauses.iter().map(text).collect();
+    (!texts.is_empty()).then(|| format!("nothing was answered {}", texts.join(", ")))
 }
 
 fn backlog(within: &[&Point], before: u64) -> Option<String> {
@@ -132,9 +139,11 @@ fn backlog(within: &[&Point], before: u64) -> Option<String> {
     }
     let (from, to) = (number(before as f64), count(peak.pending, "job"));
     let mut text = format!("the backlog grew from {from} to {to} without a record at {}", clock(peak.second));
-    if let Some(queue) = peak.queue {
-        let waiting = count(queue.visible + queue.delayed, "message");
-        text += &format!("; then {waiting} waited on the queue and workers held {}", number(queue.in_flight as f64));
+    let depths = || within.iter().filter_map(|point| point.queue);
+    let waiting = depths().map(|queue| queue.visible + queue.delayed).max();
+    if let Some((waiting, held)) = waiting.zip(depths().map(|queue| queue.in_flight).max()) {
+        let (waiting, held) = (count(waiting, "message"), number(held as f64));
+        text += &format!("; at most {waiting} waited on the queue, and workers held at most {held}");
     }
     Some(text)
 }

@@ -126,19 +126,27 @@ impl Latencies {
             detection: books.detection.percentiles(),
         }
     }
-
-    /// Each with its name and what it means, for people.
-    pub(super) fn named(&self) -> [(&'static str, &'static str, &Percentiles); 4] {
-        [
-            ("schedule lag", "intended instant to the start of the request", &self.schedule_lag),
-            ("send", "from there to the queue's acceptance", &self.send),
-            ("end to end", "intended instant to the record's first sight", &self.end_to_end),
-            ("detection", "the part of it that polling may have added", &self.detection),
-        ]
-    }
 }
 
 impl Report {
+    /// What is shown of times: the heads of [`Self::time_rows`].
+    pub(super) const TIME_HEADS: [&str; 8] = ["times", "count", "p50", "p90", "p95", "p99", "p99.9", "max"];
+
+    /// For people, under [`Self::TIME_HEADS`].
+    pub(super) fn time_rows(&self) -> [[String; 8]; 4] {
+        let times = &self.latency_ms;
+        let named = [
+            ("schedule lag", &times.schedule_lag),
+            ("send", &times.send),
+            ("end to end", &times.end_to_end),
+            ("detection", &times.detection),
+        ];
+        named.map(|(name, times)| {
+            let [p50, p90, p95, p99, p99_9, max] = times.columns().map(|value| value.map_or("-".to_owned(), time));
+            [name.to_owned(), number(times.count as f64), p50, p90, p95, p99, p99_9, max]
+        })
+    }
+
     /// What is shown of each stage: the heads of [`StageReport::cells`].
     pub(super) const STAGE_HEADS: [&str; 9] =
         ["stage", "intended", "sent", "lost", "wrong", "lag p99", "e2e p50", "e2e p99", "e2e max"];

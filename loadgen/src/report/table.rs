@@ -5,8 +5,10 @@ use std::fmt;
 use super::miss::measured;
 use super::schema::{Report, StageReport};
 use crate::account::LISTED_MAX;
-use crate::latency::Percentiles;
 use crate::text::{count, duration, number, time};
+
+/// Most ids of each list.
+const IDS_MAX: usize = 10;
 
 /// A page for a terminal.
 impl fmt::Display for Report {
@@ -14,10 +16,7 @@ impl fmt::Display for Report {
         let early = if self.ended_early { ", ended early" } else { "" };
         writeln!(page, "run {}: {}{early}\n{}\n", self.run_id, self.asked(), self.happened())?;
         self.write_totals(page)?;
-        self.write_latencies(page)?;
-        if self.stages.len() > 1 {
-            self.write_stages(page)?;
-        }
+        self.write_times(page)?;
         self.write_queue(page)?;
         self.write_lists(page)?;
         self.notes.iter().try_for_each(|note| writeln!(page, "\nnote: {note}"))?;
@@ -82,21 +81,10 @@ impl Report {
         Ok(())
     }
 
-    fn write_latencies(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads = Percentiles::COLUMNS.map(|head| format!("{head:>9}")).join(" ");
-        writeln!(page, "\n  {:<12} {:>10} {heads}", "times", "count")?;
-        for (name, _, latency) in self.latency_ms.named() {
-            let values = latency.columns().map(|value| format!("{:>9}", value.map_or("-".to_owned(), time))).join(" ");
-            writeln!(page, "  {name:<12} {:>10} {values}", number(latency.count as f64))?;
-        }
-        Ok(())
-    }
-
-    fn write_stages(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(page)?;
-        let head = Self::STAGE_HEADS.map(String::from);
-        for [name, cells @ ..] in std::iter::once(head).chain(self.stages.iter().map(StageReport::cells)) {
-            writeln!(page, "  {name:<20} {}", cells.map(|cell| format!("{cell:>9}")).join(" "))?;
+    fn write_times(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_table(page, Self::TIME_HEADS, self.time_rows())?;
+        if self.stages.len() > 1 {
+            write_table(page, Self::STAGE_HEADS, self.stages.iter().map(StageReport::cells))?;
         }
         Ok(())
     }
@@ -112,16 +100,20 @@ impl Report {
         writeln!(page, "\nqueue: at most {}, {after} at the end{dead}{oldest}", count(self.queue.peak, "message"))
     }
 
+    /// The first of each list: a terminal is no place for a hundred ids.
     fn write_lists(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let more = |count: u64| if count > LISTED_MAX as u64 { " (the first of them)" } else { "" };
-        if self.totals.wrong > 0 {
-            writeln!(page, "\nwrong{}:", more(self.totals.wrong))?;
-            let mut wrong = self.wrong_records.iter();
-            wrong.try_for_each(|wrong| writeln!(page, "  {}: {}", wrong.request_id, wrong.reason))?;
-        }
-        for (name, count, ids) in self.id_lists().into_iter().filter(|(_, count, _)| *count > 0) {
-            writeln!(page, "\n{name}{}:", more(count))?;
-            ids.iter().try_for_each(|id| writeln!(page, "  {id}"))?;
+        let wrong = self.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason));
+        let wrong: Vec<String> = wrong.collect();
+        for (name, count, entries) in [("wrong", self.totals.wrong, &wrong[..])].into_iter().chain(self.id_lists()) {
+            let shown = &entries[..entries.len().min(IDS_MAX)];
+            if count > 0 {
+                writeln!(page, "\n{name}:")?;
+            }
+            shown.iter().try_for_each(|entry| writeln!(page, "  {entry}"))?;
+            if count > shown.len() as u64 {
+                let more = number((count - shown.len() as u64) as f64);
+                writeln!(page, "  and {more} more; --output lists the first {LISTED_MAX}")?;
+            }
         }
         Ok(())
     }
@@ -143,4 +135,17 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn write_table<const N: usize>(
+    page: &mut fmt::Formatter<'_>,
+    heads: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> fmt::Result {
+    writeln!(page)?;
+    for row in std::iter::once(heads.map(str::to_owned)).chain(rows) {
+        let cells: String = row[1..].iter().map(|cell| format!(" {cell:>9}")).collect();
+        writeln!(page, "  {:<20}{cells}", row[0])?;
+    }
+    Ok(())
 }

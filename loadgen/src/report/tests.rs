@@ -284,7 +284,7 @@ async fn a_miss_says_by_how_much_and_when_and_what_else_happened() {
          met     wrong=0  (0 jobs)\n\n\
          What happened from 0:10 to 0:22 (12:00:10 to 12:00:22 UTC):\n  \
          nothing was answered for 10s from 0:10 on\n  \
-         the backlog grew from 0 to 100 jobs without a record at 0:19; then 100 messages waited on the queue and workers held 2\n  \
+         the backlog grew from 0 to 100 jobs without a record at 0:19; at most 100 messages waited on the queue, and workers held at most 2\n  \
          the dead-letter queue grew by 1 message\n  \
          1 attempt to send or to look up failed, at last by: ThrottlingException: Rate exceeded\n"
     );

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::Watched;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Watched};
 use crate::outputs::tell;
 use crate::text::{count, time};
 

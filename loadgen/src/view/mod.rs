@@ -9,8 +9,7 @@ use std::io::IsTerminal as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::account::Account;
-use crate::slo::Objectives;
+pub(crate) use self::snapshot::Watched;
 use crate::stop::Stop;
 
 /// How a run is shown.
@@ -20,16 +19,6 @@ pub enum View {
     Screen,
     /// A line a second, to standard error.
     Lines,
-}
-
-/// What is shown.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub account: Account,
-    pub title: String,
-    pub objectives: Objectives,
-    /// The share of all request ids whose record is looked for.
-    pub verified_share: f64,
 }
 
 impl View {

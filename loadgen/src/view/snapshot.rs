@@ -2,15 +2,24 @@
 
 use std::time::Duration;
 
-use super::Watched;
-use crate::account::{Accounting, Totals};
+use crate::account::{Account, Accounting, Totals};
 use crate::latency::Percentiles;
 use crate::series::QueueDepth;
-use crate::slo::{Measured, Outcome};
+use crate::slo::{Measured, Objectives, Outcome};
 use crate::text::NOTHING_ANSWERED;
 
 /// A worker that starts may take so long before anything is said about it.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is shown.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub account: Account,
+    pub title: String,
+    pub objectives: Objectives,
+    /// The share of all request ids whose record is looked for.
+    pub verified_share: f64,
+}
 
 /// The state of a run at one moment.
 #[derive(Debug, Clone)]

@@ -171,6 +171,15 @@ async fn a_run_in_order_shows_how_it_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_objective_that_waiting_jobs_exceed_already_is_in_doubt() {
+    let mut snapshot = snapshot().await;
+    let verdict = |snapshot: &Snapshot| screen::tests::drawn(snapshot, None, 80, 24).contains("50.0 ms  in doubt");
+    assert!(!verdict(&snapshot));
+    snapshot.oldest = Some(2_001 * MS);
+    assert!(verdict(&snapshot), "a job has waited for more than 2 s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_terminal_that_is_too_small_is_told_how_large_it_must_be() {
     let snapshot = snapshot().await;
     let drawn = screen::tests::drawn(&snapshot, None, 50, 12);
