@@ -122,7 +122,7 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
-	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
+	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib -- report view
 	$(MAKE) test-producers ARGS="--table docs/producers.md"
 
 ##@ Run it on AWS
