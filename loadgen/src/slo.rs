@@ -13,13 +13,16 @@ use crate::latency::Latency;
 use crate::series::{Interval, Series};
 use crate::values;
 
+/// Whether a value stands in a relation to a limit.
+type Holds = fn(f64, f64) -> bool;
+
 /// One objective.
 #[derive(Debug, Clone)]
 pub(crate) struct Objective {
     /// As it was written, without blanks.
     text: String,
     metric: Metric,
-    holds: fn(f64, f64) -> bool,
+    holds: Holds,
     limit: f64,
     unit: Unit,
 }
@@ -137,8 +140,8 @@ fn counts() -> impl Iterator<Item = &'static Count> {
     [&ERRORS, &LOST, &WRONG].into_iter().chain(&OTHERS)
 }
 
-/// Whether a value stands in this relation to a limit. The longer ones first: `<=` must not be read as `<`.
-const OPERATORS: [(&str, fn(f64, f64) -> bool); 5] = [
+/// The longer ones first: `<=` must not be read as `<`.
+const OPERATORS: [(&str, Holds); 5] = [
     ("<=", |value, limit| value <= limit),
     (">=", |value, limit| value >= limit),
     ("<", |value, limit| value < limit),

@@ -61,7 +61,7 @@ impl Stop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
-                    Some(_) = async { hangup.as_mut()?.recv().await } => {
+                    Some(()) = async { hangup.as_mut()?.recv().await } => {
                         // Shell and system may each say that the one terminal is gone.
                         hangup = None;
                     }

@@ -41,15 +41,22 @@ pub(crate) fn time(milliseconds: f64) -> String {
     }
 }
 
+/// The same of a length of time.
+pub(crate) fn span(length: Duration) -> String {
+    time(length.as_secs_f64() * 1_000.0)
+}
+
 /// A round number of milliseconds on an axis: `0.1 ms`, `10 s`.
 pub(crate) fn tick(milliseconds: f64) -> String {
     if milliseconds < 1_000.0 { number(milliseconds) + " ms" } else { number(milliseconds / 1_000.0) + " s" }
 }
 
-/// Seconds as durations are written on the command line: `90s` is `1m 30s`. Tenths only below ten seconds.
+/// Seconds as durations are written on the command line: `2.5s`, `1m 30s`. Tenths only below ten seconds.
 pub(crate) fn duration(seconds: f64) -> String {
-    let rounded = if seconds < 10.0 { (seconds * 10.0).round() / 10.0 } else { seconds.round() };
-    humantime::format_duration(Duration::from_millis((rounded * 1_000.0) as u64)).to_string()
+    if seconds < 9.95 {
+        return format!("{}s", (seconds * 10.0).round() / 10.0);
+    }
+    humantime::format_duration(Duration::from_secs(seconds.round() as u64)).to_string()
 }
 
 /// `90` as `1:30`.
@@ -91,7 +98,7 @@ mod tests {
             ]
         );
         assert_eq!([0.1, 100.0, 1_000.0, 1e6].map(tick), ["0.1 ms", "100 ms", "1 s", "1,000 s"]);
-        assert_eq!([0.0, 2.0, 1.04, 89.6, 3_600.0].map(duration), ["0s", "2s", "1s", "1m 30s", "1h"]);
+        assert_eq!([0.0, 2.0, 1.04, 5.1, 89.6, 3_600.0].map(duration), ["0s", "2s", "1s", "5.1s", "1m 30s", "1h"]);
         assert_eq!([0.0, 90.0, 3_725.0].map(clock), ["0:00", "1:30", "1:02:05"]);
     }
 

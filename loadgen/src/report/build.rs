@@ -106,7 +106,7 @@ pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
     let mut faults = Vec::new();
     let (lag, most) = (run.schedule_lag.quantile(0.99), Duration::from_secs_f64(settings.max_lag_seconds));
     if lag > most {
-        let [lag, most] = [lag, most].map(|time| text::time(time.as_secs_f64() * 1_000.0));
+        let [lag, most] = [lag, most].map(text::span);
         faults.push(format!("p99 of the schedule lag was {lag}, more than {most}"));
     }
     if (dropped + send_failed) as f64 > settings.max_dropped * intended as f64 {

@@ -138,14 +138,13 @@ fn backlog(within: &[&Point], before: u64) -> Option<String> {
         return None;
     }
     let (from, to) = (number(before as f64), count(peak.pending, "job"));
-    let mut text = format!("the backlog grew from {from} to {to} without a record at {}", clock(peak.second));
     let depths = || within.iter().filter_map(|point| point.queue);
     let waiting = depths().map(|queue| queue.visible + queue.delayed).max();
-    if let Some((waiting, held)) = waiting.zip(depths().map(|queue| queue.in_flight).max()) {
+    let queue = waiting.zip(depths().map(|queue| queue.in_flight).max()).map_or(String::new(), |(waiting, held)| {
         let (waiting, held) = (count(waiting, "message"), number(held as f64));
-        text += &format!("; at most {waiting} waited on the queue, and workers held at most {held}");
-    }
-    Some(text)
+        format!("; at most {waiting} waited on the queue, and workers held at most {held}")
+    });
+    Some(format!("the backlog grew from {from} to {to} without a record at {}{queue}", clock(peak.second)))
 }
 
 fn errors(within: &[&Point]) -> Option<String> {

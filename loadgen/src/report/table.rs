@@ -144,8 +144,9 @@ fn write_table<const N: usize>(
 ) -> fmt::Result {
     writeln!(page)?;
     for row in std::iter::once(heads.map(str::to_owned)).chain(rows) {
-        let cells: String = row[1..].iter().map(|cell| format!(" {cell:>9}")).collect();
-        writeln!(page, "  {:<20}{cells}", row[0])?;
+        write!(page, "  {:<20}", row[0])?;
+        row[1..].iter().try_for_each(|cell| write!(page, " {cell:>9}"))?;
+        writeln!(page)?;
     }
     Ok(())
 }

@@ -254,7 +254,10 @@ async fn with_a_dead_worker() -> Report {
         if index == 20 {
             for tenth in 0..100 {
                 let at = second * 10 + 100 * MS * tenth;
-                account.seen(Seen { intended: at, ..seen("x", Verdict::Succeeded, second * 20 - at + 500 * MS) });
+                account.seen(Seen {
+                    intended: at,
+                    ..seen("x", Verdict::Succeeded, (second * 20).saturating_sub(at) + 500 * MS)
+                });
             }
         }
         if index == 15 {

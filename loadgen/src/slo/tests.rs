@@ -117,7 +117,7 @@ async fn a_missed_objective_says_when() {
         account.sent(at, Kind::Original, MS);
         account.opened(true);
         // A pause from the third to the fifth second; the last job is lost.
-        let took = if (30..50).contains(&index) { 5 * second - at + 50 * MS } else { 50 * MS };
+        let took = if (30..50).contains(&index) { (5 * second).saturating_sub(at) + 50 * MS } else { 50 * MS };
         if index < 99 {
             account.seen(Seen { intended: at, ..seen(&index.to_string(), Verdict::Succeeded, took) });
         } else {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::snapshot::{Snapshot, Watched};
 use crate::outputs::tell;
-use crate::text::{count, time};
+use crate::text::{count, span, time};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,7 +37,7 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     add(format!("  completed {completed} ({:.0}/s)", snapshot.per_second(last.completed)));
     add(format!("  pending {}", snapshot.pending));
     if let Some(oldest) = snapshot.oldest {
-        add(format!(" (oldest {})", time(oldest.as_secs_f64() * 1_000.0)));
+        add(format!(" (oldest {})", span(oldest)));
     }
     if let Some(queue) = snapshot.queue {
         add(format!("  queue {}+{}", queue.visible + queue.delayed, queue.in_flight));

@@ -1,5 +1,6 @@
 //! What is seen of a run while it goes: a screen on a terminal, otherwise a line a second.
 
+mod charts;
 mod lines;
 mod screen;
 mod snapshot;

@@ -1,23 +1,24 @@
 //! The run as a screen: rates asked for, sent and completed, the backlog, times, and what is wrong.
 
+use std::io::{Read as _, stdin};
+use std::thread;
 use std::time::Duration;
 
 use ratatui::Frame;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Gauge, Paragraph, Sparkline, Wrap};
+use ratatui::widgets::{Gauge, Paragraph, Wrap};
 use tokio_util::sync::CancellationToken;
 
-use super::lines;
-use super::snapshot::{Recent, Snapshot, Watched};
+use super::snapshot::{Snapshot, Watched};
+use super::{charts, lines};
 use crate::latency::Percentiles;
 use crate::outputs::tell;
 use crate::slo::{Outcome, Unit};
 use crate::stop::Stop;
 use crate::terminal;
-use crate::text::{count, cut, duration, number, time};
+use crate::text::{count, cut, duration, number, span, time};
 
 /// From one drawing to the next.
 const FRAME: Duration = Duration::from_millis(250);
@@ -35,28 +36,33 @@ const CELL_GAP: usize = 2;
 /// From this width on objectives stand beside totals, and take so much of it.
 const SIDE_BY_SIDE_MIN: u16 = 100;
 const OBJECTIVES_WIDTH: u16 = 46;
-/// A title and enough lines to see a course.
-const CHART_HEIGHT: u16 = 4;
 
 /// Shows the run until `over`. Ctrl-C, q and Esc ask `stop`. A terminal that fails ends the showing, not the run.
 pub(super) fn show(watched: &Watched, stop: &Stop, over: &CancellationToken) {
     let shown = terminal::take().and_then(|(_taken, mut terminal)| {
+        let asking = stop.clone();
+        // It ends with the process: nothing wakes a reader whose terminal is silent.
+        thread::spawn(move || ask_by_keys(&asking));
         while !over.is_cancelled() {
             let snapshot = Snapshot::take(watched, INTERVALS_MAX);
             terminal.draw(|frame| draw(frame, &snapshot, &watched.title, stop.notice()))?;
-            if event::poll(FRAME)?
-                && let Event::Key(key) = event::read()?
-                && key.kind == KeyEventKind::Press
-                && (matches!(key.code, KeyCode::Char('q') | KeyCode::Esc)
-                    || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL))
-            {
-                stop.ask();
-            }
+            thread::sleep(FRAME);
         }
         Ok(())
     });
     if let Err(error) = shown {
         tell(&format!("loadgen: the run goes on, but cannot be shown: {error}"));
+    }
+}
+
+/// Reads keys until the terminal is gone. crossterm's own reader never ends then, and takes a whole processor.
+fn ask_by_keys(stop: &Stop) {
+    let mut keys = [0; 64];
+    while let Ok(read @ 1..) = stdin().read(&mut keys) {
+        // Esc alone: other keys begin with it, too.
+        if matches!(keys[..read], [b'\x03' | b'q' | b'\x1b']) {
+            stop.ask();
+        }
     }
 }
 
@@ -100,7 +106,7 @@ fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, title: &str, notice: Option<
     } else {
         frame.render_widget(Paragraph::new([left, right].concat()), middle_area);
     }
-    draw_charts(frame, charts_area, snapshot);
+    charts::draw(frame, charts_area, snapshot);
     frame.render_widget(Paragraph::new(foot), foot_area);
 }
 
@@ -127,7 +133,7 @@ fn now(snapshot: &Snapshot) -> Vec<Line<'static>> {
     let last = snapshot.last();
     let rate = |count: u64| number(snapshot.per_second(count).round());
     let asked = number(snapshot.asked_rps.round());
-    let oldest = snapshot.oldest.map_or(String::new(), |age| format!(", the oldest {} old", milliseconds(age)));
+    let oldest = snapshot.oldest.map_or(String::new(), |age| format!(", the oldest {} old", span(age)));
     let queue = snapshot.queue.map_or("depth not known".to_owned(), |queue| {
         let (waiting, held) = (queue.visible + queue.delayed, queue.in_flight);
         format!("{} waiting, {} held by workers", number(waiting as f64), number(held as f64))
@@ -145,7 +151,7 @@ fn times(snapshot: &Snapshot, width: u16) -> Vec<Line<'static>> {
     let shown = |name: &str| room || !["p95", "p99.9"].contains(&name);
     let line = |name: &str, cells: [String; 6]| {
         let cells = Percentiles::COLUMNS.iter().zip(cells).filter(|(column, _)| shown(column));
-        let cells: String = cells.map(|(_, cell)| format!("{cell:>TIME_WIDTH$}")).collect();
+        let cells = cells.map(|(_, cell)| format!("{cell:>TIME_WIDTH$}")).collect::<Vec<_>>().concat();
         format!("{name:<TIME_NAME$}{cells}")
     };
     let row = |name: &str, latency: &Percentiles| {
@@ -250,68 +256,6 @@ fn grid(counts: &[(&'static str, u64, bool)], columns: usize, room: usize) -> Ve
     std::iter::once(Line::styled("jobs", Modifier::DIM)).chain((0..rows).map(line)).collect()
 }
 
-/// A line over time with what it shows now, and from where to where it goes.
-struct Course {
-    title: String,
-    scale: String,
-    values: Vec<u64>,
-    color: Color,
-}
-
-impl Course {
-    fn new(what: &str, now: &str, values: Vec<u64>, label: impl Fn(u64) -> String, color: Color) -> Self {
-        let top = label(values.iter().copied().max().unwrap_or_default());
-        Self { title: format!("{what} {now}"), scale: format!("0 to {top}"), values, color }
-    }
-
-    fn width(&self) -> usize {
-        self.title.chars().count() + self.scale.chars().count() + 2
-    }
-}
-
-/// As many charts as there is room for; the newest values are at the right edge.
-fn draw_charts(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
-    let shown = |columns: u16| {
-        let room = usize::from((area.width / columns).saturating_sub(2));
-        &snapshot.recent[snapshot.recent.len().saturating_sub(room)..]
-    };
-    let two = courses(snapshot, shown(2));
-    let columns = if two.iter().all(|course| course.width() < usize::from(area.width / 2)) { 2 } else { 1 };
-    let courses = if columns == 2 { two } else { courses(snapshot, shown(1)) };
-    let rows = (area.height / CHART_HEIGHT).min(4_u16.div_ceil(columns));
-    if rows == 0 || courses.iter().any(|course| course.width() > usize::from(area.width)) {
-        return;
-    }
-    let lines = Layout::vertical(vec![Constraint::Fill(1); rows.into()]).split(area);
-    let areas = lines.iter().flat_map(|line| {
-        Layout::horizontal(vec![Constraint::Fill(1); columns.into()]).spacing(2).split(*line).to_vec()
-    });
-    for (Course { title, scale, values, color }, area) in courses.into_iter().zip(areas) {
-        let [head, chart] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
-        frame.render_widget(Line::raw(title), head);
-        frame.render_widget(Line::styled(scale, Modifier::DIM).right_aligned(), head);
-        frame.render_widget(Sparkline::default().data(&values).style(color), chart);
-    }
-}
-
-/// Of these intervals, the most telling first.
-fn courses(snapshot: &Snapshot, recent: &[Recent]) -> [Course; 4] {
-    let value = |pick: fn(&Recent) -> u64| recent.iter().map(pick).collect::<Vec<u64>>();
-    let jobs = |count: u64| number(count as f64);
-    let rate = |count: u64| number(snapshot.per_second(count).round()) + "/s";
-    let micros = |micros: u64| time(micros as f64 / 1_000.0);
-    let p99 = |recent: &Recent| recent.end_to_end_p99.map_or(0, |p99| p99.as_micros() as u64);
-    let latest = recent.iter().rev().find_map(|recent| recent.end_to_end_p99);
-    let latest = latest.map_or("not known yet".to_owned(), milliseconds);
-    let last = snapshot.last();
-    [
-        Course::new("end-to-end p99", &latest, value(p99), micros, Color::Cyan),
-        Course::new("without a record", &jobs(snapshot.pending), value(|recent| recent.pending), jobs, Color::Magenta),
-        Course::new("completed", &rate(last.completed), value(|recent| recent.completed), rate, Color::Green),
-        Course::new("sent", &rate(last.sent), value(|recent| recent.sent), rate, Color::Blue),
-    ]
-}
-
 /// What is wrong, each in at most two lines, and what a key does.
 fn foot(snapshot: &Snapshot, notice: Option<&str>, width: u16) -> Vec<Line<'static>> {
     let width = usize::from(width);
@@ -341,10 +285,6 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-fn milliseconds(time: Duration) -> String {
-    crate::text::time(time.as_secs_f64() * 1_000.0)
 }
 
 #[cfg(test)]
