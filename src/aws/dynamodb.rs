@@ -124,19 +124,8 @@ impl Records for DynamoRecords {
     }
 
     async fn given_up(&self, message_id: &str) -> Result<Option<GivenUp>, Fault> {
-        // As every look-up of a worker, so that it needs no other permission.
-        let call = || self.call("BatchGetItem");
-        let key = KeysAndAttributes::builder().keys(key(&note_id(message_id))).consistent_read(true).build();
-        let key = key.map_err(|error| Fault::of(call(), Cause::Misconfigured, error.to_string()))?;
-        let answer = self.dynamodb.batch_get_item().request_items(&self.table, key).send().await;
-        let answer = answer.map_err(|error| fault(&error, call()))?;
-        if answer.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(Fault::of(call(), Cause::Throttled, "the key was left unprocessed"));
-        }
-        let Some(found) = answer.responses else {
-            return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
-        };
-        Ok(found.into_values().flatten().next().map(|item| item::to_note(&item)))
+        let item = read(&self.dynamodb, &self.table, &note_id(message_id)).await?;
+        Ok(item.map(|item| item::to_note(&item)))
     }
 
     async fn check(&self) -> Result<(), Fault> {
@@ -169,6 +158,25 @@ impl Records for DynamoRecords {
 /// No `request_id` has a space.
 fn note_id(message_id: &str) -> String {
     format!("given up: {message_id}")
+}
+
+/// One item of a table, by a consistent read; as every look-up of a worker, so that it needs no other permission.
+///
+/// # Errors
+/// [`Fault`]; nothing is known then.
+pub(super) async fn read(dynamodb: &Client, table: &str, id: &str) -> Result<Option<Item>, Fault> {
+    let call = || Call::new("DynamoDB", "BatchGetItem", table);
+    let key = KeysAndAttributes::builder().keys(key(id)).consistent_read(true).build();
+    let key = key.map_err(|error| Fault::of(call(), Cause::Misconfigured, error.to_string()))?;
+    let answer = dynamodb.batch_get_item().request_items(table, key).send().await;
+    let answer = answer.map_err(|error| fault(&error, call()))?;
+    if answer.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
+        return Err(Fault::of(call(), Cause::Throttled, "the key was left unprocessed"));
+    }
+    let Some(found) = answer.responses else {
+        return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
+    };
+    Ok(found.into_values().flatten().next())
 }
 
 fn key(id: &str) -> Item {

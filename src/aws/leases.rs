@@ -2,12 +2,13 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use super::dynamodb::read;
 use super::errors::fault;
-use super::item::{self, Item};
+use super::item;
 use crate::clock::Clock;
 use crate::embed::{Leases, Version};
 use crate::fault::{Call, Cause, Fault};
@@ -29,24 +30,8 @@ impl DynamoLeases {
         Self { dynamodb, table, clock }
     }
 
-    fn call(&self, operation: &'static str) -> Call {
-        Call::new("DynamoDB", operation, self.table.as_str())
-    }
-
     async fn read_item(&self, name: &str) -> Result<Option<Version>, Fault> {
-        let call = || self.call("BatchGetItem");
-        let key = Item::from([("request_id".to_owned(), AttributeValue::S(name.to_owned()))]);
-        let key = KeysAndAttributes::builder().keys(key).consistent_read(true).build();
-        let key = key.map_err(|error| Fault::of(call(), Cause::Misconfigured, error.to_string()))?;
-        let answer = self.dynamodb.batch_get_item().request_items(&self.table, key).send().await;
-        let answer = answer.map_err(|error| fault(&error, call()))?;
-        if answer.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(Fault::of(call(), Cause::Throttled, "the key was left unprocessed"));
-        }
-        let Some(found) = answer.responses else {
-            return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
-        };
-        let Some(item) = found.into_values().flatten().next() else { return Ok(None) };
+        let Some(item) = read(&self.dynamodb, &self.table, name).await? else { return Ok(None) };
         let version = item::number_of(&item, "version").ok().zip(item::optional_text(&item, "state"));
         let Some((number, state)) = version else {
             let text = format!("the item `{name}` of table {} has no version or no state: delete it", self.table);
@@ -77,7 +62,7 @@ impl DynamoLeases {
             Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 Ok(false)
             }
-            Err(error) => Err(fault(&error, self.call("PutItem"))),
+            Err(error) => Err(fault(&error, Call::new("DynamoDB", "PutItem", self.table.as_str()))),
         }
     }
 }

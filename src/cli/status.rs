@@ -248,7 +248,7 @@ impl Status {
         format!("{} {}", self.time, parts.join("; "))
     }
 
-    /// Fails if a part could not be read; it stands in its place as well.
+    /// Fails if a part could not be read; the output names it in its place.
     fn faults(&self) -> Result<(), CliError> {
         let parts = [
             ("the queue", self.queue.fault()),

@@ -13,7 +13,7 @@ pub struct QueueState {
     pub waiting: u64,
     /// Messages that were received and neither deleted nor given back.
     pub in_flight: u64,
-    /// Messages that were sent with a delay that is not over.
+    /// Messages whose delay is not over yet.
     pub delayed: u64,
     /// Its redrive policy.
     pub redrive: Option<Redrive>,

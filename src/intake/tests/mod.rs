@@ -89,6 +89,12 @@ impl World {
         world
     }
 
+    /// Why dead letters are dead.
+    fn codes(&self) -> Vec<String> {
+        let letters = self.dead_letters.all();
+        letters.iter().filter_map(|letter| letter.attribute(CODE_ATTRIBUTE)).map(str::to_owned).collect()
+    }
+
     /// Publishes a catalog of so many products; its version.
     async fn publish(&self, products: usize) -> String {
         self.publish_bytes(artifact::write(Vec::new(), &rows(products), MODEL).unwrap()).await
@@ -177,13 +183,7 @@ async fn every_job_ends_as_a_record_or_a_dead_letter() {
     world.run(HOUR).await;
     assert_eq!((world.records.all().len(), world.queue.all().len()), (50, 0));
     assert!(world.records.all().values().all(|record| record.status == Status::Succeeded));
-    let reasons: Vec<String> = world
-        .dead_letters
-        .all()
-        .iter()
-        .filter_map(|letter| letter.attribute(CODE_ATTRIBUTE))
-        .map(str::to_owned)
-        .collect();
+    let reasons = world.codes();
     assert_eq!(reasons, ["request_id_conflict", "invalid_json"]);
 }
 
@@ -256,13 +256,7 @@ async fn a_job_that_was_dead_lettered_is_not_answered_when_its_message_comes_bac
     // As if the process had died between the two calls: what comes next would succeed.
     world.plan.fail_next("DeleteMessageBatch", Moment::Before, Cause::Unreachable);
     world.run(HOUR).await;
-    let codes: Vec<String> = world
-        .dead_letters
-        .all()
-        .iter()
-        .filter_map(|letter| letter.attribute(CODE_ATTRIBUTE))
-        .map(str::to_owned)
-        .collect();
+    let codes = world.codes();
     assert_eq!((world.records.all().len(), world.queue.all().len()), (0, 0));
     assert_eq!(codes, ["attempts_exhausted", "attempts_exhausted"], "twice rather than in both");
 }

@@ -104,7 +104,7 @@ locals {
     catalog-refresh = {
       namespace   = local.namespace, metric = "CatalogRefreshFailures", dimensions = {}
       statistic   = "Sum", period = local.refresh_period, periods = 1, datapoints = 1, threshold = 0
-      description = "A newer catalog could not be taken up, or the pointer to it not be read. The old one serves on: answers are right, but of yesterday's products. A process that starts now would not. The log says why, at each look while it lasts; publish a good catalog, or roll back to the last."
+      description = "A newer catalog could not be taken up, or the pointer to it not be read. The old one keeps serving: answers are right, but of yesterday's products. A process that starts now would not. The log says why, at each look while it lasts; publish a good catalog, or roll back to the last."
     }
     embedding-slow = {
       namespace   = local.namespace, metric = "EmbedDuration", dimensions = {}

@@ -140,7 +140,7 @@ locals {
       ], searches = [] },
       { title = "Catalogs", metrics = [
         ["taken up", "Sum", local.namespace, "CatalogReplacements", []],
-        ["refused, the old one serves on", "Sum", local.namespace, "CatalogRefreshFailures", []],
+        ["refused, the old one keeps serving", "Sum", local.namespace, "CatalogRefreshFailures", []],
       ], searches = [] },
     ]
   }
