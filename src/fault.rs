@@ -4,6 +4,7 @@
 //! for programs (logs, metrics, decisions), the text for people.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What a fault means for the message whose work met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,17 +123,24 @@ pub struct Fault {
     pub call: Option<Call>,
     /// Why, for people: the service's code and message, or the chain of causes.
     pub text: String,
+    /// How long the work would have to wait for its turn, if that is known.
+    pub wait: Option<Duration>,
 }
 
 impl Fault {
     /// A fault of a part of this process, or one that stands for no single call.
     pub fn new(cause: Cause, text: impl Into<String>) -> Self {
-        Self { kind: cause.kind(), cause, call: None, text: text.into() }
+        Self { kind: cause.kind(), cause, call: None, text: text.into(), wait: None }
     }
 
     /// A fault of a call.
     pub fn of(call: Call, cause: Cause, text: impl Into<String>) -> Self {
         Self { call: Some(call), ..Self::new(cause, text) }
+    }
+
+    /// Work that has not begun, as its turn comes after the deadline: in about so long.
+    pub fn wait(text: impl Into<String>, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..Self::new(Cause::NotStarted, text) }
     }
 
     /// The same fault, as one of the job that the call was made for, if it is the request that was refused.

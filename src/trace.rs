@@ -13,6 +13,14 @@ pub async fn within<F: Future>(trace: Option<String>, work: F) -> F::Output {
     CURRENT.scope(trace, work).await
 }
 
+/// The trace of a call that several pieces of work share, as a header names one: the first that is sampled, so that the
+/// call is seen by somebody, or else the first.
+pub fn of_shared<'a>(traces: impl Iterator<Item = Option<&'a str>> + Clone) -> Option<&'a str> {
+    let mut traces = traces.flatten();
+    let first = traces.clone().next();
+    traces.find(|trace| trace.split(';').any(|part| part.trim() == "Sampled=1")).or(first)
+}
+
 /// The trace of the work that asks.
 pub fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok().flatten()
@@ -28,6 +36,15 @@ pub fn root() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shared_call_is_in_a_trace_that_is_sampled_if_there_is_one() {
+        let shared = |traces: &[Option<&'static str>]| of_shared(traces.iter().copied());
+        let (dropped, sampled) = (Some("Root=1-a;Parent=b;Sampled=0"), Some("Root=1-c;Parent=d;Sampled=1"));
+        assert_eq!(shared(&[None, dropped, sampled, Some("Root=1-e;Sampled=1")]), sampled);
+        assert_eq!(shared(&[None, dropped, Some("Root=1-e")]), dropped);
+        assert_eq!(shared(&[None, None]), None);
+    }
 
     #[tokio::test]
     async fn concurrent_work_has_each_its_own_trace() {

@@ -1,17 +1,32 @@
-//! Whether a call to a service is under way for some work.
+//! Whether a call to a service is under way for some work, and until when it may be.
 //!
 //! When a deadline comes, this tells an attempt from a wait: only what reached a service counts as an attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::time::Instant;
+
 use crate::fault::{Cause, Fault};
 
 /// Shared by the one who waits for some work and those who do its calls.
 #[derive(Debug, Clone, Default)]
-pub struct UnderWay(Arc<AtomicBool>);
+pub struct UnderWay {
+    called: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+}
 
 impl UnderWay {
+    /// Of work that has to be over by then.
+    pub fn until(deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..Self::default() }
+    }
+
+    /// When the work has to be over, if it has to.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Runs a call. If this future is dropped, the call counts as under way from then on.
     pub async fn during<F: Future>(&self, call: F) -> F::Output {
         Self::during_for_all(&[self], call).await
@@ -21,7 +36,7 @@ impl UnderWay {
     pub async fn during_for_all<F: Future>(waiting: &[&Self], call: F) -> F::Output {
         let mark = |under_way| {
             for one in waiting {
-                one.0.store(under_way, Ordering::Relaxed);
+                one.called.store(under_way, Ordering::Relaxed);
             }
         };
         mark(true);
@@ -32,7 +47,7 @@ impl UnderWay {
 
     /// The fault of work whose deadline came now.
     pub fn late(&self) -> Fault {
-        if self.0.load(Ordering::Relaxed) {
+        if self.called.load(Ordering::Relaxed) {
             Fault::new(Cause::TimedOut, "the deadline came while a service was being called for the job")
         } else {
             Fault::new(Cause::NotStarted, "the deadline came while the job waited for its turn")

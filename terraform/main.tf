@@ -40,14 +40,19 @@ locals {
   })
   worker_settings = merge(local.shared_settings, {
     for name, value in {
-      NEARLINE_RESULTS_TTL_SECONDS           = var.results_ttl_seconds
-      NEARLINE_CATALOG_REFRESH_SECONDS       = var.catalog_refresh_seconds
-      NEARLINE_EMBEDDING_MAX_CONCURRENCY     = var.embedding_max_concurrency
-      NEARLINE_EMBEDDING_REQUESTS_PER_MINUTE = var.embedding_requests_per_minute
-      NEARLINE_MAX_ATTEMPTS                  = var.max_attempts
-      NEARLINE_SEARCH_THREADS                = var.search_threads
-      NEARLINE_LOG                           = var.log_filter
+      NEARLINE_RESULTS_TTL_SECONDS                 = var.results_ttl_seconds
+      NEARLINE_CATALOG_REFRESH_SECONDS             = var.catalog_refresh_seconds
+      NEARLINE_EMBEDDING_MAX_CONCURRENCY           = var.embedding_max_concurrency
+      NEARLINE_EMBEDDING_REQUESTS_PER_MINUTE       = var.embedding_requests_per_minute
+      NEARLINE_EMBEDDING_FLEET_REQUESTS_PER_MINUTE = var.embedding_fleet_requests_per_minute
+      NEARLINE_EMBEDDING_SERVICE_TIER              = var.embedding_service_tier
+      NEARLINE_MAX_ATTEMPTS                        = var.max_attempts
+      NEARLINE_SEARCH_THREADS                      = var.search_threads
+      NEARLINE_LOG                                 = var.log_filter
     } : name => tostring(value) if value != null
+    }, var.metrics == "filters" ? {} : {
+    NEARLINE_METRICS           = var.metrics
+    NEARLINE_METRICS_NAMESPACE = "nearline/${var.name}"
   })
 }
 
@@ -197,18 +202,27 @@ module "observability" {
   kms_key_arn            = module.encryption.key_arn
   log_group_name         = local.log_group_name
   log_retention_days     = var.log_retention_days
+  metrics                = var.metrics
   alarm_emails           = var.alarm_emails
   alarm_topic_arns       = var.alarm_topic_arns
+  ticket_topic_arns      = var.ticket_topic_arns
   capacity_provider_name = local.managed ? module.capacity_provider[0].name : null
   # Manual scaling hovers around its target; Auto names none, and keeps room for twice the traffic.
-  capacity_cpu_percent   = var.scaling_mode == "Manual" ? min(95, var.target_cpu_percent + 10) : 80
-  max_concurrency        = local.concurrency
-  oldest_message_seconds = var.oldest_message_seconds
-  function_name          = module.worker.function_name
-  mapping_uuid           = module.worker.mapping_uuid
-  queue_name             = module.queue.name
-  dead_letter_queue_name = module.queue.dead_letter_name
-  table_name             = module.storage.table_name
+  capacity_cpu_percent       = var.scaling_mode == "Manual" ? min(95, var.target_cpu_percent + 10) : 80
+  max_concurrency            = local.concurrency
+  oldest_message_seconds     = var.oldest_message_seconds
+  quiet_tenant_seconds       = var.quiet_tenant_seconds
+  embedding_slow_ms          = var.embedding_slow_ms
+  scan_slow_ms               = var.scan_slow_ms
+  text_refused_percent       = var.text_refused_percent
+  visibility_timeout_seconds = local.visibility
+  catalog_refresh_seconds    = coalesce(var.catalog_refresh_seconds, 60) # the worker's default
+  fifo_queue                 = var.fifo_queue
+  function_name              = module.worker.function_name
+  mapping_uuid               = module.worker.mapping_uuid
+  queue_name                 = module.queue.name
+  dead_letter_queue_name     = module.queue.dead_letter_name
+  table_name                 = module.storage.table_name
   # Metrics name an inference profile by the end of its ARN.
   embedding_model = reverse(split("/", var.embedding_model))[0]
 }

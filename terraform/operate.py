@@ -2,12 +2,15 @@
 
   operate.py seed CATALOG.csv     embed a catalog and publish it; the first time, and with --prepare, apply the bucket first
   operate.py invoke [JOB]         ask the function itself, without the queue; the job as JSON, or in $JOB
+  operate.py status [--watch]     queues, catalog, and whether the event source mapping is on; --json for programs
+  operate.py pause                switch the event source mapping off: jobs wait in the queue
+  operate.py resume               switch it on again
   operate.py load [OPTIONS]       sustained traffic by loadgen, with an account of every job
   operate.py logs                 follow the log
   operate.py prune-versions       delete published versions that nothing needs any more
   operate.py destroy              destroy the deployment, and wait until its instances are gone
 
-Needs terraform, the AWS CLI (version 2) for all but seed and load, and credentials as they find them.
+Needs terraform, the AWS CLI (version 2) for all but seed and load, built programs for seed, status and load, and credentials as they find them.
 """
 
 import argparse
@@ -116,6 +119,77 @@ def invoke(arguments: argparse.Namespace) -> None:
         raise Fault(f"the function answered with an error ({called['FunctionError']}): it stands above")
 
 
+def mapping(deployment: Deployment) -> dict:
+    """The event source mapping between the job queue and what serves."""
+    found = aws("lambda", "list-event-source-mappings", "--function-name", deployment["alias_arn"],
+                "--event-source-arn", deployment["queue_arn"], region=deployment.region())["EventSourceMappings"]  # fmt: skip
+    if len(found) != 1:
+        raise Fault(f"{deployment['alias_arn']} has {len(found)} event source mappings to {deployment['queue_arn']}, not one: "
+                    "run `make deploy`")  # fmt: skip
+    return found[0]
+
+
+def status(arguments: argparse.Namespace) -> None:
+    deployment = Deployment()
+    try:
+        state, fault = mapping(deployment)["State"], None
+    except Fault as found:
+        state, fault = None, found
+    nearline = [str(BINARIES / "debug" / "nearline"), "status", *(["--watch"] if arguments.watch else [])]
+    environment = os.environ | deployment.settings()
+    if arguments.json and not arguments.watch:
+        done = start([*nearline, "--json"], stdout=subprocess.PIPE, text=True, env=environment)
+        part = {"state": state} if fault is None else {"error": str(fault)}
+        print(json.dumps({"mapping": part, **json.loads(done.stdout or "{}")}))
+    else:
+        # With --watch it is told once; for programs apart from their lines.
+        line = f"{'mapping':<12}  {state if fault is None else f'cannot be read: {fault}'}"
+        print(line, file=sys.stderr if arguments.json else sys.stdout, flush=True)
+        done = start([*nearline, *(["--json"] if arguments.json else [])], env=environment)
+    if done.returncode != 0:
+        raise Fault("nearline status failed: its message stands above")
+    if fault:
+        raise fault
+
+
+def retention(deployment: Deployment) -> str:
+    """For how long the queue keeps a job, for people."""
+    asked = aws("sqs", "get-queue-attributes", "--queue-url", deployment["queue_url"], "--attribute-names",
+                "MessageRetentionPeriod", region=deployment.region())  # fmt: skip
+    seconds = int(asked["Attributes"]["MessageRetentionPeriod"])
+    return f"{seconds / 86400:g} days" if seconds >= 86400 else f"{seconds / 3600:g} hours"
+
+
+def switch(enabled: bool, wait_seconds: float) -> None:
+    """Switches the mapping on or off, and waits until Lambda has done so."""
+    deployment = Deployment()
+    found, wanted = mapping(deployment), "Enabled" if enabled else "Disabled"
+    uuid, region, end = found["UUID"], deployment.region(), time.monotonic() + wait_seconds
+    if found["State"] != wanted:
+        flag = "--enabled" if enabled else "--no-enabled"
+        aws("lambda", "update-event-source-mapping", "--uuid", uuid, flag, region=region)
+    while (found := aws("lambda", "get-event-source-mapping", "--uuid", uuid, region=region))["State"] != wanted:
+        if time.monotonic() > end:
+            raise Fault(f"the event source mapping {uuid} is still {found['State']}, not {wanted}: look again with `make status`")
+        say(f"waiting for Lambda: {found['State']}")
+        time.sleep(min(5, max(0.1, wait_seconds / 60)))
+    if enabled:
+        say("resumed: Lambda takes jobs from the queue. If terraform.tfvars says mapping_enabled = false, the next `make deploy` "
+            "switches it off again.")  # fmt: skip
+        return
+    say(f"paused: Lambda takes no more jobs from the queue; those that it had taken are finished. Jobs wait there for up to "
+        f"{retention(deployment)} from when each was sent, and are lost after that; those with not_after may expire. `make "
+        "resume` goes on. The next `make deploy` switches it on again, unless terraform.tfvars says mapping_enabled = false.")  # fmt: skip
+
+
+def pause(arguments: argparse.Namespace) -> None:
+    switch(False, arguments.wait_seconds)
+
+
+def resume(arguments: argparse.Namespace) -> None:
+    switch(True, arguments.wait_seconds)
+
+
 def load(arguments: argparse.Namespace) -> None:
     run(str(BINARIES / "release" / "loadgen"), *arguments.options, environment=Deployment().settings())
 
@@ -208,6 +282,14 @@ def main() -> None:
     command = commands.add_parser("invoke")
     command.add_argument("job", nargs="?", help="the job as JSON; otherwise $JOB")
     command.set_defaults(run=invoke)
+    command = commands.add_parser("status")
+    command.add_argument("--watch", action="store_true", help="look again and again until Ctrl-C")
+    command.add_argument("--json", action="store_true", help="one JSON object; with --watch a line for each look")
+    command.set_defaults(run=status)
+    for name, function in (("pause", pause), ("resume", resume)):
+        command = commands.add_parser(name)
+        command.add_argument("--wait-seconds", type=float, default=300, help="how long to wait for Lambda (300)")
+        command.set_defaults(run=function)
     commands.add_parser("load").set_defaults(run=load)
     commands.add_parser("logs").set_defaults(run=logs)
     command = commands.add_parser("prune-versions")

@@ -64,13 +64,35 @@ variable "embedding_max_concurrency" {
 }
 
 variable "embedding_requests_per_minute" {
-  description = "Bedrock calls started in a minute by a process: the quota divided by the processes, with room for retries; null: no limit."
+  description = "Bedrock calls started in a minute by a process: see also embedding_fleet_requests_per_minute; null: no limit."
   type        = number
   default     = null
 
   validation {
     condition     = var.embedding_requests_per_minute == null || try(var.embedding_requests_per_minute >= 1 && var.embedding_requests_per_minute <= 1000000 && var.embedding_requests_per_minute == floor(var.embedding_requests_per_minute), false)
     error_message = "embedding_requests_per_minute must be a whole number from 1 to 1,000,000, or null."
+  }
+}
+
+variable "embedding_fleet_requests_per_minute" {
+  description = "Bedrock calls started in a minute by all processes together, which lease shares of it in the results table: the quota, less what others in the account use; null: no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.embedding_fleet_requests_per_minute == null || try(var.embedding_fleet_requests_per_minute >= 1 && var.embedding_fleet_requests_per_minute <= 1000000 && var.embedding_fleet_requests_per_minute == floor(var.embedding_fleet_requests_per_minute), false)
+    error_message = "embedding_fleet_requests_per_minute must be a whole number from 1 to 1,000,000, or null."
+  }
+}
+
+variable "embedding_service_tier" {
+  description = "Service tier of Bedrock: default, flex, priority or reserved. A model that does not have it is called without; null: Bedrock's default."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.embedding_service_tier == null || contains(["default", "flex", "priority", "reserved"], coalesce(var.embedding_service_tier, "default"))
+    error_message = "embedding_service_tier must be default, flex, priority or reserved, or null."
   }
 }
 

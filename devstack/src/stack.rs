@@ -180,7 +180,9 @@ async fn create_queues(sdk: &SdkConfig, options: &StackOptions) -> Result<(Strin
         let created = created.map_err(|error| DevstackError::aws(format!("creating the queue {name}"), &error))?;
         Ok::<_, DevstackError>(created.queue_url.unwrap_or_default())
     };
-    let dead_letters = create("nearline-dead-letters", HashMap::new()).await?;
+    // SQS's longest: what a redrive policy moves keeps its age.
+    let attributes = HashMap::from([(QueueAttributeName::MessageRetentionPeriod, "1209600".to_owned())]);
+    let dead_letters = create("nearline-dead-letters", attributes).await?;
     let arn = queue_attribute(&sqs, &dead_letters, QueueAttributeName::QueueArn).await?;
     let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": options.max_receive_count.to_string()});
     let attributes = HashMap::from([

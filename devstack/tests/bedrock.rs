@@ -203,7 +203,7 @@ async fn on_the_wire_the_model_id_is_encoded_and_errors_have_awss_headers() {
     assert_eq!((answer.status, answer.headers["x-amzn-errortype"].as_str()), (400, "ValidationException"));
     assert!(answer.json()["message"].as_str().unwrap().starts_with("Malformed input request"));
     let stats = http::request(&endpoint, "GET", "/_devstack/stats", "", "").await.json();
-    let expected = json!({"requests": 2, "texts": 1, "throttled": 0, "errors": 1, "max_in_flight": 1, "batch_jobs": 0,
+    let expected = json!({"requests": 2, "in_tier": 0, "texts": 1, "throttled": 0, "errors": 1, "max_in_flight": 1, "batch_jobs": 0,
         "batch_records": 0});
     assert_eq!(stats, expected);
 }

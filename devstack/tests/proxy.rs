@@ -11,7 +11,7 @@ use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::send_message::{SendMessageError, SendMessageOutput};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
-use devstack::proxy::{FaultKind, ProxyOptions, ProxyServer, Service};
+use devstack::proxy::{FaultKind, ProxyOptions, ProxyServer, Service, Standing, StandingFault};
 use devstack::stack::{Stack, StackOptions};
 
 /// Stand-ins, with a proxy before them through which every call that can meet a kind of fault does.
@@ -261,4 +261,28 @@ async fn some_keys_are_left_unprocessed_until_one_is_left() {
     assert_eq!(left.consistent_read(), Some(true), "the request's options stay with them");
     assert_eq!(look_up(&["a"]).await.keys(), [key("a")]);
     assert_eq!(world.played(FaultKind::UnprocessedKeys), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_stands_until_it_is_taken_back() {
+    let world = World::with_rate(FaultKind::ResetBefore, 0.0).await;
+    let look_up = async || {
+        let key = HashMap::from([("request_id".to_owned(), AttributeValue::S("a".into()))]);
+        let get = world.dynamodb().get_item().table_name(world.stack.results_table()).set_key(Some(key)).send();
+        get.await.err().and_then(|error| error.code().map(str::to_owned))
+    };
+    for (fault, code) in [
+        (Standing::Throttle, Some("ProvisionedThroughputExceededException")),
+        (Standing::AccessDenied, Some("AccessDeniedException")),
+        (Standing::DelayMs(1), None),
+    ] {
+        let standing = StandingFault { service: Service::DynamoDb, operation: None, path: None, fault };
+        world.proxy.set_faults(vec![standing]);
+        assert_eq!((look_up().await.as_deref(), look_up().await.as_deref()), (code, code));
+        world.send().await.unwrap();
+    }
+    world.proxy.set_faults(Vec::new());
+    assert_eq!(look_up().await, None);
+    let report = world.proxy.report();
+    assert_eq!((report.stood, report.faults), (6, 0));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgGroup, CommandFactory as _, Parser};
+use clap::{ArgGroup, CommandFactory as _, Parser, Subcommand};
 
 use crate::schedule::{Arrivals, Stage};
 use crate::slo::{self, Objectives};
@@ -19,7 +19,64 @@ const UNUSUAL_MAX: f64 = 0.9;
 /// The loop is open: send instants are computed from the start and the rate, and never wait for answers. A job that
 /// would pass --max-in-flight is dropped and counted instead of being queued.
 #[derive(Debug, Clone, Parser)]
-#[command(version, after_long_help = AFTER_HELP)]
+#[command(version, override_usage = USAGE, after_long_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Args,
+}
+
+/// What to do, if it is no run.
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    Report(ReportArgs),
+}
+
+/// Shows the report of a run again: as a table, as a page with charts, beside an earlier run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReportArgs {
+    /// What a run wrote with --output
+    #[arg(value_name = "REPORT.json")]
+    pub(crate) report: PathBuf,
+
+    /// Where to write one HTML page with charts, which needs no network; `-` is standard output
+    #[arg(long, value_name = "PAGE.html")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Report of an earlier run: what has changed by more than the noise
+    #[arg(long, value_name = "EARLIER.json")]
+    pub(crate) compare: Option<PathBuf>,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Task {
+    /// To make a load.
+    Run(Box<Args>),
+    /// To show what became of one.
+    Report(ReportArgs),
+}
+
+impl Task {
+    /// Reads the process's command line. Wrong usage ends the process with exit code 2, and says what is wrong.
+    pub fn from_command_line() -> Self {
+        CommandLine::parse().checked().unwrap_or_else(|error| error.exit())
+    }
+}
+
+impl CommandLine {
+    fn checked(self) -> Result<Task, clap::Error> {
+        match self.command {
+            Some(Command::Report(report)) => Ok(Task::Report(report)),
+            None => self.run.check().map(|()| Task::Run(Box::new(self.run))),
+        }
+    }
+}
+
+/// A load, and how it is accounted for.
+#[derive(Debug, Clone, clap::Args)]
 #[command(group = ArgGroup::new("load").required(true).args(["rps", "stages", "profile"]))]
 pub struct Args {
     /// Jobs a second; decimals allowed
@@ -147,24 +204,17 @@ pub struct Args {
     #[arg(long, value_name = "P%", default_value = "1%", value_parser = values::share, help_heading = "Verdict")]
     pub(crate) max_dropped: Share,
 
-    /// Where to write the report as JSON (with --dry-run: the plan)
+    /// Where to write the report as JSON, for `loadgen report` and for programs. `-` is standard output; the table then
+    /// goes to standard error
     #[arg(long, value_name = "REPORT.json", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
-
-    /// Where to write the report as one HTML page with charts
-    #[arg(long, value_name = "REPORT.html", help_heading = "Output")]
-    pub(crate) html: Option<PathBuf>,
-
-    /// Report of an earlier run to compare this one with
-    #[arg(long, value_name = "EARLIER.json", help_heading = "Output")]
-    pub(crate) compare: Option<PathBuf>,
 
     /// A line a second instead of a screen
     #[arg(long, help_heading = "Output")]
     pub(crate) plain: bool,
 
-    /// Prints what the run would do and cost, and sends nothing
-    #[arg(long, help_heading = "Output")]
+    /// Prints what the run would do and cost, and sends nothing. There is no report then, so not with --output
+    #[arg(long, conflicts_with = "output", help_heading = "Output")]
     pub(crate) dry_run: bool,
 
     /// The queue
@@ -184,21 +234,15 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads the process's command line. Wrong usage ends the process with exit code 2, and says what is wrong.
-    pub fn from_command_line() -> Self {
-        let args = Self::parse();
-        args.check().unwrap_or_else(|error| error.exit());
-        args
-    }
-
-    /// Reads a command line, the program's name first.
+    /// Reads the command line of a run, the program's name first.
     ///
     /// # Errors
     /// Wrong usage, with what is wrong.
     pub fn from_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, clap::Error> {
-        let args = Self::try_parse_from(arguments)?;
-        args.check()?;
-        Ok(args)
+        match CommandLine::try_parse_from(arguments)?.checked()? {
+            Task::Run(args) => Ok(*args),
+            Task::Report(_) => Err(CommandLine::command().error(ErrorKind::InvalidSubcommand, "is no run")),
+        }
     }
 
     /// Rules that concern more than one argument.
@@ -217,7 +261,7 @@ impl Args {
         } else {
             return Ok(());
         };
-        Err(Self::command().error(ErrorKind::ValueValidation, fault))
+        Err(CommandLine::command().error(ErrorKind::ValueValidation, fault))
     }
 
     /// The rates in order.
@@ -257,40 +301,50 @@ fn zipf(text: &str) -> Result<f64, String> {
     }
 }
 
+const USAGE: &str = "\
+loadgen <--rps R --duration D | --stages D:R,... | --profile P> [OPTIONS]
+       loadgen report REPORT.json [--html PAGE.html] [--compare EARLIER.json]";
+
+/// Lists are narrower than any terminal; what is more than a line is left to clap, which knows how wide it is.
 const AFTER_HELP: &str = "\
-Region, credentials and endpoints are those of the AWS SDK (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, ...).
-On a terminal a screen shows the run, elsewhere a line a second goes to stderr; the report goes to stdout.
-Ctrl-C ends the sending, a second one the waiting; both still report. A third one gives up.
+Region, credentials and endpoints are those of the AWS SDK (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, ...). On a \
+terminal a screen shows the run, elsewhere a line a second goes to stderr; the table at the end goes to stdout. Ctrl-C \
+(or SIGTERM, or a terminal that hangs up) ends the sending, a second one the waiting; both still report. A third one \
+gives up.
 
 Totals. The first four count messages, the others distinct request ids:
-  intended     messages whose send instant came (= sent + dropped + send_failed)
+  intended     messages whose send instant came
+               (= sent + dropped + send_failed)
   sent         accepted by the queue
   dropped      not handed over, because --max-in-flight was reached
   send_failed  not accepted in --send-attempts, or refused for good
   succeeded    with a right record, SUCCEEDED
-  rejected     with a right record, REJECTED, as the job or the catalog justifies
-  wrong        whose record has another job's hash, a status, code, group or match that the job cannot have, or was
-               written more than once
-  lost         accepted by the queue and without a record at the end of the drain
-  late         whose record was seen later than --late-after; they also count as what they are
-  unexpected   counted as send_failed, and with a record all the same (the answer to the send was lost)
+  rejected     with a right record, REJECTED, as job or catalog justify
+  wrong        whose record has another job's hash, a status, code, group
+               or match that the job cannot have, or was written twice
+  lost         accepted by the queue, without a record at the end
+  late         whose record was seen later than --late-after; they also
+               count as what they are
+  unexpected   counted as send_failed, and with a record all the same
 Of the request ids that are looked for, each is one of succeeded, rejected, wrong and lost.
 
-Times: `schedule_lag` is from a job's intended instant to the start of the request that carries it (lingering
-included), `send` from there to the queue's acceptance (retries included), `end_to_end` from the intended instant to
-the end of the look-up that first saw the record, and `detection` from the look-up before that one, or from the queue's
-acceptance: the part of end_to_end that polling may have added. A repeated job counts from its first message's instant.
+Times count from the instant at which a job was meant to be sent:
+  schedule_lag  to the start of the request that carries it
+  send          from there to the queue's acceptance, retries included
+  end_to_end    to the end of the look-up that first saw the record
+  detection     the part of end_to_end that polling may have added
+A repeated job counts from its first message's instant.
 
-Objectives: METRIC, one of < <= > >= =, and a value. Metrics are e2e, send and lag with .min, .mean, .max, .p50, .p99,
-.p99.9 and so on, against a duration; lost, wrong, late, dropped, send_failed, unexpected, succeeded, rejected and
-errors (lost + wrong + send_failed), against a number of jobs or a percentage: of the request ids looked for or, for
-dropped and send_failed, of the messages intended. In a time's percentile a job that was not sent, or is lost, counts as
-longer than any other.
+Objectives: METRIC, one of < <= > >= =, and a value. Metrics are e2e, send and lag with .min, .mean, .max, .p50, .p99, \
+.p99.9 and so on, against a duration (60s, 1.5m, 250ms); lost, wrong, late, dropped, send_failed, unexpected, succeeded, \
+rejected and errors (lost + wrong + send_failed), against a number of jobs or a percentage: of the request ids looked \
+for or, for dropped and send_failed, of the messages intended. In a time's percentile a job that was not sent, or is \
+lost, counts as longer than any other.
 
-The run is invalid if the load asked for was not offered, p99 of schedule_lag being above --max-lag or more than
+The run is invalid if the load asked for was not offered, p99 of schedule_lag being above --max-lag or more than \
 --max-dropped of the jobs dropped or failed to be sent; and if the records could not be read at the end.
 
-Exit codes: 0 all objectives met; 1 failed, reason on stderr; 2 wrong usage; 3 an objective missed; 4 the run is
+Exit codes: 0 all objectives met; 1 failed, reason on stderr; 2 wrong usage; 3 an objective missed; 4 the run is \
 invalid (3 wins over 4).";
 
 #[cfg(test)]

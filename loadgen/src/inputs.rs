@@ -15,8 +15,6 @@ pub(crate) struct Inputs {
     pub jobs: Arc<Jobs>,
     pub schedule: Arc<Schedule>,
     pub catalog: Option<CatalogInfo>,
-    /// The report to compare with.
-    pub earlier: Option<Report>,
 }
 
 impl Inputs {
@@ -45,20 +43,26 @@ impl Inputs {
             payload_bytes: args.payload_bytes.clone(),
         };
         let run_id = format!("{:016x}", rand::random::<u64>());
-        let earlier: Option<Report> = args.compare.as_deref().map(read_json).transpose()?;
-        if let Some((path, earlier)) = args.compare.as_ref().zip(earlier.as_ref())
-            && earlier.format_version != FORMAT_VERSION
-        {
-            let cause = format!("its format_version is {}, not {FORMAT_VERSION}", earlier.format_version);
-            return Err(RunError::Read { path: path.clone(), cause });
-        }
         Ok(Self {
             jobs: Arc::new(Jobs::new(run_id, source, shape)),
             schedule: Arc::new(Schedule::new(args.stages(), args.arrivals, args.seed)),
             catalog: args.catalog_info.as_deref().map(read_json).transpose()?,
-            earlier,
         })
     }
+}
+
+/// Reads the report of a run.
+pub(crate) fn report(path: &Path) -> Result<Report, RunError> {
+    if bytes(path)?.is_empty() {
+        let cause = "it is empty; a run writes its report at its end".to_owned();
+        return Err(RunError::Read { path: path.into(), cause });
+    }
+    let report: Report = read_json(path)?;
+    if report.format_version != FORMAT_VERSION {
+        let cause = format!("its format_version is {}, not {FORMAT_VERSION}", report.format_version);
+        return Err(RunError::Read { path: path.into(), cause });
+    }
+    Ok(report)
 }
 
 /// The filters of a file, if jobs of `source` have room for them.

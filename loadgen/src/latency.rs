@@ -36,6 +36,21 @@ pub(crate) struct Percentiles {
     pub max: Option<f64>,
 }
 
+/// One point of a distribution by percentile.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PercentilePoint {
+    /// From 0 to 100.
+    pub percentile: f64,
+    /// So many percent of all took at most this long.
+    pub ms: f64,
+}
+
+/// Where a distribution is given: closer together towards its end.
+const PERCENTILES: [f64; 27] = [
+    0.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.5, 95.0, 96.0, 97.0, 98.0, 99.0,
+    99.5, 99.75, 99.9, 99.95, 99.975, 99.99, 99.995, 99.999,
+];
+
 impl Percentiles {
     /// What tables show, by the names of their columns.
     pub(crate) const COLUMNS: [&str; 6] = ["p50", "p90", "p95", "p99", "p99.9", "max"];
@@ -85,6 +100,15 @@ impl Latency {
         Duration::from_micros(self.0.value_at_quantile(quantile))
     }
 
+    /// By percentile, as far as there are enough values for one beyond it, and the longest one.
+    pub(crate) fn by_percentile(&self) -> Vec<PercentilePoint> {
+        let beyond = |percentile: f64| (1.0 - percentile / 100.0) * self.0.len() as f64;
+        let known = PERCENTILES.into_iter().filter(|percentile| beyond(*percentile) >= 1.0);
+        let ms = |percentile: f64| self.0.value_at_quantile(percentile / 100.0) as f64 / 1_000.0;
+        let points = known.chain((!self.0.is_empty()).then_some(100.0));
+        points.map(|percentile| PercentilePoint { percentile, ms: ms(percentile) }).collect()
+    }
+
     pub(crate) fn percentiles(&self) -> Percentiles {
         let some = |microseconds: f64| (!self.0.is_empty()).then_some(microseconds / 1_000.0);
         let at = |quantile| some(self.0.value_at_quantile(quantile) as f64);
@@ -129,6 +153,18 @@ mod tests {
         }
         latency.record(2 * LATENCY_MAX);
         assert!(latency.quantile(1.0) >= LATENCY_MAX, "a time beyond the range counts as the longest");
+    }
+
+    #[test]
+    fn a_distribution_goes_as_far_as_there_are_values_for_it() {
+        let mut latency = Latency::default();
+        assert_eq!(latency.by_percentile(), []);
+        (1..=200).for_each(|index| latency.record(index * MS));
+        let points = latency.by_percentile();
+        let last: Vec<f64> = points[points.len() - 3..].iter().map(|point| point.percentile).collect();
+        assert_eq!(last, [99.0, 99.5, 100.0], "of 200 values one lies beyond 99.5 %, none beyond 99.75 %");
+        let median = points.iter().find(|point| point.percentile.to_bits() == 50.0_f64.to_bits()).unwrap();
+        assert!((median.ms - 100.0).abs() < 0.2 && points.is_sorted_by(|a, b| a.ms <= b.ms), "{points:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A run's way through the house: [`Args`] say what is asked for; `schedule` says when each message is meant to be
 //! sent and `jobs` what it is; `sender` puts it on the queue; `verify` finds its record and judges it; `account` keeps
-//! the books, which `view` shows and `report` makes a page of. Only `aws` knows the SDK.
+//! the books, which `view` shows and `report` sums up, and makes a page of later. Only `aws` knows the SDK.
 
 mod account;
 mod aws;
@@ -26,6 +26,7 @@ mod series;
 mod slo;
 mod stop;
 mod terminal;
+mod text;
 mod usage;
 mod values;
 mod verify;
@@ -33,8 +34,9 @@ mod view;
 mod window;
 
 pub use self::aws::AccessError;
-pub use self::cli::Args;
+pub use self::cli::{Args, ReportArgs, Task};
 pub use self::error::RunError;
+pub use self::outputs::tell;
 pub use self::run::{EXIT_FAILED, execute, run};
 pub use self::stop::Stop;
 pub use self::verify::{LookupError, Unverified};

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match loadgen::execute(loadgen::Args::from_command_line()).await {
+    match loadgen::execute(loadgen::Task::from_command_line()).await {
         Ok(exit_code) => ExitCode::from(exit_code),
         Err(error) => {
-            eprintln!("loadgen: {error}");
+            loadgen::tell(&format!("loadgen: {error}"));
             ExitCode::from(loadgen::EXIT_FAILED)
         }
     }

@@ -1,63 +1,56 @@
 //! Where reports go: opened before the run, so that an earlier one stays as it is until there is a new one.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
-use crate::cli::Args;
 use crate::error::RunError;
-use crate::report::Report;
 
-/// As JSON that people can read.
-pub(crate) fn json(value: &impl serde::Serialize) -> Vec<u8> {
-    let mut json = serde_json::to_vec_pretty(value).expect("a report has only string keys and finite numbers");
-    json.push(b'\n');
-    json
-}
-
-/// The files of a report.
-pub(crate) struct Outputs {
-    json: Option<OutputFile>,
-    html: Option<OutputFile>,
-}
-
-impl Outputs {
-    /// Opens the files that `args` name.
-    pub(crate) fn open(args: &Args) -> Result<Self, RunError> {
-        let open = |path: &Option<PathBuf>| path.as_deref().map(OutputFile::open).transpose();
-        Ok(Self { json: open(&args.output)?, html: open(&args.html)? })
-    }
-
-    /// Writes both before it says what went wrong with one.
-    pub(crate) fn write(self, report: &Report) -> Result<(), RunError> {
-        let json = self.json.map(|mut file| file.write(&json(report)));
-        let html = self.html.map(|mut file| file.write(report.html().as_bytes()));
-        json.into_iter().chain(html).collect()
-    }
-}
-
-/// A file to be written.
-pub(crate) struct OutputFile {
+/// A file to be written, or standard output.
+pub(crate) struct Output {
     path: PathBuf,
-    file: File,
+    /// `None` for standard output.
+    file: Option<File>,
 }
 
-impl OutputFile {
-    /// Opens a file, and makes it if it is not there, without changing what is in it.
+impl Output {
+    /// Opens a file, and makes it if it is not there, without changing what is in it. `-` is standard output.
     pub(crate) fn open(path: &Path) -> Result<Self, RunError> {
         let path = path.to_owned();
+        if path.as_os_str() == "-" {
+            return Ok(Self { path, file: None });
+        }
         match OpenOptions::new().write(true).create(true).truncate(false).open(&path) {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(file) => Ok(Self { path, file: Some(file) }),
             Err(cause) => Err(RunError::Output { path, cause }),
         }
     }
 
     /// Replaces what is in it.
-    pub(crate) fn write(&mut self, content: &[u8]) -> Result<(), RunError> {
+    pub(crate) fn write(self, content: &[u8]) -> Result<(), RunError> {
+        let Some(mut file) = self.file else { return write(stdout(), content) };
         // Only a regular file has a length to cut: /dev/stdout is a fair place for a report.
-        let regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
-        let cut = if regular { self.file.set_len(0) } else { Ok(()) };
-        cut.and_then(|()| self.file.write_all(content))
-            .map_err(|cause| RunError::Output { path: self.path.clone(), cause })
+        let regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let cut = if regular { file.set_len(0) } else { Ok(()) };
+        cut.and_then(|()| file.write_all(content)).map_err(|cause| RunError::Output { path: self.path, cause })
     }
+}
+
+/// What people read goes to standard output, unless `output` takes that.
+pub(crate) fn print(page: &str, output: Option<&Output>) -> Result<(), RunError> {
+    if output.is_some_and(|output| output.file.is_none()) {
+        // Nobody may be there to read it any more.
+        let _ = stderr().write_all(page.as_bytes());
+        return Ok(());
+    }
+    write(stdout(), page.as_bytes())
+}
+
+fn write(mut to: impl Write, content: &[u8]) -> Result<(), RunError> {
+    to.write_all(content).and_then(|()| to.flush()).map_err(RunError::Stdout)
+}
+
+/// Tells people something that no program reads. A terminal that is gone must not end the run.
+pub fn tell(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }

@@ -7,7 +7,6 @@ use std::fmt;
 use std::time::Duration;
 
 use nearline_contract::{GroupBy, Target, receive};
-use serde::Serialize;
 
 use crate::jobs::{Jobs, Kind};
 use crate::prices::{self, Price};
@@ -15,6 +14,7 @@ use crate::report::StageSettings;
 use crate::requests::SQS_BILLED_BYTES;
 use crate::schedule::{Schedule, Stage};
 use crate::sender::BATCH_MAX_MESSAGES;
+use crate::text::{count, duration, number};
 use crate::verify::CatalogInfo;
 
 /// How many messages are made to see what they are like.
@@ -32,7 +32,7 @@ const ROUNDS_PER_SECOND: f64 = 40.0;
 const WORKER_BATCH: f64 = 10.0;
 
 /// A planned run.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Plan {
     pub duration_seconds: f64,
     pub messages: u64,
@@ -55,15 +55,14 @@ pub(crate) struct Plan {
 }
 
 /// One stage.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct PlannedStage {
-    #[serde(flatten)]
     pub settings: StageSettings,
     pub messages: u64,
 }
 
 /// Requests of one kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct PlannedRequest {
     /// `loadgen` or `worker`.
     pub by: &'static str,
@@ -151,7 +150,7 @@ impl Plan {
         let messages = schedule.jobs();
         let sample = Sample::take(jobs, options.catalog, SAMPLE.min(messages));
         let all = messages as f64;
-        let count = |share: f64| (share * all).round() as u64;
+        let expected = |share: f64| (share * all).round() as u64;
         let stage = |stage: &Stage| PlannedStage { settings: stage.into(), messages: stage.jobs().round() as u64 };
         let mean_message_bytes = sample.share(sample.bytes);
         let mean_record_bytes = sample.record_bytes / sample.distinct().max(1.0);
@@ -174,10 +173,10 @@ impl Plan {
             messages,
             peak_rps: schedule.peak(),
             stages: schedule.stages().iter().map(stage).collect(),
-            duplicates: count(sample.share(sample.repeated)),
-            conflicts: count(sample.share(sample.conflicts)),
-            invalid: count(sample.share(sample.invalid)),
-            filtered: count(sample.share(sample.filtered)),
+            duplicates: expected(sample.share(sample.repeated)),
+            conflicts: expected(sample.share(sample.conflicts)),
+            invalid: expected(sample.share(sample.invalid)),
+            filtered: expected(sample.share(sample.filtered)),
             jobs_to_choose_from: jobs.source().len(),
             mean_message_bytes,
             mean_record_bytes,
@@ -191,30 +190,21 @@ impl Plan {
 /// A page for a terminal.
 impl fmt::Display for Plan {
     fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = humantime::format_duration(Duration::from_secs_f64(self.duration_seconds));
-        writeln!(
-            page,
-            "plan: {} messages in {length}, at most {} a second; nothing is sent\n",
-            self.messages, self.peak_rps
-        )?;
-        for (number, stage) in self.stages.iter().enumerate() {
-            let PlannedStage { settings, messages } = stage;
-            let length = humantime::format_duration(Duration::from_secs_f64(settings.duration_seconds)).to_string();
-            writeln!(
-                page,
-                "  stage {:<3} {length:>10} at {:<14} /s {messages:>10} messages",
-                number + 1,
-                settings.rate()
-            )?;
+        let (messages, length) = (count(self.messages, "message"), duration(self.duration_seconds));
+        writeln!(page, "plan: {messages} in {length}, at most {} a second; nothing is sent\n", number(self.peak_rps))?;
+        for (index, PlannedStage { settings, messages }) in self.stages.iter().enumerate() {
+            let (number, length) = (index + 1, duration(settings.duration_seconds));
+            let (rate, messages) = (settings.rate(), count(*messages, "message"));
+            writeln!(page, "  stage {number:<3} {length:>10} at {rate:<14} /s {messages:>19}")?;
         }
+        let (duplicates, conflicts) = (count(self.duplicates, "duplicate"), count(self.conflicts, "conflict"));
         writeln!(
             page,
-            "\n  about {} duplicates, {} conflicts, {} invalid, {} with a filter; {} jobs to choose from; messages of {:.0} bytes, records of {:.0}",
-            self.duplicates,
-            self.conflicts,
-            self.invalid,
-            self.filtered,
-            self.jobs_to_choose_from,
+            "\n  about {duplicates}, {conflicts}, {} invalid, {} with a filter; {} to choose from; messages of {:.0} bytes, \
+             records of {:.0}",
+            number(self.invalid as f64),
+            number(self.filtered as f64),
+            count(self.jobs_to_choose_from, "job"),
             self.mean_message_bytes,
             self.mean_record_bytes
         )?;

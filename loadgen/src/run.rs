@@ -1,6 +1,5 @@
 //! One run from the checked settings to its exit code: connects the schedule, the sender, the verifier and the report.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +15,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::{Account, Rules};
 use crate::aws::{self, DepthProbe, DynamoTable, SqsQueue};
-use crate::cli::Args;
+use crate::cli::{Args, ReportArgs, Task};
 use crate::error::RunError;
-use crate::inputs::Inputs;
-use crate::outputs::{OutputFile, Outputs, json};
+use crate::inputs::{self, Inputs};
+use crate::outputs::{Output, print};
 use crate::plan::{Plan, PlanOptions};
 use crate::prices::Cost;
-use crate::report::{Environment, Report, Run, Settings, StageSettings, compare};
+use crate::report::{Comparison, Environment, Report, Run, Settings, StageSettings, page};
 use crate::requests::Meter;
 use crate::schedule::Schedule;
 use crate::sender::{self, Batcher};
 use crate::stop::Stop;
 use crate::usage::usage;
 use crate::verify::{DepthSample, Judge, Verifier, VerifyOptions};
-use crate::view::View;
+use crate::view::{View, Watched};
 
 /// Something kept the run from its end.
 pub const EXIT_FAILED: u8 = 1;
@@ -42,7 +41,11 @@ const EXIT_INVALID: u8 = 4;
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Does what the command line asks for, with clients as the environment describes them; the exit code.
-pub async fn execute(args: Args) -> Result<u8, RunError> {
+pub async fn execute(task: Task) -> Result<u8, RunError> {
+    let args = match task {
+        Task::Report(args) => return report(&args),
+        Task::Run(args) => *args,
+    };
     if args.dry_run {
         return dry_run(&args);
     }
@@ -54,7 +57,7 @@ pub async fn execute(args: Args) -> Result<u8, RunError> {
 /// Runs the load that `args` describe and reports on it; the exit code.
 pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Result<u8, RunError> {
     let inputs = Inputs::read(&args)?;
-    let outputs = Outputs::open(&args)?;
+    let output = args.output.as_deref().map(Output::open).transpose()?;
     let config = aws::single_attempts(config);
     let (queue_url, table_name) = (required(args.queue_url.as_ref()), required(args.results_table.as_ref()));
     let meter = Arc::new(Meter::default());
@@ -63,7 +66,7 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let probe = DepthProbe::new(queue.clone(), args.dead_letter_queue_url());
     let (depth_before, depth_trouble) = probe.depth().await;
 
-    let Inputs { jobs, schedule, catalog, earlier } = inputs;
+    let Inputs { jobs, schedule, catalog } = inputs;
     let expected_catalog = catalog.as_ref().map(|catalog| catalog.version.clone());
     let lookups_per_second = args.lookups_per_second(schedule.peak());
     let max_in_flight = args.max_in_flight(schedule.peak());
@@ -75,8 +78,13 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
     let over = CancellationToken::new();
     // Also if a task panics: the screen must not outlive the run.
     let _over = over.clone().drop_guard();
-    let title = format!("loadgen run {} to {queue_url}", jobs.run_id());
-    let shown = view.show(account.clone(), title, stop.clone(), over.clone());
+    let watched = Watched {
+        account: account.clone(),
+        title: format!("loadgen run {} to {queue_url}", jobs.run_id()),
+        objectives: args.objectives(),
+        verified_share: args.verify.0,
+    };
+    let shown = view.show(watched, stop.clone(), over.clone());
     let (depth_sender, depths) = watch::channel(None);
     let probing = tokio::spawn(sample_depths(probe, account.clone(), depth_sender, over.clone()));
     let ticking = tokio::spawn(tick(account.clone(), over.clone()));
@@ -133,13 +141,11 @@ pub async fn run(args: Args, config: &SdkConfig, stop: Stop, view: View) -> Resu
         &args.objectives(),
         &books,
     );
-    let mut page = report.to_string();
-    if let Some(earlier) = earlier {
-        page = format!("{page}\n{}", compare(&earlier, &report));
-    }
     // Whatever cannot be written, the rest is.
-    let printed = io::stdout().write_all(page.as_bytes()).map_err(RunError::Stdout);
-    outputs.write(&report)?;
+    let printed = print(&report.to_string(), output.as_ref());
+    if let Some(output) = output {
+        output.write(&json(&report))?;
+    }
     printed?;
     drain?;
     books.sending_ended.map_or(Ok(exit_code(&report)), |cause| Err(RunError::Refused(cause)))
@@ -155,7 +161,7 @@ fn exit_code(report: &Report) -> u8 {
 
 /// Prints what a run would do.
 fn dry_run(args: &Args) -> Result<u8, RunError> {
-    let Inputs { jobs, schedule, catalog, .. } = Inputs::read(args)?;
+    let Inputs { jobs, schedule, catalog } = Inputs::read(args)?;
     let options = PlanOptions {
         linger: args.linger,
         lookups_per_second: args.lookups_per_second(schedule.peak()),
@@ -166,11 +172,24 @@ fn dry_run(args: &Args) -> Result<u8, RunError> {
         catalog: catalog.as_ref(),
     };
     let plan = Plan::new(&schedule, &jobs, options);
-    if let Some(path) = &args.output {
-        OutputFile::open(path)?.write(&json(&plan))?;
-    }
-    io::stdout().write_all(plan.to_string().as_bytes()).map_err(RunError::Stdout)?;
-    Ok(0)
+    print(&plan.to_string(), None).map(|()| 0)
+}
+
+/// Shows the report of an earlier run.
+fn report(args: &ReportArgs) -> Result<u8, RunError> {
+    let report = inputs::report(&args.report)?;
+    let earlier = args.compare.as_deref().map(inputs::report).transpose()?;
+    let html = args.html.as_deref().map(Output::open).transpose()?;
+    let compared = earlier.as_ref().map_or(String::new(), |earlier| format!("\n{}", Comparison::new(earlier, &report)));
+    print(&format!("{report}{compared}"), html.as_ref())?;
+    html.map_or(Ok(()), |html| html.write(page(&report, earlier.as_ref()).as_bytes())).map(|()| 0)
+}
+
+/// As JSON that people can read.
+fn json(report: &Report) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(report).expect("a report has only string keys and finite numbers");
+    json.push(b'\n');
+    json
 }
 
 /// Samples the queue's depth until `over`, and once more then.

@@ -45,8 +45,14 @@ pub(crate) struct Interval {
     pub send_failed: u64,
     /// Records first seen in it.
     pub completed: u64,
-    /// Jobs meant to be sent in it that are lost or have a wrong record.
-    pub faulty: u64,
+    /// Jobs meant to be sent in it that are lost, or have a wrong or a late record.
+    pub lost: u64,
+    pub wrong: u64,
+    pub late: u64,
+    /// Attempts at sending a job, and look-ups of records, that failed in it.
+    pub errors: u64,
+    /// What the last of them was told.
+    pub last_error: Option<String>,
     /// Longest schedule lag and send time of jobs meant to be sent in it.
     pub schedule_lag_max: Option<Duration>,
     pub send_max: Option<Duration>,

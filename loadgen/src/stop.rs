@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::terminal;
+use crate::{outputs, terminal};
 
 /// What a shell reports for a program that SIGINT ended.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -47,25 +47,39 @@ impl Stop {
         }
     }
 
-    /// Asks on each SIGINT and SIGTERM from now on, and tells people if `tell`.
+    /// Asks on each SIGINT and SIGTERM from now on, and once when the terminal hangs up, unless `nohup` said that this is
+    /// nothing to us. Tells people if `tell`.
     ///
     /// # Errors
     /// The system has no signals to listen to.
     pub(crate) fn on_signals(&self, tell: bool) -> io::Result<()> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         let stop = self.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    Some(()) = async { hangup.as_mut()?.recv().await } => {
+                        // Shell and system may each say that the one terminal is gone.
+                        hangup = None;
+                    }
                 }
                 let notice = stop.ask();
                 if tell {
-                    eprintln!("loadgen: {notice}");
+                    outputs::tell(&format!("loadgen: {notice}"));
                 }
             }
         });
         Ok(())
     }
+}
+
+/// Whether this process was started with SIGHUP ignored: a handler would undo that. Known on Linux alone.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Bit 0 is signal 1, SIGHUP.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -1,6 +1,7 @@
 //! The terminal while a screen has it: taken once, and given back whatever happens.
 
 use std::io::{self, Stderr, stderr};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui::Terminal;
@@ -30,11 +31,12 @@ impl Drop for Taken {
     }
 }
 
-/// The terminal, for as long as the guard lives.
-pub(crate) fn take() -> io::Result<(Taken, Terminal<CrosstermBackend<Stderr>>)> {
+/// The terminal, for as long as the guard lives. It is not dropped itself: that would panic if the terminal is gone, and
+/// the guard shows the cursor.
+pub(crate) fn take() -> io::Result<(Taken, ManuallyDrop<Terminal<CrosstermBackend<Stderr>>>)> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     let taken = Taken;
     execute!(stderr(), EnterAlternateScreen)?;
-    Ok((taken, Terminal::new(CrosstermBackend::new(stderr()))?))
+    Ok((taken, ManuallyDrop::new(Terminal::new(CrosstermBackend::new(stderr()))?)))
 }

@@ -1,5 +1,6 @@
 //! The clients of a process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
@@ -13,7 +14,9 @@ use super::direct::{Hearing, READ_TIMEOUT, TakePattern};
 use super::dynamodb::DynamoRecords;
 use super::errors::chain;
 use super::genuine::JsonAnswers;
+use super::leases::DynamoLeases;
 use super::s3::S3Artifacts;
+use super::skew::Skew;
 use super::sqs::SqsQueue;
 use super::trace::TraceHeader;
 use crate::clock::Clock;
@@ -38,6 +41,8 @@ pub struct Resources {
     pub table: String,
     /// Bucket for large results.
     pub bucket: Option<String>,
+    /// Tier that models are called in; `None`: the default of the service.
+    pub service_tier: Option<String>,
 }
 
 /// Makes clients.
@@ -65,18 +70,36 @@ impl Sdk {
             let what = "there is no region: set AWS_REGION, or AWS_PROFILE to a profile that names one";
             return Err(Fault::new(Cause::Misconfigured, what));
         }
-        let found = match sdk.0.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await.map_err(|error| chain(&error)),
-            None => Err("nothing provides them".to_owned()),
-        };
-        found.map_err(|why| {
+        sdk.credentials().await.map_err(|why| {
             let what = "there are no credentials: set AWS_PROFILE (and log in: `aws sso login`), or \
                         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            // The SDK lists each place that it has looked at, a line each.
-            let why: Vec<&str> = why.lines().map(str::trim).collect();
-            Fault::new(Cause::Misconfigured, format!("{what} ({})", why.join("; ").replace(":; ", ": ")))
+            Fault::new(Cause::Misconfigured, format!("{what} ({why})"))
         })?;
         Ok(sdk)
+    }
+
+    /// Whether anything gives credentials; if not, why.
+    ///
+    /// # Errors
+    /// Nothing does: each place that was looked at, in words.
+    pub async fn credentials(&self) -> Result<(), String> {
+        let Some(provider) = self.0.credentials_provider() else { return Err("nothing provides them".to_owned()) };
+        let found = provider.provide_credentials().await;
+        found.map(drop).map_err(|error| {
+            // The SDK lists each place on a line.
+            let why = chain(&error);
+            let why: Vec<&str> = why.lines().map(str::trim).collect();
+            why.join("; ").replace(":; ", ": ")
+        })
+    }
+
+    /// The same, noting by how much the services' clocks differ from this machine's.
+    #[must_use]
+    pub fn with_skew(self) -> (Self, Skew) {
+        let skew = Skew::default();
+        let Some(http) = self.0.http_client() else { return (self, skew) };
+        let http = skew.noting(http);
+        (Self(self.0.to_builder().http_client(http).build()), skew)
     }
 
     /// With a configuration of the SDK.
@@ -100,6 +123,11 @@ impl Sdk {
         DynamoRecords::new(self.dynamodb(), self.s3(), table.to_owned(), bucket.map(str::to_owned))
     }
 
+    /// What a fleet shares, in a table of records.
+    pub fn leases(&self, table: &str) -> DynamoLeases {
+        DynamoLeases::new(self.dynamodb(), table.to_owned(), Clock::system())
+    }
+
     /// Bedrock's models.
     pub fn models(&self) -> BedrockModels {
         BedrockModels::new(&self.0)
@@ -121,7 +149,8 @@ impl Sdk {
             queue: self.queue(&resources.queue_url),
             dead_letters: resources.dead_letter_queue_url.as_deref().map(|url| self.queue(url)),
             records: self.records(&resources.table, resources.bucket.as_deref()),
-            models: self.models(),
+            models: self.models().in_tier(resources.service_tier.as_deref()),
+            leases: Arc::new(self.leases(&resources.table)),
             artifacts: self.artifacts(),
             compute,
             clock: Clock::system(),
@@ -138,6 +167,10 @@ impl Sdk {
         let config = aws_sdk_dynamodb::config::Builder::from(&self.0).interceptor(JsonAnswers).interceptor(TraceHeader);
         let config = config.interceptor(TakePattern);
         aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    pub(super) fn sts(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.0)
     }
 
     pub(super) fn s3(&self) -> aws_sdk_s3::Client {

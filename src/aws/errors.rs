@@ -85,6 +85,36 @@ const CODES: &[(Cause, &[&str])] = &[
     (Cause::Misconfigured, &["AuthorizationHeaderMalformed", "InvalidAddress", "InvalidEndpoint", "PermanentRedirect"]),
 ];
 
+/// Codes that say who signs is not known, or signs wrongly: no call of theirs is answered, whatever they may do.
+const OF_CREDENTIALS: &[&str] = &[
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
+/// Whether a call failed because of the credentials themselves, or because there are none.
+pub(super) fn is_of_credentials<E>(error: &SdkError<E>) -> bool
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(service) => service.err().code().is_some_and(|code| OF_CREDENTIALS.contains(&code)),
+        SdkError::DispatchFailure(_) => lacks_credentials(error),
+        _ => false,
+    }
+}
+
 /// The fault of a call.
 pub(super) fn fault<E>(error: &SdkError<E>, call: Call) -> Fault
 where
@@ -169,4 +199,17 @@ type Chained = dyn std::error::Error + 'static;
 /// An error, its cause, and so on.
 fn causes(error: &Chained) -> impl Iterator<Item = &Chained> {
     std::iter::successors(Some(error), |error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_are_refused_are_for_an_operator_or_for_newer_ones() {
+        for code in OF_CREDENTIALS {
+            let cause = cause_of_code(code);
+            assert!(matches!(cause, Some(Cause::AccessDenied | Cause::CredentialsExpired)), "{code}: {cause:?}");
+        }
+    }
 }

@@ -12,19 +12,25 @@ mod direct;
 mod dynamodb;
 mod errors;
 mod genuine;
+pub mod identity;
 mod item;
+mod leases;
+pub mod probe;
 mod requests;
 mod s3;
 mod signature;
+mod skew;
 pub mod sources;
 mod sqs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trace;
 
 pub use bedrock::BedrockModels;
 pub use bedrock_batch::BedrockBatches;
 pub use client::{AwsServices, Resources, Sdk};
 pub use dynamodb::DynamoRecords;
+pub use leases::DynamoLeases;
 pub use s3::S3Artifacts;
+pub use skew::{Difference, Skew};
 pub use sqs::SqsQueue;

@@ -212,14 +212,14 @@ pub(super) fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX)
 }
 
-/// `ReceiveMessage`.
-pub(super) fn receive(url: &str, most: usize, wait: Duration, visibility: Duration) -> Vec<u8> {
+/// `ReceiveMessage`, asking for these attributes of SQS's own.
+pub(super) fn receive(url: &str, most: usize, wait: Duration, visibility: Duration, attributes: &[&str]) -> Vec<u8> {
     let request = json!({
         "QueueUrl": url,
         "MaxNumberOfMessages": most,
         "WaitTimeSeconds": seconds(wait),
         "VisibilityTimeout": seconds(visibility),
-        "MessageSystemAttributeNames": ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
+        "MessageSystemAttributeNames": attributes,
     });
     request.to_string().into_bytes()
 }
@@ -247,6 +247,8 @@ pub(super) fn received(answer: &[u8]) -> Option<Vec<Delivery>> {
         approximate_receive_count: Option<String>,
         message_group_id: Option<String>,
         sent_timestamp: Option<String>,
+        #[serde(rename = "AWSTraceHeader")]
+        aws_trace_header: Option<String>,
     }
     let messages = serde_json::from_slice::<Answer>(answer).ok()?.messages.unwrap_or_default();
     let delivery = |Message { message_id, receipt_handle, body, attributes }| Delivery {
@@ -256,6 +258,7 @@ pub(super) fn received(answer: &[u8]) -> Option<Vec<Delivery>> {
         receive_count: attributes.approximate_receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
         group: attributes.message_group_id,
         sent_at: attributes.sent_timestamp.and_then(|milliseconds| sent_at(&milliseconds)),
+        trace: attributes.aws_trace_header,
     };
     Some(messages.into_iter().map(delivery).collect())
 }

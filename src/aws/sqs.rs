@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
@@ -12,16 +13,22 @@ use super::direct::{Direct, READ_TIMEOUT};
 use super::errors::{entry_fault, fault};
 use super::requests::{self, seconds};
 use crate::fault::{Call, Cause, Fault};
-use crate::intake::{Delivery, Failures, Outgoing, Queue, sent_at};
+use crate::intake::{
+    Attribute, AttributeValue, Delivery, Failures, Inspect, Letter, Outgoing, Queue, QueueState, Redrive, sent_at,
+};
 
 /// Visibility of a queue whose own is not known: SQS's default.
 const VISIBILITY_DEFAULT: Duration = Duration::from_secs(30);
+
+/// What is asked for with a message; the last one only where traces are exported.
+const ATTRIBUTES: &[&str] = &["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp", "AWSTraceHeader"];
 
 /// A queue.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
     url: String,
+    attributes: &'static [&'static str],
     receives: Direct,
     deletions: Direct,
 }
@@ -30,7 +37,14 @@ impl SqsQueue {
     /// The queue of a URL.
     pub fn new(client: Client, url: String) -> Self {
         let direct = || Direct::new(READ_TIMEOUT);
-        Self { client, url, receives: direct(), deletions: direct() }
+        let attributes = &ATTRIBUTES[..ATTRIBUTES.len() - 1];
+        Self { client, url, attributes, receives: direct(), deletions: direct() }
+    }
+
+    /// The same queue, asked for the trace that a message was sent in, too.
+    #[must_use]
+    pub fn with_traces(self) -> Self {
+        Self { attributes: ATTRIBUTES, ..self }
     }
 
     fn call(&self, operation: &'static str) -> Call {
@@ -82,7 +96,7 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Delivery>, Fault> {
-        let request = || requests::receive(&self.url, most, wait, visibility);
+        let request = || requests::receive(&self.url, most, wait, visibility, self.attributes);
         let unanswered = match self.receives.call(request, requests::received).await {
             Ok(deliveries) => return Ok(deliveries),
             Err(unanswered) => unanswered,
@@ -94,9 +108,7 @@ impl Queue for SqsQueue {
             .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
             .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
-            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+            .set_message_system_attribute_names(Some(self.attributes.iter().map(|&name| name.into()).collect()));
         let answer = self.receives.by_sdk(unanswered, receive.send()).await;
         let answer = answer.map_err(|error| fault(&error, self.call("ReceiveMessage")))?;
         Ok(answer.messages.unwrap_or_default().into_iter().map(delivery).collect())
@@ -141,7 +153,7 @@ impl Queue for SqsQueue {
     async fn send(&self, messages: &[Outgoing]) -> Result<Failures, Fault> {
         const SEND: &str = "SendMessageBatch";
         let entries = messages.iter().enumerate().map(|(id, message)| {
-            let attributes = message.attributes.iter().map(|(name, value)| ((*name).to_owned(), string(value)));
+            let attributes = message.attributes.iter().map(|attribute| (attribute.name.clone(), value_of(attribute)));
             SendMessageBatchRequestEntry::builder()
                 .id(id.to_string())
                 .message_body(&message.body)
@@ -160,11 +172,6 @@ impl Queue for SqsQueue {
     }
 }
 
-fn string(value: &str) -> MessageAttributeValue {
-    let builder = MessageAttributeValue::builder().data_type("String").string_value(value);
-    builder.build().expect("the data type is set")
-}
-
 fn delivery(message: Message) -> Delivery {
     let attribute = |name| message.attributes.as_ref().and_then(|attributes| attributes.get(&name)).cloned();
     Delivery {
@@ -173,8 +180,86 @@ fn delivery(message: Message) -> Delivery {
             .unwrap_or(1),
         group: attribute(MessageSystemAttributeName::MessageGroupId),
         sent_at: attribute(MessageSystemAttributeName::SentTimestamp).and_then(|milliseconds| sent_at(&milliseconds)),
+        trace: attribute(MessageSystemAttributeName::AwsTraceHeader),
         message_id: message.message_id.unwrap_or_default(),
         receipt_handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
     }
+}
+
+impl Inspect for SqsQueue {
+    async fn state(&self) -> Result<QueueState, Fault> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,
+            RedrivePolicy,
+        };
+        const ASK: &str = "GetQueueAttributes";
+        let names = [
+            ApproximateNumberOfMessages,
+            ApproximateNumberOfMessagesDelayed,
+            ApproximateNumberOfMessagesNotVisible,
+            RedrivePolicy,
+        ];
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.into()));
+        let answer = asked.send().await.map_err(|error| fault(&error, self.call(ASK)))?;
+        let attributes = answer.attributes.unwrap_or_default();
+        let count = |name: QueueAttributeName| {
+            let missing = || Fault::of(self.call(ASK), Cause::InvalidAnswer, format!("it does not tell {name}"));
+            attributes.get(&name).and_then(|value| value.parse().ok()).ok_or_else(missing)
+        };
+        Ok(QueueState {
+            waiting: count(ApproximateNumberOfMessages)?,
+            in_flight: count(ApproximateNumberOfMessagesNotVisible)?,
+            delayed: count(ApproximateNumberOfMessagesDelayed)?,
+            redrive: attributes.get(&RedrivePolicy).and_then(|policy| redrive(policy)),
+        })
+    }
+
+    async fn look(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Letter>, Fault> {
+        let receive = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(i32::try_from(most).unwrap_or(i32::MAX))
+            .wait_time_seconds(seconds(wait))
+            .visibility_timeout(seconds(visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .message_attribute_names("All");
+        let answer = receive.send().await.map_err(|error| fault(&error, self.call("ReceiveMessage")))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(letter).collect())
+    }
+}
+
+/// A queue's redrive policy; numbers stand in it as numbers or as strings.
+pub(super) fn redrive(policy: &str) -> Option<Redrive> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    let count = &policy["maxReceiveCount"];
+    let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+    let target = policy["deadLetterTargetArn"].as_str().unwrap_or_default().to_owned();
+    Some(Redrive { max_receive_count: u32::try_from(count).ok()?, target })
+}
+
+fn letter(mut message: Message) -> Letter {
+    let system = |name| message.attributes.as_ref()?.get(&name).cloned();
+    let deduplication_id = system(MessageSystemAttributeName::MessageDeduplicationId);
+    let moved_from = system(MessageSystemAttributeName::DeadLetterQueueSourceArn);
+    let attributes = message.message_attributes.take().unwrap_or_default();
+    let mut attributes: Vec<Attribute> = attributes.into_iter().filter_map(attribute).collect();
+    attributes.sort_by(|one, other| one.name.cmp(&other.name));
+    Letter { delivery: delivery(message), attributes, deduplication_id, moved_from }
+}
+
+fn attribute((name, value): (String, MessageAttributeValue)) -> Option<Attribute> {
+    let text = value.string_value.map(AttributeValue::Text);
+    let value_read = text.or_else(|| Some(AttributeValue::Bytes(value.binary_value?.into_inner())))?;
+    Some(Attribute { name, data_type: value.data_type, value: value_read })
+}
+
+fn value_of(attribute: &Attribute) -> MessageAttributeValue {
+    let builder = MessageAttributeValue::builder().data_type(&attribute.data_type);
+    let builder = match &attribute.value {
+        AttributeValue::Text(text) => builder.string_value(text),
+        AttributeValue::Bytes(bytes) => builder.binary_value(Blob::new(bytes.clone())),
+    };
+    builder.build().expect("the data type is set")
 }

@@ -37,4 +37,4 @@ pub use location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 pub use memory::MemoryArtifacts;
 pub use pointer::Pointer;
 pub use rows::Rows;
-pub use store::{CatalogStore, Indexing};
+pub use store::{CatalogStore, Indexing, pointer_name};

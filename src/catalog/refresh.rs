@@ -52,8 +52,18 @@ impl Looks {
     }
 }
 
+/// Content that does not serve.
+struct Refusal {
+    sha256: String,
+    /// Times that it was read.
+    tries: u32,
+    error: String,
+    /// When it was last said.
+    said: Instant,
+}
+
 /// Looks until `stop`; calls `replace` with each new catalog, which it may refuse. Content that was refused or is broken
-/// is not read again until other content is published.
+/// is not read again until other content is published, but said again every period: an alarm lasts as long as its cause.
 pub async fn watch<A: Artifacts>(
     store: &CatalogStore<A>,
     location: &CatalogLocation,
@@ -63,7 +73,7 @@ pub async fn watch<A: Artifacts>(
     stop: &CancellationToken,
     replace: &impl Fn(Catalog) -> Result<(), CatalogError>,
 ) {
-    let mut refused: Option<(String, u32)> = None;
+    let mut refused: Option<Refusal> = None;
     let mut last = Instant::now();
     loop {
         let next = async {
@@ -91,7 +101,15 @@ pub async fn watch<A: Artifacts>(
         };
         let sha256 = current.sha256().to_owned();
         let newer = artifact::version(&sha256).to_owned();
-        if newer != serving && refused.as_ref() != Some(&(sha256.clone(), TRIES_MAX)) {
+        let known = refused.as_mut().filter(|known| known.sha256 == sha256 && known.tries == TRIES_MAX);
+        if newer != serving
+            && let Some(known) = known
+        {
+            if last - known.said >= looks.period {
+                event::catalog_refused(&known.error, &newer, &serving);
+                known.said = last;
+            }
+        } else if newer != serving {
             let loaded = store.load_current(current).await;
             let found = loaded.and_then(|catalog| {
                 let version = catalog.version().to_owned();
@@ -108,12 +126,12 @@ pub async fn watch<A: Artifacts>(
                         continue;
                     }
                     // Wrong bytes may be somebody's on the way; what is wrong in the right bytes stays so.
-                    let tries = match (&error, refused) {
-                        (CatalogError::Corrupt { .. }, Some((known, tries))) if known == sha256 => tries + 1,
+                    let tries = match (&error, &refused) {
+                        (CatalogError::Corrupt { .. }, Some(known)) if known.sha256 == sha256 => known.tries + 1,
                         (CatalogError::Corrupt { .. }, _) => 1,
                         _ => TRIES_MAX,
                     };
-                    refused = Some((sha256, tries));
+                    refused = Some(Refusal { sha256, tries, error: error.to_string(), said: last });
                 }
             }
         }

@@ -18,6 +18,11 @@ use crate::compute::{Compute, LongError, Priority};
 /// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
 
+/// The object that says which catalog of a prefix is current.
+pub fn pointer_name(prefix: &S3Prefix) -> ObjectName {
+    prefix.object(POINTER)
+}
+
 /// How catalogs are made searchable.
 #[derive(Debug, Clone)]
 pub struct Indexing {
@@ -148,7 +153,7 @@ impl<A: Artifacts> CatalogStore<A> {
     /// # Errors
     /// [`CatalogError::NotPublished`] if there is none.
     pub async fn pointer(&self, prefix: &S3Prefix) -> Result<Pointer, CatalogError> {
-        let name = prefix.object(POINTER);
+        let name = pointer_name(prefix);
         match self.artifacts.get(&name).await? {
             Some(body) => Pointer::parse(&name, &body),
             None => Err(CatalogError::NotPublished(prefix.clone())),
@@ -195,7 +200,7 @@ impl<A: Artifacts> CatalogStore<A> {
 
     async fn point(&self, prefix: &S3Prefix, pointer: Pointer) -> Result<Pointer, CatalogError> {
         let body = serde_json::to_vec_pretty(&pointer).map_err(|error| CatalogError::Invalid(error.to_string()))?;
-        self.artifacts.put(&prefix.object(POINTER), body.into()).await?;
+        self.artifacts.put(&pointer_name(prefix), body.into()).await?;
         Ok(pointer)
     }
 }

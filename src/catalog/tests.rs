@@ -13,6 +13,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::fault::Cause;
 use crate::fault_plan::{FaultPlan, Moment};
+use crate::telemetry::tests::Lines;
 
 const PERIOD: Duration = Duration::from_mins(1);
 
@@ -131,6 +132,39 @@ async fn bytes_that_were_changed_on_the_way_do_not_refuse_a_catalog_for_good() {
         sleep(PERIOD).await;
     };
     assert!(watch(&artifacts, "older", stays).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_catalog_that_is_refused_is_read_once_and_said_every_period_while_it_lasts() {
+    let (artifacts, reads) = (MemoryArtifacts::default(), Mutex::new(0));
+    let bad = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
+    let (clock, stop) = (Clock::simulated(OffsetDateTime::UNIX_EPOCH), CancellationToken::new());
+    let looks = Looks::new(PERIOD, clock.now());
+    let replace = |catalog: Catalog| {
+        *reads.lock().unwrap() += 1;
+        let refused = catalog.version() == bad.version;
+        if refused { Err(CatalogError::NotPublished(prefix())) } else { Ok(()) }
+    };
+    let (store, location) = (store(&artifacts), CatalogLocation::S3(prefix()));
+    let watching = refresh::watch(&store, &location, "older".to_owned(), &looks, &clock, &stop, &replace);
+    let lines = Lines::default();
+    let _collects = lines.collect();
+    let mended = async {
+        // Looks that jobs ask for come between, and say nothing new.
+        for _ in 0..10 {
+            sleep(PERIOD / 2).await;
+            assert!(!looks.have_seen(clock.now(), clock.now()));
+        }
+        store.publish(checked(4), &prefix(), None).await.unwrap();
+        sleep(3 * PERIOD).await;
+        stop.cancel();
+    };
+    tokio::join!(watching, mended);
+    let said: Vec<String> = lines.read().iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect();
+    let refused = said.iter().filter(|event| *event == "catalog_refused").count();
+    assert!((3..=5).contains(&refused), "{said:?}");
+    assert_eq!((said.last().unwrap().as_str(), said.len()), ("catalog_replaced", refused + 1), "{said:?}");
+    assert_eq!(*reads.lock().unwrap(), 2, "the refused one is not read again");
 }
 
 #[tokio::test(start_paused = true)]

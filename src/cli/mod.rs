@@ -3,8 +3,10 @@
 //! Data goes to stdout, people read stderr. Exit 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod catalog;
+mod dead_letters;
 mod doctor;
 mod enqueue;
+mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
@@ -14,17 +16,15 @@ mod result;
 mod run;
 mod search;
 mod sending;
+mod shell;
+mod status;
+mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::aws::Sdk;
-use crate::compute::Compute;
 use crate::config::{self, Reader};
-use crate::intake::poller;
 use crate::telemetry;
 use output::CliError;
 
@@ -39,7 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Poll the queue and answer jobs until SIGTERM or Ctrl-C, then finish what is in flight
-    Worker(WorkerArgs),
+    Worker(worker::WorkerArgs),
     /// Build, publish, roll back and inspect catalogs
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -52,15 +52,21 @@ enum Command {
     /// Read records
     #[command(subcommand)]
     Result(result::Command),
+    /// Look into the dead-letter queue, send its letters back to the job queue, or delete them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// Say how full the queues are and which catalog is current
+    ///
+    /// Counts are SQS's own: approximate, and up to a minute old. SQS tells neither the age of the oldest message nor how many
+    /// come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also tells whether the event source mapping
+    /// is on.
+    Status(status::StatusArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
-}
-
-#[derive(Args)]
-struct WorkerArgs {
-    /// Batches in flight at once, of up to 10 messages each
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    concurrency: u16,
+    /// Print a script that completes commands and flags in a shell
+    Completions(shell::CompletionsArgs),
+    /// Write manual pages
+    Man(shell::ManArgs),
 }
 
 /// Runs the command of this process's arguments.
@@ -72,7 +78,7 @@ pub async fn run() -> ExitCode {
         Err(CliError::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nearline: {error}");
-            ExitCode::FAILURE
+            if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -80,36 +86,16 @@ pub async fn run() -> ExitCode {
 async fn dispatch(command: Command) -> Result<(), CliError> {
     telemetry::init(Reader::from_process().log()?);
     match command {
-        Command::Worker(args) => worker(args).await,
+        Command::Worker(args) => worker::run(args).await,
         Command::Catalog(command) => catalog::run(command).await,
         Command::Search(args) => search::run(args).await,
         Command::Enqueue(args) => enqueue::run(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Result(command) => result::run(command).await,
+        Command::DeadLetters(command) => dead_letters::run(command).await,
+        Command::Status(args) => status::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man(args) => shell::man(&args, Cli::command()),
     }
-}
-
-async fn worker(args: WorkerArgs) -> Result<(), CliError> {
-    let settings = Reader::from_process().worker()?;
-    settings.warn_of_unknown();
-    let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::io("SIGTERM"))?;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tracing::info!(
-            event = "draining",
-            "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
-        );
-        stopping.cancel();
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
-    let services = Sdk::load().await.services(&settings.resources, Compute::threads(settings.search_threads)?);
-    Ok(poller::run(services, settings.intake, usize::from(args.concurrency), stop).await?)
 }

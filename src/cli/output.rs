@@ -30,6 +30,9 @@ pub(super) enum CliError {
     Io { what: String, source: std::io::Error },
     #[error("{0}")]
     Other(String),
+    /// What was asked for makes no sense, or needs a flag.
+    #[error("{0}")]
+    Usage(String),
 }
 
 impl CliError {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 use super::output::{CliError, json, print};
+use super::{dead_letters, interrupt};
 use crate::aws::{DynamoRecords, Sdk};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
@@ -27,6 +28,9 @@ pub(super) enum Command {
     /// Print the records that exist as JSON, one a line (indented on a terminal), then name the missing ones
     Get(Ids),
     /// Wait for records, then print them as `get` does
+    ///
+    /// For those that did not come it looks into the dead-letter queue (NEARLINE_DEAD_LETTER_QUEUE_URL), and says why they
+    /// are there, or what was looked at. Such a look counts as a receive of each dead letter.
     Wait {
         #[command(flatten)]
         ids: Ids,
@@ -44,8 +48,9 @@ pub(super) struct Ids {
 }
 
 pub(super) async fn run(command: Command) -> Result<(), CliError> {
-    let settings = Reader::from_process().result()?;
-    let records = Sdk::load().await.records(&settings.table, settings.bucket.as_deref());
+    let (settings, dead_letters) = Reader::from_process().result()?;
+    let sdk = Sdk::load().await;
+    let records = sdk.records(&settings.table, settings.bucket.as_deref());
     let store = &Results::new(records, settings.results, Clock::system());
     let (ids, deadline) = match command {
         Command::Get(ids) => (ids, None),
@@ -68,7 +73,14 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
             Err(fault) => unread.push((id, fault)),
         }
     }
-    absent(&missing, &unread).map_or(Ok(()), |what| Err(CliError::Other(what)))
+    let Some(mut what) = absent(&missing, &unread) else { return Ok(()) };
+    if deadline.is_some() && !missing.is_empty() {
+        let stop = interrupt::token(|| {})?;
+        let queue = dead_letters.map(|url| sdk.queue(&url));
+        let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+        what = format!("{what}; {}", dead_letters::whereabouts(queue.as_ref(), &missing, stop).await);
+    }
+    Err(CliError::Other(what))
 }
 
 /// All ids that brought no record, and why.

@@ -3,7 +3,7 @@
 //! Queries are prepared first (parsed, embedded), then scanned in batches: the figures are those of the scans alone.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ pub(super) struct SearchArgs {
     /// Most matches in each group; for jobs that name none themselves [default: 5]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=TOP_K_MAX as i64))]
     top_k: Option<u16>,
-    /// How matches are grouped; for jobs that do not say themselves [default: category]
+    /// How matches are grouped; for jobs that do not say themselves [default: category; none for --text on a terminal]
     #[arg(long, value_enum)]
     group_by: Option<GroupByArg>,
     /// Which products may match, by their attributes: {"price": {"$lt": 50}}; for jobs that have no filter themselves
@@ -128,7 +128,7 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
     let catalog = Arc::new(open_catalog(&args.catalog, &indexing).await?);
     let defaults = Defaults {
         top_k: args.top_k,
-        group_by: args.group_by.map(GroupBy::from),
+        group_by: args.group_by.or(at_a_glance(&args).then_some(GroupByArg::None)).map(GroupBy::from),
         filter: args.filter.clone(),
         returned: args.returned.clone(),
     };
@@ -218,7 +218,7 @@ async fn prepare(
 async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
     let settings = Reader::from_process().query()?;
     let Some(model) = catalog.query_model(&settings.guard)? else { return Ok(None) };
-    let models = Sdk::load_usable().await?.models();
+    let models = Sdk::load_usable().await?.models().in_tier(settings.service_tier.as_deref());
     Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
 }
 
@@ -284,6 +284,11 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
         );
     }
     Ok(())
+}
+
+/// Whether somebody who looks at a terminal wants the best of all: categories may be many.
+fn at_a_glance(args: &SearchArgs) -> bool {
+    args.text.is_some() && args.output.is_none() && !args.json && std::io::stdout().is_terminal()
 }
 
 fn write_lines(mut sink: impl Write, lines: impl Iterator<Item = Line>) -> std::io::Result<()> {

@@ -92,7 +92,10 @@ pub(super) async fn send(
     let run = queue.is_fifo().then(|| fastrand::u64(..));
     let (stopped, mut unsent) = (&Cell::new(false), Vec::new());
     let mut calls = stream::iter(batches(jobs))
-        .map(|batch| send_batch(queue, run, batch, stopped))
+        .map(|batch| {
+            let messages = batch.iter().map(|job| (job.index, message(job, run))).collect();
+            send_batch(queue, messages, stopped)
+        })
         .buffer_unordered(calls_in_flight);
     while let Some((sent, failed)) = calls.next().await {
         on_sent(&sent)?;
@@ -121,29 +124,27 @@ fn batches(jobs: Vec<Sendable<'_>>) -> Vec<Vec<Sendable<'_>>> {
     batches
 }
 
-/// What was sent of a batch, and what was not.
-async fn send_batch(
+/// Sends messages that one call takes together, each with what the caller knows it by; what was sent of them, and what
+/// was not. Once `stopped` is set nothing is sent any more.
+pub(super) async fn send_batch(
     queue: &impl Queue,
-    run: Option<u64>,
-    batch: Vec<Sendable<'_>>,
+    batch: Vec<(usize, Outgoing)>,
     stopped: &Cell<bool>,
 ) -> (Vec<usize>, Vec<Unsent>) {
     let (mut sent, mut unsent) = (Vec::new(), Vec::new());
     let mut parts = vec![batch];
     while let Some(part) = parts.pop() {
+        let (mut indices, mut messages): (Vec<usize>, Vec<Outgoing>) = part.into_iter().unzip();
         if stopped.get() {
-            unsent.extend(part.iter().map(|job| Unsent { index: job.index, why: Why::NotTried }));
+            unsent.extend(indices.into_iter().map(|index| Unsent { index, why: Why::NotTried }));
             continue;
         }
-        let mut indices: Vec<usize> = part.iter().map(|job| job.index).collect();
-        let mut messages: Vec<Outgoing> = part.iter().map(|job| message(job, run)).collect();
         for attempt in 1.. {
             let (failures, whole) = match queue.send(&messages).await {
                 Ok(failures) => (failures, false),
                 // One of them may have made SQS refuse the call.
                 Err(fault) if fault.cause == Cause::Refused && messages.len() > 1 => {
-                    let left = part.iter().filter(|job| indices.contains(&job.index)).rev();
-                    parts.extend(left.map(|job| vec![*job]));
+                    parts.extend(indices.into_iter().zip(messages).map(|one| vec![one]).rev());
                     break;
                 }
                 Err(fault) => ((0..messages.len()).map(|position| (position, fault.clone())).collect(), true),

@@ -4,11 +4,16 @@
 //! Region, credentials and endpoints are the AWS SDK's own and stand nowhere here. No room reads settings from here:
 //! they are handed to it.
 
+mod embedding;
+mod operator;
+mod process;
 mod reader;
 mod slips;
 mod table;
 #[cfg(test)]
 mod tests;
+mod ways_out;
 
+pub use operator::StatusSettings;
 pub use reader::{BuildSettings, ConfigError, QuerySettings, Reader, ResultSettings, RunSettings, WorkerSettings};
 pub use table::{SETTINGS, Setting, help, markdown};

@@ -9,15 +9,14 @@ use nearline_search::{Available, Kernel};
 
 use super::slips;
 use super::table::{
-    CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MAX_CONCURRENCY,
-    EMBEDDING_MODEL, EMBEDDING_MODEL_FAMILY, EMBEDDING_REQUESTS_PER_MINUTE, KERNEL, LOG, MAX_ATTEMPTS, QUEUE_URL,
-    RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS, SEARCH_THREADS, Setting,
+    CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MODEL,
+    EMBEDDING_MODEL_FAMILY, KERNEL, MAX_ATTEMPTS, QUEUE_URL, RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS,
+    SEARCH_THREADS, Setting,
 };
 use crate::aws::Resources;
 use crate::catalog::{CatalogGuard, CatalogLocation};
 use crate::embed::{Limits, model_id};
-use crate::telemetry::check_filter;
-use crate::{intake, results};
+use crate::{intake, results, telemetry};
 
 /// Everything that is wrong with the settings a command asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +32,8 @@ pub struct WorkerSettings {
     pub intake: intake::Settings,
     /// Threads that scan; `None` = one for each processor.
     pub search_threads: Option<usize>,
+    /// What leaves it besides logs and records.
+    pub telemetry: telemetry::Settings,
     /// What was set besides and is not a setting, a sentence for each.
     pub unknown: Vec<String>,
 }
@@ -77,6 +78,8 @@ pub struct BuildSettings {
     pub dimension: usize,
     /// How fast the model may be called.
     pub embedding: Limits,
+    /// Tier that it is called in; `None`: the default of the service.
+    pub service_tier: Option<String>,
 }
 
 /// What commands use that only embed queries.
@@ -86,12 +89,14 @@ pub struct QuerySettings {
     pub guard: CatalogGuard,
     /// How fast the model may be called.
     pub embedding: Limits,
+    /// Tier that it is called in; `None`: the default of the service.
+    pub service_tier: Option<String>,
 }
 
 /// The environment, and what was found wrong in it.
 pub struct Reader {
     variables: HashMap<String, String>,
-    faults: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 impl Reader {
@@ -126,13 +131,10 @@ impl Reader {
             dead_letter_queue_url: self.text(&DEAD_LETTER_QUEUE_URL),
             table,
             bucket,
+            service_tier: self.service_tier(),
         };
-        if let Some(url) = &resources.dead_letter_queue_url
-            && same_queue(url, &resources.queue_url)
-        {
-            let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
-            self.faults
-                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+        if let Some(url) = &resources.dead_letter_queue_url {
+            self.other_queues(url, &resources.queue_url);
         }
         let intake = intake::Settings {
             catalog: self.parsed(&CATALOG).unwrap_or_else(|| CatalogLocation::File(PathBuf::new())),
@@ -141,12 +143,13 @@ impl Reader {
                 .map(Duration::from_secs),
             guard: self.guard(),
             results,
-            embedding: self.limits(),
+            embedding: self.limits_of_fleet(),
             max_attempts: self.whole(&MAX_ATTEMPTS, 1, 1_000) as u32,
             kernel: self.kernel(),
         };
         let search_threads = self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize);
-        let settings = WorkerSettings { resources, intake, search_threads, unknown: self.unknown() };
+        let telemetry = self.ways_out();
+        let settings = WorkerSettings { resources, intake, search_threads, telemetry, unknown: self.unknown() };
         self.finish(settings)
     }
 
@@ -168,15 +171,6 @@ impl Reader {
         self.finish(settings)
     }
 
-    /// Settings of `nearline result`.
-    ///
-    /// # Errors
-    /// All faults at once.
-    pub fn result(mut self) -> Result<ResultSettings, ConfigError> {
-        let settings = self.results();
-        self.finish(settings)
-    }
-
     /// Settings of `nearline catalog build`; `model` is called instead of the one that is set.
     ///
     /// # Errors
@@ -188,6 +182,7 @@ impl Reader {
             model_id,
             dimension: self.whole(&EMBEDDING_DIMENSION, 1, 65_536) as usize,
             embedding: self.limits(),
+            service_tier: self.service_tier(),
         };
         self.finish(settings)
     }
@@ -206,38 +201,12 @@ impl Reader {
     /// # Errors
     /// All faults at once.
     pub fn query(mut self) -> Result<QuerySettings, ConfigError> {
-        let settings = QuerySettings { guard: self.guard(), embedding: self.limits() };
+        let settings =
+            QuerySettings { guard: self.guard(), embedding: self.limits(), service_tier: self.service_tier() };
         self.finish(settings)
     }
 
-    /// What Lambda sets for its functions.
-    ///
-    /// # Errors
-    /// This is not Lambda.
-    pub fn lambda(&self) -> Result<intake::runtime::Settings, ConfigError> {
-        const API: &str = "AWS_LAMBDA_RUNTIME_API";
-        let missing =
-            || ConfigError(vec![format!("{API} is not set: bootstrap runs on Lambda; elsewhere: nearline worker")]);
-        let runtime_api = self.variables.get(API).cloned().ok_or_else(missing)?;
-        // Only on Managed Instances; elsewhere one invocation at a time.
-        let slots = self.variables.get("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|count| count.parse().ok());
-        Ok(intake::runtime::Settings { runtime_api, slots: slots.unwrap_or(1).max(1) })
-    }
-
-    /// The log filter.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn log(&self) -> Result<&str, ConfigError> {
-        let filter = self.set(&LOG).or(LOG.default).unwrap_or_default();
-        if let Some(fault) = slips::quotes(LOG.name, filter) {
-            return Err(ConfigError(vec![fault]));
-        }
-        let fault = || ConfigError(vec![format!("{} must be {}, was `{filter}`", LOG.name, LOG.range)]);
-        if check_filter(filter) { Ok(filter) } else { Err(fault()) }
-    }
-
-    fn results(&mut self) -> ResultSettings {
+    pub(super) fn results(&mut self) -> ResultSettings {
         ResultSettings {
             table: self.required(&RESULTS_TABLE),
             results: results::Settings { ttl: Duration::from_secs(self.whole(&RESULTS_TTL_SECONDS, 60, 157_680_000)) },
@@ -267,15 +236,6 @@ impl Reader {
         family
     }
 
-    fn limits(&mut self) -> Limits {
-        Limits {
-            max_concurrency: self.whole(&EMBEDDING_MAX_CONCURRENCY, 1, 1_000) as usize,
-            requests_per_minute: self
-                .optional_whole(&EMBEDDING_REQUESTS_PER_MINUTE, 1, 1_000_000)
-                .map(|requests| requests as u32),
-        }
-    }
-
     fn kernel(&mut self) -> Available {
         let Some(name) = self.text(&KERNEL) else { return Kernel::fastest() };
         name.parse().ok().and_then(Kernel::detect).unwrap_or_else(|| {
@@ -286,27 +246,46 @@ impl Reader {
         })
     }
 
+    /// A variable as it is set.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
     /// What the environment has for it.
-    fn set(&self, setting: &Setting) -> Option<&str> {
-        self.variables.get(setting.name).map(String::as_str)
+    pub(super) fn set(&self, setting: &Setting) -> Option<&str> {
+        self.variable(setting.name)
     }
 
     /// Its value, or its default. Of a value in quotes only that is reported, not what they make of it.
-    fn text(&mut self, setting: &Setting) -> Option<String> {
+    pub(super) fn text(&mut self, setting: &Setting) -> Option<String> {
         let value = self.set(setting).or(setting.default)?.to_owned();
         let Some(fault) = slips::quotes(setting.name, &value) else { return Some(value) };
         self.faults.push(fault);
         Some(value.trim_matches(slips::QUOTES).to_owned())
     }
 
-    fn required(&mut self, setting: &Setting) -> String {
+    /// One of these words; the first if it is none of them, which is told.
+    pub(super) fn one_of(&mut self, setting: &Setting, words: &[&'static str]) -> &'static str {
+        let text = self.text(setting).unwrap_or_default();
+        words.iter().find(|word| **word == text).copied().unwrap_or_else(|| {
+            self.fault(format!("{} must be {}, was `{text}`", setting.name, words.join(" or ")));
+            words[0]
+        })
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn fault(&mut self, fault: String) {
+        self.faults.push(fault);
+    }
+
+    pub(super) fn required(&mut self, setting: &Setting) -> String {
         self.text(setting).unwrap_or_else(|| {
             self.faults.push(format!("{} is not set ({})", setting.name, setting.meaning));
             String::new()
         })
     }
 
-    fn parsed<T: FromStr<Err = String>>(&mut self, setting: &Setting) -> Option<T> {
+    pub(super) fn parsed<T: FromStr<Err = String>>(&mut self, setting: &Setting) -> Option<T> {
         let text = self.required(setting);
         if text.is_empty() {
             return None;
@@ -314,11 +293,11 @@ impl Reader {
         text.parse().map_err(|fault| self.faults.push(format!("{} {fault}", setting.name))).ok()
     }
 
-    fn whole(&mut self, setting: &Setting, least: u64, most: u64) -> u64 {
+    pub(super) fn whole(&mut self, setting: &Setting, least: u64, most: u64) -> u64 {
         self.optional_whole(setting, least, most).unwrap_or(least)
     }
 
-    fn optional_whole(&mut self, setting: &Setting, least: u64, most: u64) -> Option<u64> {
+    pub(super) fn optional_whole(&mut self, setting: &Setting, least: u64, most: u64) -> Option<u64> {
         let text = self.text(setting)?;
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Some(number),
@@ -330,21 +309,21 @@ impl Reader {
         }
     }
 
+    /// Whether the dead-letter queue is a queue of its own.
+    pub(super) fn other_queues(&mut self, dead: &str, jobs: &str) {
+        if !dead.is_empty() && slips::same_queue(dead, jobs) {
+            let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
+            self.faults
+                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+        }
+    }
+
     /// What is wrong may be a name that was misspelled, so those are reported with it.
-    fn finish<T>(mut self, settings: T) -> Result<T, ConfigError> {
+    pub(super) fn finish<T>(mut self, settings: T) -> Result<T, ConfigError> {
         if self.faults.is_empty() {
             return Ok(settings);
         }
         self.faults.extend(self.unknown());
         Err(ConfigError(self.faults))
     }
-}
-
-/// Whether two URLs are of one queue: account and name, whichever host they are asked at.
-fn same_queue(one: &str, other: &str) -> bool {
-    let path = |url: &str| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
-        rest.split_once('/').map_or(rest, |(_, path)| path).to_owned()
-    };
-    path(one) == path(other)
 }

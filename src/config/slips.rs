@@ -43,3 +43,12 @@ fn nearest(name: &str) -> Option<&'static str> {
     let best = likely.max_by(|(one, _), (other, _)| one.total_cmp(other));
     best.filter(|(likeness, _)| *likeness >= LIKENESS_MIN).map(|(_, name)| name)
 }
+
+/// Whether two URLs are of one queue: account and name, whichever host they are asked at.
+pub(super) fn same_queue(one: &str, other: &str) -> bool {
+    let path = |url: &str| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
+        rest.split_once('/').map_or(rest, |(_, path)| path).to_owned()
+    };
+    path(one) == path(other)
+}

@@ -20,14 +20,14 @@ pub(super) const QUEUE_URL: Setting = Setting {
     name: "NEARLINE_QUEUE_URL",
     default: None,
     range: "URL of an SQS queue",
-    required_by: "bootstrap, worker, enqueue, run, doctor",
+    required_by: "bootstrap, worker, enqueue, run, doctor, status, dead-letters resend",
     meaning: "queue that the jobs come from",
 };
 pub(super) const DEAD_LETTER_QUEUE_URL: Setting = Setting {
     name: "NEARLINE_DEAD_LETTER_QUEUE_URL",
     default: None,
     range: "URL of an SQS queue",
-    required_by: "",
+    required_by: "dead-letters",
     meaning: "where messages go that no record can answer; unset: left to the queue's own redrive policy",
 };
 pub(super) const RESULTS_TABLE: Setting = Setting {
@@ -100,6 +100,20 @@ pub(super) const EMBEDDING_REQUESTS_PER_MINUTE: Setting = Setting {
     required_by: "",
     meaning: "most Bedrock calls started in a minute by this process; unset: no limit",
 };
+pub(super) const EMBEDDING_FLEET_REQUESTS_PER_MINUTE: Setting = Setting {
+    name: "NEARLINE_EMBEDDING_FLEET_REQUESTS_PER_MINUTE",
+    default: None,
+    range: "1 to 1000000",
+    required_by: "",
+    meaning: "most Bedrock calls started in a minute by all workers of the results table together, the same for each of them; unset: no limit",
+};
+pub(super) const EMBEDDING_SERVICE_TIER: Setting = Setting {
+    name: "NEARLINE_EMBEDDING_SERVICE_TIER",
+    default: None,
+    range: "default, flex, priority or reserved",
+    required_by: "",
+    meaning: "service tier of Bedrock that embeddings are asked for in; a model that does not have it is called without; unset: Bedrock's default",
+};
 pub(super) const MAX_ATTEMPTS: Setting = Setting {
     name: "NEARLINE_MAX_ATTEMPTS",
     default: Some("20"),
@@ -129,8 +143,30 @@ pub(super) const LOG: Setting = Setting {
     meaning: "what is logged; lines are JSON unless stderr is a terminal",
 };
 
+pub(super) const METRICS: Setting = Setting {
+    name: "NEARLINE_METRICS",
+    default: Some("filters"),
+    range: "filters, emf",
+    required_by: "",
+    meaning: "where metrics come from: `filters` = metric filters on the log group, `emf` = lines of CloudWatch's embedded metric format on stdout",
+};
+pub(super) const METRICS_NAMESPACE: Setting = Setting {
+    name: "NEARLINE_METRICS_NAMESPACE",
+    default: Some("nearline"),
+    range: "1 to 255 letters, digits and ._-/#, not beginning with AWS/",
+    required_by: "",
+    meaning: "namespace of the metrics in such lines",
+};
+pub(super) const TRACES: Setting = Setting {
+    name: "NEARLINE_TRACES",
+    default: Some("off"),
+    range: "off, otlp",
+    required_by: "",
+    meaning: "`otlp`: `nearline worker` exports a span for each batch, by OpenTelemetry's own variables `OTEL_EXPORTER_OTLP_...`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`",
+};
+
 /// All settings, in the order in which people read about them.
-pub const SETTINGS: [&Setting; 16] = [
+pub const SETTINGS: [&Setting; 21] = [
     &QUEUE_URL,
     &DEAD_LETTER_QUEUE_URL,
     &RESULTS_TABLE,
@@ -143,10 +179,15 @@ pub const SETTINGS: [&Setting; 16] = [
     &EMBEDDING_DIMENSION,
     &EMBEDDING_MAX_CONCURRENCY,
     &EMBEDDING_REQUESTS_PER_MINUTE,
+    &EMBEDDING_FLEET_REQUESTS_PER_MINUTE,
+    &EMBEDDING_SERVICE_TIER,
     &MAX_ATTEMPTS,
     &SEARCH_THREADS,
     &KERNEL,
     &LOG,
+    &METRICS,
+    &METRICS_NAMESPACE,
+    &TRACES,
 ];
 
 /// The settings as plain text, for `--help`.

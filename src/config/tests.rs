@@ -35,6 +35,25 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
+fn only_a_worker_is_one_of_a_fleet_and_tiers_are_those_of_bedrock() {
+    let set = [
+        ("NEARLINE_QUEUE_URL", "http://q"),
+        ("NEARLINE_RESULTS_TABLE", "t"),
+        ("NEARLINE_CATALOG", "s3://bucket/prefix"),
+        ("NEARLINE_EMBEDDING_FLEET_REQUESTS_PER_MINUTE", "3000"),
+        ("NEARLINE_EMBEDDING_SERVICE_TIER", "flex"),
+    ];
+    let worker = reader(&set).worker().unwrap();
+    assert_eq!(worker.intake.embedding.fleet_requests_per_minute, Some(3_000));
+    assert_eq!(worker.resources.service_tier.as_deref(), Some("flex"));
+    let query = reader(&set).query().unwrap();
+    assert_eq!((query.embedding.fleet_requests_per_minute, query.service_tier.as_deref()), (None, Some("flex")));
+    let wrong = reader(&[("NEARLINE_EMBEDDING_SERVICE_TIER", "fast")]).query().unwrap_err().to_string();
+    let expected = "NEARLINE_EMBEDDING_SERVICE_TIER must be default, flex, priority or reserved, was `fast`";
+    assert_eq!(wrong, expected);
+}
+
+#[test]
 fn the_kernel_is_the_fastest_unless_one_is_set_that_the_processor_has() {
     let required = [
         ("NEARLINE_QUEUE_URL", "http://q"),

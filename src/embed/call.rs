@@ -4,15 +4,16 @@
 //! that has not answered lately is asked for a text that no model refuses: only if it answers that, the text is at
 //! fault, and only after a second refusal.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::embedding::{Embedding, Purpose, cut};
-use super::limits::Pacer;
 use super::model::Model;
 use super::models::Models;
+use super::rate::{Pace, Place};
 use crate::backoff::Backoff;
 use crate::fault::{Cause, Fault, Kind};
 use crate::trace;
@@ -48,6 +49,10 @@ pub(super) struct Request {
     pub(super) text: String,
     pub(super) under_way: UnderWay,
     pub(super) trace: Option<String>,
+    /// In the line of those who wait for a call.
+    pub(super) place: Arc<Place>,
+    /// Microseconds that its calls have waited for their turns.
+    pub(super) paced: Arc<AtomicU64>,
 }
 
 /// Calls a model.
@@ -56,19 +61,18 @@ pub(super) struct Caller<M> {
     models: M,
     model: Model,
     purpose: Purpose,
-    pacer: Option<Pacer>,
+    pace: Arc<Pace>,
     answered: Mutex<Option<Instant>>,
 }
 
 impl<M: Models> Caller<M> {
-    pub(super) fn new(models: M, model: Model, purpose: Purpose, requests_per_minute: Option<u32>) -> Self {
-        Self { models, model, purpose, pacer: requests_per_minute.map(Pacer::new), answered: Mutex::new(None) }
+    pub(super) fn new(models: M, model: Model, purpose: Purpose, pace: Arc<Pace>) -> Self {
+        Self { models, model, purpose, pace, answered: Mutex::new(None) }
     }
 
     /// The vectors of some texts, at most as many as the model takes in a call.
     pub(super) async fn embed(&self, requests: Vec<Request>) -> Vec<Result<Embedding, EmbedError>> {
-        // Of a call for many the first one's: a header names one trace.
-        let trace = requests.first().and_then(|request| request.trace.clone());
+        let trace = trace::of_shared(requests.iter().map(|request| request.trace.as_deref())).map(str::to_owned);
         trace::within(trace, self.embed_all(requests)).await
     }
 
@@ -77,8 +81,7 @@ impl<M: Models> Caller<M> {
             return vec![self.embed_alone(request).await];
         }
         let texts: Vec<&str> = requests.iter().map(|request| request.text.as_str()).collect();
-        let under_way: Vec<&UnderWay> = requests.iter().map(|request| &request.under_way).collect();
-        let fault = match self.ask(&texts, &under_way).await {
+        let fault = match self.ask(&texts, &requests.iter().collect::<Vec<_>>()).await {
             Ok(embeddings) => {
                 return embeddings.into_iter().map(|embedding| Ok(self.check(embedding)?)).collect();
             }
@@ -99,7 +102,7 @@ impl<M: Models> Caller<M> {
     async fn embed_alone(&self, request: &Request) -> Result<Embedding, EmbedError> {
         let (mut text, mut shortened, mut refusals) = (request.text.as_str(), false, 0);
         loop {
-            let fault = match self.ask(&[text], &[&request.under_way]).await {
+            let fault = match self.ask(&[text], &[request]).await {
                 Ok(mut embeddings) => {
                     let mut embedding = embeddings.pop().expect("`ask` answers as many vectors as texts");
                     embedding.truncated |= shortened;
@@ -136,28 +139,38 @@ impl<M: Models> Caller<M> {
     }
 
     /// As many embeddings as texts, not checked yet; tried again when the service fails.
-    async fn ask(&self, texts: &[&str], under_way: &[&UnderWay]) -> Result<Vec<Embedding>, Fault> {
+    async fn ask(&self, texts: &[&str], waiting: &[&Request]) -> Result<Vec<Embedding>, Fault> {
         let mut failures = 0;
         loop {
-            match self.ask_once(texts, under_way).await {
-                Err(fault) if fault.is_transient() && failures + 1 < ATTEMPTS => {
+            match self.ask_once(texts, waiting).await {
+                Err(fault) if is_tried_again(&fault) && failures + 1 < ATTEMPTS => {
                     failures += 1;
                     tracing::debug!(%fault, failures, "an embedding is asked for again");
-                    BACKOFF.sleep(failures).await;
+                    // Who was refused for too many calls goes to the end of the line, if there is one.
+                    if fault.cause != Cause::Throttled || !self.pace.has_turns() {
+                        BACKOFF.sleep(failures).await;
+                    }
                 }
                 answer => return answer,
             }
         }
     }
 
-    async fn ask_once(&self, texts: &[&str], under_way: &[&UnderWay]) -> Result<Vec<Embedding>, Fault> {
+    async fn ask_once(&self, texts: &[&str], waiting: &[&Request]) -> Result<Vec<Embedding>, Fault> {
         let family = self.model.family;
         let (inputs, was_cut): (Vec<&str>, Vec<bool>) = texts.iter().map(|text| cut(text, family.chars_max())).unzip();
         let request = family.request(&inputs, self.purpose, self.model.dimension()).to_string().into_bytes();
-        if let Some(pacer) = &self.pacer {
-            pacer.wait().await;
+        let since = Instant::now();
+        self.pace.turn(latest(waiting)).await?;
+        let paced = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        for waiting in waiting {
+            waiting.place.leave();
+            waiting.paced.fetch_add(paced, Ordering::Relaxed);
         }
-        let answer = UnderWay::during_for_all(under_way, self.models.invoke(self.model.called(), request)).await?;
+        let under_way: Vec<&UnderWay> = waiting.iter().map(|waiting| &waiting.under_way).collect();
+        let answer = UnderWay::during_for_all(&under_way, self.models.invoke(self.model.called(), request)).await;
+        self.pace.note(&answer);
+        let answer = answer?;
         let mut embeddings = family.response(&answer).map_err(|error| self.no_vector(&error.to_string()))?;
         if embeddings.len() != texts.len() {
             return Err(self.no_vector(&format!("{} vectors for {} texts", embeddings.len(), texts.len())));
@@ -189,4 +202,15 @@ impl<M: Models> Caller<M> {
         }
         Ok(embedding)
     }
+}
+
+/// What service failed may be asked again; what waits beyond its deadline may not.
+fn is_tried_again(fault: &Fault) -> bool {
+    fault.is_transient() && fault.cause != Cause::NotStarted
+}
+
+/// When the last of those who share a call gives up; `None`: one never does.
+fn latest(waiting: &[&Request]) -> Option<Instant> {
+    let deadlines: Option<Vec<Instant>> = waiting.iter().map(|waiting| waiting.under_way.deadline()).collect();
+    deadlines?.into_iter().max()
 }

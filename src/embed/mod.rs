@@ -2,7 +2,7 @@
 //!
 //! `model` knows which ids belong to which family, one file each for what a family takes and answers. `models` is
 //! the boundary to those who run them, `call` the policy around one call, `embedder` what everybody asks: it
-//! answers a text that was asked for before from its cache. [`batch`] is for
+//! answers a text that was asked for before from its cache. `rate` says when a call may start. [`batch`] is for
 //! many texts at once, later and cheaper. Vectors are handed on as received: the score is a cosine.
 
 pub mod batch;
@@ -16,6 +16,7 @@ mod memory;
 mod model;
 mod models;
 mod nova;
+mod rate;
 #[cfg(test)]
 mod tests;
 mod titan;
@@ -27,3 +28,4 @@ pub use limits::Limits;
 pub use memory::MemoryModels;
 pub use model::{Model, ModelError, base_id, model_id};
 pub use models::Models;
+pub use rate::{Leases, MemoryLeases, Version};

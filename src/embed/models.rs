@@ -6,6 +6,7 @@ use crate::fault::Fault;
 ///
 /// - One call of this trait is one call of the service: an implementation does not try again by itself, or the limits
 ///   that are kept around it would not hold.
+/// - Where a way to call is set that a model refuses, one refused call may be repeated in another way.
 /// - A call may be made twice for the same text, and may have been paid for although its answer was lost.
 /// - Kinds of faults: `JobRefused` if the service refuses the body (Bedrock's `ValidationException`), which may be
 ///   about the text in it or about how the model is called; `Permanent` if the model cannot be called at all; `Retry`

@@ -15,7 +15,7 @@ const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const COHERE: &str = "cohere.embed-v4:0";
 
 fn embedder(models: &MemoryModels, id: &str, requests_per_minute: Option<u32>) -> Embedder {
-    let limits = Limits { max_concurrency: 1, requests_per_minute };
+    let limits = Limits { requests_per_minute, ..Limits::default() };
     Embedder::start(models.clone(), limits, Model::new(id, None, 256).unwrap(), Purpose::Query)
 }
 
@@ -105,7 +105,7 @@ async fn what_waits_for_its_turn_is_no_attempt() {
 #[tokio::test(start_paused = true)]
 async fn an_embedder_outlives_the_catalogs_that_share_its_model() {
     let models = MemoryModels::default();
-    let embedders = Embedders::new(models.clone(), Limits { max_concurrency: 2, requests_per_minute: None });
+    let embedders = Embedders::new(models.clone(), Limits { max_concurrency: 2, ..Limits::default() });
     let model = |id| Model::new(id, None, 256).unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();
     embedders.of_queries(&model(NOVA)).embed("mug", &UnderWay::default()).await.unwrap();
@@ -128,13 +128,13 @@ impl Models for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_model_is_told_from_limits_that_are_too_low() {
-    let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+    let limits = Limits { max_concurrency: 1, ..Limits::default() };
     let slow = Slow(Duration::from_millis(300));
     let embedder = Embedder::start(slow, limits, Model::new(NOVA, None, 256).unwrap(), Purpose::Query);
     let noted = async |text: &str| {
         let mut stages = Stages::default();
         embedder.embed_noting(text, &UnderWay::default(), &mut stages).await.unwrap();
-        (stages.embed_wait.as_millis(), stages.embed.as_millis(), stages.cache_hits, stages.texts.count)
+        (stages.embed_wait.took.as_millis(), stages.embed.took.as_millis(), stages.cache_hits, stages.texts.count)
     };
     let (mug, cup, again) = tokio::join!(noted("mug"), noted("cup"), noted("mug"));
     assert_eq!(mug, (0, 300, 0, 1));
@@ -146,7 +146,7 @@ async fn a_slow_model_is_told_from_limits_that_are_too_low() {
         let asked = async { embedder.embed_noting("pot", &UnderWay::default(), &mut stages).await.is_ok() };
         let cut_off = tokio::time::timeout(Duration::from_millis(100), asked).await;
         assert!(cut_off.is_err());
-        (stages.embed.as_millis(), embedder.calls_in_flight())
+        (stages.embed.took.as_millis(), embedder.calls_in_flight())
     });
     assert_eq!(waits.await.unwrap(), (100, 1), "what is cut off counts until then");
 }

@@ -33,6 +33,11 @@ impl Breaker {
         Self { open: AtomicBool::new(false), failures: Mutex::new(1) }
     }
 
+    /// Whether only probes may receive.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
     /// Waits until there is leave to receive.
     pub(super) async fn permit(&self) -> Permit<'_> {
         if !self.open.load(Ordering::Acquire) {

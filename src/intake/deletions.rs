@@ -106,6 +106,7 @@ mod tests {
             receive_count: 1,
             group: None,
             sent_at: None,
+            trace: None,
         };
         receipts.iter().map(delivery).collect()
     }

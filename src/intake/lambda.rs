@@ -25,6 +25,7 @@ use crate::embed::Models;
 use crate::results::Records;
 use crate::telemetry::batches::Batches;
 use crate::telemetry::event::{Batch, Done};
+use crate::telemetry::observers;
 use crate::telemetry::stages::{Stages, Timer};
 use crate::worker::{Message, Outcome, Worker};
 
@@ -45,6 +46,7 @@ pub async fn termination() -> CancellationToken {
         tracing::info!(event = "stopping", "Lambda ends this environment");
         terminated.cancel();
         tokio::time::sleep(TERMINATION_TIME).await;
+        observers::flush();
     })
     .await;
     stop
@@ -114,6 +116,7 @@ impl<Q: Queue, R: Records> Function<Q, R> {
         self.batches.tell(Done {
             invocation: invocation.to_owned(),
             trace: None,
+            sent_in: Vec::new(),
             batch,
             stages,
             calls_in_flight: self.worker.engine().calls_in_flight(),

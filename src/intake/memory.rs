@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::inspect::{Inspect, QueueState, Redrive};
+use super::letter::Letter;
 use super::queue::{BATCH_MAX, Delivery, Failures, Outgoing, Queue};
 use crate::clock::Clock;
 use crate::fault::{Call, Cause, Fault};
@@ -20,6 +22,7 @@ pub struct MemoryQueue {
     plan: FaultPlan,
     clock: Clock,
     visibility: Duration,
+    redrive: Option<Redrive>,
     state: Arc<Mutex<State>>,
     arrivals: Arc<Notify>,
 }
@@ -45,7 +48,13 @@ impl MemoryQueue {
     /// messages that are delivered again while they are in flight, and any order where it is not FIFO.
     pub fn new(name: &str, visibility: Duration, plan: FaultPlan, clock: Clock) -> Self {
         let (state, arrivals) = (Arc::default(), Arc::default());
-        Self { name: name.to_owned(), plan, clock, visibility, state, arrivals }
+        Self { name: name.to_owned(), plan, clock, visibility, redrive: None, state, arrivals }
+    }
+
+    /// The same queue with a redrive policy, which it tells of but does not carry out.
+    #[must_use]
+    pub fn with_redrive(self, redrive: Redrive) -> Self {
+        Self { redrive: Some(redrive), ..self }
     }
 
     /// The same queue, as a process sees it that fails by `plan`.
@@ -87,7 +96,7 @@ impl MemoryQueue {
     }
 
     /// What can be received now, and when that may change.
-    fn take(&self, most: usize, visibility: Duration) -> (Vec<Delivery>, Option<Instant>) {
+    fn take(&self, most: usize, visibility: Duration) -> (Vec<Letter>, Option<Instant>) {
         let mut guard = self.state();
         let State { messages, deliveries, .. } = &mut *guard;
         let now = Instant::now();
@@ -114,14 +123,18 @@ impl MemoryQueue {
             kept.receipt = *deliveries;
             kept.receive_count += 1;
             kept.visible_at = now + visibility;
-            taken.push(Delivery {
+            let delivery = Delivery {
                 message_id: format!("{}-{number}", self.name),
                 receipt_handle: format!("{number}#{}", kept.receipt),
                 body: kept.message.body.clone(),
                 receive_count: kept.receive_count,
                 group: kept.message.group.clone(),
                 sent_at: Some(kept.sent_at),
-            });
+                trace: None,
+            };
+            let (attributes, deduplication_id) =
+                (kept.message.attributes.clone(), kept.message.deduplication_id.clone());
+            taken.push(Letter { delivery, attributes, deduplication_id, moved_from: None });
         }
         (taken, next)
     }
@@ -173,17 +186,8 @@ impl Queue for MemoryQueue {
     }
 
     async fn receive(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Delivery>, Fault> {
-        let end = Instant::now() + wait;
-        loop {
-            let arrival = self.arrivals.notified();
-            let queue = self.clone();
-            let take = move || Ok(queue.take(most.min(BATCH_MAX), visibility));
-            let (taken, next) = self.plan.call(self.call("ReceiveMessage"), take).await?;
-            if !taken.is_empty() || Instant::now() >= end {
-                return Ok(taken);
-            }
-            let _ = timeout_at(next.map_or(end, |next| next.min(end)), arrival).await;
-        }
+        let letters = self.look(most, wait, visibility).await?;
+        Ok(letters.into_iter().map(|letter| letter.delivery).collect())
     }
 
     async fn delete(&self, receipts: &[&str]) -> Result<Failures, Fault> {
@@ -233,6 +237,34 @@ impl Queue for MemoryQueue {
             Ok(failures)
         };
         self.plan.call(self.call(SEND), send).await
+    }
+}
+
+impl Inspect for MemoryQueue {
+    async fn state(&self) -> Result<QueueState, Fault> {
+        let queue = self.clone();
+        let count = move || {
+            let (state, now) = (queue.state(), Instant::now());
+            let waiting = state.messages.values().filter(|kept| kept.visible_at <= now).count();
+            let in_flight = state.messages.len() - waiting;
+            let redrive = queue.redrive.clone();
+            Ok(QueueState { waiting: waiting as u64, in_flight: in_flight as u64, delayed: 0, redrive })
+        };
+        self.plan.call(self.call("GetQueueAttributes"), count).await
+    }
+
+    async fn look(&self, most: usize, wait: Duration, visibility: Duration) -> Result<Vec<Letter>, Fault> {
+        let end = Instant::now() + wait;
+        loop {
+            let arrival = self.arrivals.notified();
+            let queue = self.clone();
+            let take = move || Ok(queue.take(most.min(BATCH_MAX), visibility));
+            let (taken, next) = self.plan.call(self.call("ReceiveMessage"), take).await?;
+            if !taken.is_empty() || Instant::now() >= end {
+                return Ok(taken);
+            }
+            let _ = timeout_at(next.map_or(end, |next| next.min(end)), arrival).await;
+        }
     }
 }
 

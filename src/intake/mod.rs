@@ -1,12 +1,13 @@
 //! How messages come and go: through Lambda's event source mapping, or by polling the queue itself.
 //!
 //! Both intakes hand batches to the same worker (`start`) and carry its outcomes out in the same way (`settle`), by
-//! the same [`policy`]. [`Queue`] is the boundary to the queues, [`Invocations`] that to Lambda, whose Runtime API
-//! [`runtime`] speaks.
+//! the same [`policy`]. [`Queue`] is the boundary to the queues, which operators look into by [`Inspect`];
+//! [`Invocations`] is that to Lambda, whose Runtime API [`runtime`] speaks.
 
 mod attempt;
 mod breaker;
 mod deletions;
+mod inspect;
 mod invocations;
 pub mod lambda;
 mod letter;
@@ -23,9 +24,11 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use inspect::{Inspect, QueueState, Redrive};
 pub use invocations::{Answer, ApiError, FunctionError, Invocation, Invocations};
+pub use letter::{CODE_ATTRIBUTE, LETTER_EXTRA_BYTES, Letter, REASON_ATTRIBUTE};
 pub use memory::MemoryQueue;
 pub use memory_lambda::MemoryLambda;
 pub use payload::sent_at;
-pub use queue::{BATCH_MAX, Delivery, Failures, MESSAGE_MAX_BYTES, Outgoing, Queue};
+pub use queue::{Attribute, AttributeValue, BATCH_MAX, Delivery, Failures, MESSAGE_MAX_BYTES, Outgoing, Queue};
 pub use start::{IntakeError, Services, Settings};

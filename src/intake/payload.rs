@@ -82,6 +82,7 @@ fn delivery(record: &str) -> Result<Delivery, String> {
         receive_count: attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
         group: attribute("MessageGroupId").cloned(),
         sent_at: attribute("SentTimestamp").and_then(|milliseconds| sent_at(milliseconds)),
+        trace: None, // Lambda itself goes on with it
         message_id: message.message_id.filter(|id| !id.is_empty()).ok_or_else(|| missing("messageId"))?,
         receipt_handle: message.receipt_handle.ok_or_else(|| missing("receiptHandle"))?,
         body: message.body.unwrap_or_default(),
@@ -111,7 +112,7 @@ mod tests {
     fn records_of_a_queue_are_a_batch_in_an_envelope_or_bare() {
         for payload in [format!(r#"{{"Records":[{RECORD}]}}"#), format!(" [{RECORD}]")] {
             let Ok(Payload::Batch(batch)) = Payload::parse(&payload) else { panic!("{payload}") };
-            let Delivery { message_id, receipt_handle, body, receive_count, group, sent_at } = &batch[0];
+            let Delivery { message_id, receipt_handle, body, receive_count, group, sent_at, .. } = &batch[0];
             assert_eq!((message_id.as_str(), receipt_handle.as_str(), body.as_str()), ("m", "h", "{}"));
             assert_eq!((*receive_count, group.as_deref()), (3, Some("g")));
             assert_eq!(sent_at.unwrap().unix_timestamp_nanos() / 1_000_000, 1_795_435_200_123);

@@ -85,7 +85,11 @@ pub fn postponement(fault: &Fault, receive_count: u32, jitter: f64) -> Duration 
     match (fault.kind, fault.cause) {
         (Kind::Permanent, _) => BACKOFF.after(u32::MAX, jitter),
         (Kind::Retry, Cause::CatalogUnseen) => LOOK_WAIT,
-        (Kind::Retry | Kind::JobRefused, _) => BACKOFF.after(receive_count, jitter),
+        // Not all at the same time, and not ever sooner: the queue counts each time that a message comes.
+        (Kind::Retry | Kind::JobRefused, _) => {
+            let turn = fault.wait.map_or(Duration::ZERO, |wait| wait.min(LONGEST_BACKOFF).mul_f64(1.0 + jitter / 4.0));
+            BACKOFF.after(receive_count, jitter).max(turn.min(LONGEST_BACKOFF))
+        }
     }
 }
 
@@ -220,6 +224,17 @@ mod tests {
         );
         assert_eq!(wait(Cause::CatalogUnseen, 0.0), LOOK_WAIT);
         assert_eq!(wait(Cause::Throttled, 0.0), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn who_waits_for_a_turn_comes_back_when_it_is_due() {
+        let wait = |seconds, receive_count, jitter| {
+            let fault = Fault::wait("x", Duration::from_secs(seconds));
+            postponement(&fault, receive_count, jitter).as_secs()
+        };
+        assert_eq!((wait(60, 1, 0.0), wait(60, 1, 1.0)), (60, 75));
+        assert_eq!(wait(60, 8, 1.0), 256, "and ever more seldom");
+        assert_eq!(wait(u64::MAX, 1, 1.0), LONGEST_BACKOFF.as_secs());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! is worked on its visibility is kept alive, so that the queue's timeout needs not cover a slow model.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -24,6 +25,7 @@ use crate::fault::Fault;
 use crate::results::Records;
 use crate::telemetry::batches::Batches;
 use crate::telemetry::event::Done;
+use crate::telemetry::health::{Health, Serving, Watched};
 use crate::telemetry::stages::Timer;
 use crate::worker::{Processed, Worker};
 
@@ -48,9 +50,13 @@ struct Poller<Q, R> {
     breaker: Breaker,
     batches: Batches,
     deletions: Deletions<Q>,
+    /// The last receive failed.
+    failing: AtomicBool,
+    in_flight: AtomicUsize,
 }
 
-/// Polls and processes with `loops` batches in flight until `stop`, then finishes what it has.
+/// Polls and processes with `loops` batches in flight until `stop`, then finishes what it has. `health` can tell what
+/// it is at.
 ///
 /// # Errors
 /// [`IntakeError`] of the start. What fails later is logged and tried again.
@@ -59,6 +65,7 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     settings: Settings,
     loops: usize,
     stop: CancellationToken,
+    health: Health,
 ) -> Result<(), IntakeError> {
     let Some(visibility) = stop.run_until_cancelled(visibility(&services.queue)).await else { return Ok(()) };
     let visibility = visibility?;
@@ -75,7 +82,10 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
         stop,
         breaker: Breaker::new(),
         batches: batches.clone(),
+        failing: AtomicBool::new(false),
+        in_flight: AtomicUsize::new(0),
     });
+    health.watch(Arc::clone(&poller) as Arc<dyn Watched>);
     // Tasks of their own, so that they have all of the runtime's threads.
     let mut polling = JoinSet::new();
     for _ in 0..loops {
@@ -115,7 +125,9 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
             let Some(permit) = self.stop.run_until_cancelled(self.breaker.permit()).await else { break };
             let most = if matches!(permit, Permit::Probe(_)) { 1 } else { BATCH_MAX };
             // A long poll is never dropped: the queue could hand messages to it that nobody would see for a while.
-            match self.queue.receive(most, LONG_POLL, self.visibility).await {
+            let received = self.queue.receive(most, LONG_POLL, self.visibility).await;
+            self.failing.store(received.is_err(), Ordering::Relaxed);
+            match received {
                 Ok(deliveries) if self.stop.is_cancelled() => {
                     self.settler.release(&deliveries).await;
                     break;
@@ -123,7 +135,9 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
                 Ok(deliveries) => {
                     failures = 0;
                     if !deliveries.is_empty() {
+                        self.in_flight.fetch_add(1, Ordering::Relaxed);
                         let processed = self.handle(&deliveries).await;
+                        self.in_flight.fetch_sub(1, Ordering::Relaxed);
                         self.breaker.report(permit, &processed);
                     }
                 }
@@ -154,7 +168,9 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         self.deletions.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
         drop(settling);
         let calls_in_flight = self.worker.engine().calls_in_flight();
-        self.batches.tell(Done { batch, stages, calls_in_flight, duration: started.elapsed(), ..Done::default() });
+        let sent_in = deliveries.iter().filter_map(|delivery| delivery.trace.clone()).collect();
+        let duration = started.elapsed();
+        self.batches.tell(Done { sent_in, batch, stages, calls_in_flight, duration, ..Done::default() });
         processed
     }
 
@@ -176,5 +192,40 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
             }
         }
         until
+    }
+}
+
+impl<Q: Queue, R: Records> Watched for Poller<Q, R> {
+    fn not_receiving(&self) -> Option<&'static str> {
+        if self.stop.is_cancelled() {
+            Some("draining")
+        } else if self.breaker.is_open() {
+            Some("receiving is paused: a permanent fault holds jobs, see the log")
+        } else if self.failing.load(Ordering::Relaxed) {
+            Some("the queue cannot be received from, see the log")
+        } else {
+            None
+        }
+    }
+
+    fn serving(&self) -> Serving {
+        let engine = self.worker.engine();
+        let catalog = engine.catalog();
+        Serving {
+            version: catalog.version().to_owned(),
+            model: catalog.model_id().map(str::to_owned),
+            rows: catalog.rows(),
+            dimension: catalog.dimension(),
+            memory_bytes: catalog.memory_bytes(),
+            kernel: catalog.index().kernel(),
+        }
+    }
+
+    fn model_calls_in_flight(&self) -> usize {
+        self.worker.engine().calls_in_flight()
+    }
+
+    fn batches_in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
     }
 }

@@ -27,6 +27,8 @@ pub struct Delivery {
     pub group: Option<String>,
     /// When it was sent, by the queue's clock.
     pub sent_at: Option<OffsetDateTime>,
+    /// X-Ray's header of the trace that it was sent in, if the queue was asked for it.
+    pub trace: Option<String>,
 }
 
 impl Delivery {
@@ -41,12 +43,55 @@ impl Delivery {
 pub struct Outgoing {
     /// The body.
     pub body: String,
-    /// Message attributes, all strings.
-    pub attributes: Vec<(&'static str, String)>,
+    /// Message attributes.
+    pub attributes: Vec<Attribute>,
     /// Tenant of a fair queue, or order group of a FIFO queue, which needs one.
     pub group: Option<String>,
     /// What a FIFO queue knows a repetition by.
     pub deduplication_id: Option<String>,
+}
+
+impl Outgoing {
+    /// Text of the attribute of this name.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        text_of(&self.attributes, name)
+    }
+}
+
+/// A message attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// As SQS has it: `String`, `Number` or `Binary`, or one of these with a label: `Number.float`.
+    pub data_type: String,
+    /// Its value.
+    pub value: AttributeValue,
+}
+
+/// Value of a message attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributeValue {
+    /// Of a string, or the digits of a number.
+    Text(String),
+    /// Of a binary one.
+    Bytes(Vec<u8>),
+}
+
+impl Attribute {
+    /// A string.
+    pub fn text(name: &str, value: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), data_type: "String".to_owned(), value: AttributeValue::Text(value.into()) }
+    }
+}
+
+/// Text of the attribute of this name.
+pub(super) fn text_of<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+    let found = attributes.iter().find(|attribute| attribute.name == name)?;
+    match &found.value {
+        AttributeValue::Text(text) => Some(text),
+        AttributeValue::Bytes(_) => None,
+    }
 }
 
 /// Entries of a call that failed: their positions, and why.

@@ -286,14 +286,16 @@ pub(super) fn all_worked(what: &str, answer: Result<Failures, Fault>) -> bool {
 
 /// One line for each fault, however many messages of a batch have it.
 fn log_faults(deliveries: &[Delivery], processed: &[Processed]) {
-    let mut faults: HashMap<&Fault, (usize, usize)> = HashMap::new();
+    // How long each has to wait is not said.
+    let mut faults: HashMap<_, (&Fault, usize, usize)> = HashMap::new();
     for (position, processed) in processed.iter().enumerate() {
         if let Outcome::Failed(fault) = &processed.outcome {
-            faults.entry(fault).or_insert((0, position)).0 += 1;
+            let same = (fault.cause, fault.text.as_str(), fault.call.as_ref());
+            faults.entry(same).or_insert((fault, 0, position)).1 += 1;
         }
     }
     let in_order: BTreeMap<usize, (&Fault, usize)> =
-        faults.into_iter().map(|(fault, (count, first))| (first, (fault, count))).collect();
+        faults.into_values().map(|(fault, count, first)| (first, (fault, count))).collect();
     for (first, (fault, messages)) in in_order {
         event::jobs_failed(fault, messages, subject(&deliveries[first], processed[first].job.as_ref()));
     }

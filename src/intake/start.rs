@@ -19,7 +19,7 @@ use crate::catalog::refresh::{self, Looks};
 use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing};
 use crate::clock::Clock;
 use crate::compute::Compute;
-use crate::embed::{Limits, Models};
+use crate::embed::{Embedders, Leases, Limits, Models};
 use crate::fault::{Cause, Fault};
 use crate::results::{self, Records, Results};
 use crate::worker::{Engines, Worker};
@@ -38,6 +38,8 @@ pub struct Services<Q, R, M, A> {
     pub records: R,
     /// Who embeds.
     pub models: M,
+    /// What the processes of a fleet share of the models' limits.
+    pub leases: Arc<dyn Leases>,
     /// Where catalogs are kept.
     pub artifacts: A,
     /// The processors.
@@ -114,7 +116,7 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     settings: Settings,
     stop: &CancellationToken,
 ) -> Result<Started<Q, R>, IntakeError> {
-    let Services { queue, dead_letters, records, models, artifacts, compute, clock } = services;
+    let Services { queue, dead_letters, records, models, leases, artifacts, compute, clock } = services;
     let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel } = settings;
     let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone() });
     let began = clock.now();
@@ -135,7 +137,8 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
         threads = compute.thread_count(),
         "the catalog is loaded"
     );
-    let engines = Engines::new(models, embedding, compute, guard, clock.clone());
+    let embedders = Embedders::new(models, embedding).sharing(leases);
+    let engines = Engines::new(embedders, compute, guard, clock.clone());
     let engine = engines.start(catalog)?;
     let results = Results::new(records, results, clock.clone());
     let looks = catalog_refresh.map(|period| Arc::new(Looks::new(period, began)));

@@ -9,27 +9,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::event::{self, Batch, Done};
+use super::done::Done;
+use super::{event, observers};
 use crate::trace;
 
 /// Batches that went well share a line for so long.
 const WINDOW: Duration = Duration::from_secs(1);
-
-impl Done {
-    fn went_well(&self) -> bool {
-        let Batch { dead_lettered, retried, blocked, .. } = self.batch;
-        dead_lettered + retried + blocked == 0
-    }
-
-    /// Adds another one: the slower of both gives times and ids.
-    fn merge(&mut self, other: Self) {
-        let (mut slower, quicker) =
-            if other.duration > self.duration { (other, std::mem::take(self)) } else { (std::mem::take(self), other) };
-        slower.batch.add(&quicker.batch);
-        slower.stages.add_counts(&quicker.stages);
-        *self = slower;
-    }
-}
 
 /// Tells of batches; clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +40,7 @@ impl Batches {
     /// Tells of one. Must be called on a Tokio runtime, once for each.
     pub fn tell(&self, mut done: Done) {
         done.trace = trace::root();
+        observers::batch(&done);
         if !self.merges || !done.went_well() {
             event::batch(&done, 1);
             return;
@@ -103,12 +89,14 @@ impl Batches {
 mod tests {
     use serde_json::Value;
 
-    use super::super::stages::Stages;
+    use super::super::event::Batch;
+    use super::super::stages::{Stages, Stretch};
     use super::super::tests::Lines as Logged;
     use super::*;
 
     fn done(duration_ms: u64, batch: Batch) -> Done {
-        let stages = Stages { embed: Duration::from_millis(duration_ms), cache_hits: 1, ..Stages::default() };
+        let embed = Stretch { took: Duration::from_millis(duration_ms), ..Stretch::default() };
+        let stages = Stages { embed, cache_hits: 1, ..Stages::default() };
         Done { batch, stages, duration: Duration::from_millis(duration_ms), ..Done::default() }
     }
 

@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+pub use super::done::{Batch, Done};
 use super::stages::Stages;
 use crate::fault::{Fault, Kind};
 
@@ -23,61 +24,11 @@ pub const CATALOG_REFUSED: &str = "catalog_refused";
 /// The pointer to the current catalog cannot be read.
 pub const CATALOG_UNKNOWN: &str = "catalog_unknown";
 
-/// What became of the messages of a batch. All but `messages` add up to it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// Messages in it.
-    pub messages: usize,
-    /// New records with results.
-    pub succeeded: usize,
-    /// New records with an error.
-    pub rejected: usize,
-    /// Jobs that were answered before.
-    pub replayed: usize,
-    /// Messages that were moved to the dead-letter queue.
-    pub dead_lettered: usize,
-    /// Messages left on the queue, for another attempt.
-    pub retried: usize,
-    /// Messages left on the queue until an operator has acted.
-    pub blocked: usize,
-}
-
-impl Batch {
-    /// Adds up.
-    pub fn add(&mut self, other: &Self) {
-        self.messages += other.messages;
-        self.succeeded += other.succeeded;
-        self.rejected += other.rejected;
-        self.replayed += other.replayed;
-        self.dead_lettered += other.dead_lettered;
-        self.retried += other.retried;
-        self.blocked += other.blocked;
-    }
-}
-
-/// A batch that is done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Lambda's id of the invocation; empty elsewhere.
-    pub invocation: String,
-    /// X-Ray's id of the trace.
-    pub trace: Option<String>,
-    /// What became of its messages.
-    pub batch: Batch,
-    /// Where the time went.
-    pub stages: Stages,
-    /// Calls of the embedding model that this process had in flight when it was done.
-    pub calls_in_flight: usize,
-    /// From having it to having settled it.
-    pub duration: Duration,
-}
-
 /// The line of a batch, or of so many.
 pub(super) fn batch(done: &Done, batches: usize) {
-    let Done { invocation, trace, batch, stages, calls_in_flight, duration } = done;
+    let Done { invocation, trace, batch, stages, calls_in_flight, duration, .. } = done;
     let Batch { messages, succeeded, rejected, replayed, dead_lettered, retried, blocked } = *batch;
-    let Stages { wait, look_up, embed_wait, embed, scan_wait, scan, write, settle, cache_hits, texts, queries, .. } =
-        *stages;
+    let Stages { wait, cache_hits, texts, queries, .. } = *stages;
     // Tenths and hundredths: a digit is a byte of each line.
     let ms = |time: Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
     let hundredths = |number: f64| (number * 100.0).round() / 100.0;
@@ -96,13 +47,13 @@ pub(super) fn batch(done: &Done, batches: usize) {
         blocked,
         duration_ms = ms(*duration),
         wait_ms = ms(wait),
-        look_up_ms = ms(look_up),
-        embed_wait_ms = ms(embed_wait),
-        embed_ms = ms(embed),
-        scan_wait_ms = ms(scan_wait),
-        scan_ms = ms(scan),
-        write_ms = ms(write),
-        settle_ms = ms(settle),
+        look_up_ms = ms(stages.look_up.took),
+        embed_wait_ms = ms(stages.embed_wait.took),
+        embed_ms = ms(stages.embed.took),
+        scan_wait_ms = ms(stages.scan_wait.took),
+        scan_ms = ms(stages.scan_and_filter()),
+        write_ms = ms(stages.write.took),
+        settle_ms = ms(stages.settle.took),
         cache_hits,
         texts_embedded = texts.count,
         texts_per_call = hundredths(texts.mean()),

@@ -1,16 +1,29 @@
-//! Logs: where they go and how they look, the events that others count on, and the metrics that are made of them.
+//! Logs: where they go and how they look, the events that others count on, the metrics that are made of them, and the
+//! other ways out for numbers.
 //!
 //! On a terminal lines are for people; anywhere else they are JSON, one object a line, fields at the top level. No
 //! query text is logged above debug. What programs read has a stable `event` ([`event`]); sentences may change.
 
 pub mod batches;
+pub mod done;
+pub mod emf;
 pub mod event;
+pub mod exposition;
+pub mod health;
+mod lines;
 pub mod metrics;
+pub mod observers;
+pub mod server;
+mod settings;
 pub mod stages;
+pub mod traces;
 
 use std::io::IsTerminal;
 
+pub use settings::Settings;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Sets the process's logging up; `filter` is what [`check_filter`] let pass.
 pub fn init(filter: &str) {
@@ -18,9 +31,10 @@ pub fn init(filter: &str) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call (tests, several commands in one process) keeps the first setting.
     let _ = if std::io::stderr().is_terminal() {
-        logs.with_target(false).try_init()
+        logs.with_target(false).finish().with(lines::Lines).try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(false).with_span_list(false).with_ansi(false).try_init()
+        let logs = logs.json().flatten_event(true).with_current_span(false).with_span_list(false).with_ansi(false);
+        logs.finish().with(lines::Lines).try_init()
     };
 }
 
@@ -33,7 +47,7 @@ pub fn check_filter(filter: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -44,17 +58,17 @@ mod tests {
 
     /// Where lines go as on Lambda, to be read by a test.
     #[derive(Clone, Default)]
-    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
     impl Lines {
         /// Of this thread, until the guard is dropped.
-        pub(super) fn collect(&self) -> DefaultGuard {
+        pub(crate) fn collect(&self) -> DefaultGuard {
             let writer = self.clone();
             let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
             tracing::subscriber::set_default(subscriber.finish())
         }
 
-        pub(super) fn read(&self) -> Vec<Value> {
+        pub(crate) fn read(&self) -> Vec<Value> {
             let bytes = self.0.lock().unwrap();
             let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
             lines.map(|line| serde_json::from_slice(line).unwrap()).collect()

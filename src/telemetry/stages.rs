@@ -13,19 +13,21 @@ pub struct Stages {
     /// From having been sent to having been received, by the clocks of queue and worker. Earlier attempts included.
     pub wait: Duration,
     /// Asking for records that exist already.
-    pub look_up: Duration,
+    pub look_up: Stretch,
     /// Until the limits allowed a call of the embedding model.
-    pub embed_wait: Duration,
+    pub embed_wait: Stretch,
     /// The call, its repetitions included; or the wait for another job's call for the same text.
-    pub embed: Duration,
+    pub embed: Stretch,
     /// Until the scans before it were done, and there was memory for its matches.
-    pub scan_wait: Duration,
-    /// The scan that the job was part of, and evaluating its filter.
-    pub scan: Duration,
+    pub scan_wait: Stretch,
+    /// Evaluating the filter.
+    pub filter: Stretch,
+    /// The scan that the job was part of.
+    pub scan: Stretch,
     /// Writing the record.
-    pub write: Duration,
+    pub write: Stretch,
     /// Carrying outcomes out on the queue.
-    pub settle: Duration,
+    pub settle: Stretch,
     /// Texts that the cache had, or that another job was asking for.
     pub cache_hits: usize,
     /// Texts that were embedded, and for each of them all texts of its call.
@@ -38,6 +40,35 @@ pub struct Stages {
     pub passed: u64,
     /// See [`Stages::rows`].
     pub rescored: u64,
+}
+
+/// The time of a stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// How long it took.
+    pub took: Duration,
+    /// When it first began and when it last ended; `None`: it never did.
+    pub within: Option<(Instant, Instant)>,
+}
+
+impl Stretch {
+    fn add(&mut self, began: Instant, ended: Instant) {
+        self.took += ended.saturating_duration_since(began);
+        self.widen(Some((began, ended)));
+    }
+
+    fn widen(&mut self, other: Option<(Instant, Instant)>) {
+        self.within = match (self.within, other) {
+            (Some((one, last)), Some((other, end))) => Some((one.min(other), last.max(end))),
+            (within, other) => within.or(other),
+        };
+    }
+
+    /// Takes the longer time.
+    fn merge(&mut self, other: &Self) {
+        self.took = self.took.max(other.took);
+        self.widen(other.within);
+    }
 }
 
 /// Work that many share.
@@ -65,15 +96,15 @@ impl Shared {
 impl Stages {
     /// Takes the longer times, and adds the counts up.
     pub fn merge(&mut self, other: &Self) {
-        let longer = |mine: &mut Duration, other: Duration| *mine = (*mine).max(other);
-        longer(&mut self.wait, other.wait);
-        longer(&mut self.look_up, other.look_up);
-        longer(&mut self.embed_wait, other.embed_wait);
-        longer(&mut self.embed, other.embed);
-        longer(&mut self.scan_wait, other.scan_wait);
-        longer(&mut self.scan, other.scan);
-        longer(&mut self.write, other.write);
-        longer(&mut self.settle, other.settle);
+        self.wait = self.wait.max(other.wait);
+        self.look_up.merge(&other.look_up);
+        self.embed_wait.merge(&other.embed_wait);
+        self.embed.merge(&other.embed);
+        self.filter.merge(&other.filter);
+        self.scan_wait.merge(&other.scan_wait);
+        self.scan.merge(&other.scan);
+        self.write.merge(&other.write);
+        self.settle.merge(&other.settle);
         self.add_counts(other);
     }
 
@@ -87,6 +118,25 @@ impl Stages {
         self.rows += other.rows;
         self.passed += other.passed;
         self.rescored += other.rescored;
+    }
+
+    /// The scan with its filter, as one time.
+    pub fn scan_and_filter(&self) -> Duration {
+        self.filter.took + self.scan.took
+    }
+
+    /// The stages by name, but for the wait on the queue.
+    pub fn stretches(&self) -> [(&'static str, Stretch); 8] {
+        [
+            ("look_up", self.look_up),
+            ("filter", self.filter),
+            ("embed_wait", self.embed_wait),
+            ("embed", self.embed),
+            ("scan_wait", self.scan_wait),
+            ("scan", self.scan),
+            ("write", self.write),
+            ("settle", self.settle),
+        ]
     }
 
     /// The share of the rows that filters kept from being scanned, from 0 to 1.
@@ -104,23 +154,31 @@ fn share(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 / all as f64 }
 }
 
-/// Adds to a time until it is dropped: what a deadline cuts off counts, too.
+/// Adds to the time of a stage until it is dropped: what a deadline cuts off counts, too.
 #[derive(Debug)]
 pub struct Timer<'a> {
-    time: &'a mut Duration,
+    stretch: &'a mut Stretch,
     since: Instant,
 }
 
 impl<'a> Timer<'a> {
     /// Starts now.
-    pub fn start(time: &'a mut Duration) -> Self {
-        Self { time, since: Instant::now() }
+    pub fn start(stretch: &'a mut Stretch) -> Self {
+        Self { stretch, since: Instant::now() }
+    }
+
+    /// So long nothing but waiting went on, which was another stage.
+    pub fn waited(&mut self, time: Duration, waiting: &mut Stretch) {
+        if !time.is_zero() {
+            waiting.add(self.since, self.since + time);
+            self.since += time;
+        }
     }
 }
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        *self.time += self.since.elapsed();
+        self.stretch.add(self.since, Instant::now());
     }
 }
 
@@ -131,13 +189,27 @@ mod tests {
     #[test]
     fn of_a_batch_the_longest_times_count_and_all_counts() {
         let ms = Duration::from_millis;
-        let mut batch =
-            Stages { embed: ms(10), scan: ms(3), cache_hits: 1, rows: 100, passed: 100, ..Stages::default() };
+        let start = Instant::now();
+        let from = |began: u64, took: u64| Stretch {
+            took: ms(took),
+            within: Some((start + ms(began), start + ms(began + took))),
+        };
+        let mut batch = Stages {
+            embed: from(0, 10),
+            scan: from(10, 3),
+            cache_hits: 1,
+            rows: 100,
+            passed: 100,
+            ..Stages::default()
+        };
         batch.queries.note(4);
-        let mut job = Stages { embed: ms(90), scan: ms(1), rows: 100, passed: 20, rescored: 6, ..Stages::default() };
+        let mut job =
+            Stages { embed: from(5, 90), scan: from(95, 1), rows: 100, passed: 20, rescored: 6, ..Stages::default() };
         job.queries.note(8);
         batch.merge(&job);
-        assert_eq!((batch.embed, batch.scan, batch.cache_hits), (ms(90), ms(3), 1));
+        assert_eq!((batch.embed.took, batch.scan.took, batch.cache_hits), (ms(90), ms(3), 1));
+        assert_eq!(batch.embed.within, Some((start, start + ms(95))), "from the first beginning to the last end");
+        assert_eq!(batch.scan.within, Some((start + ms(10), start + ms(96))));
         assert_eq!((batch.queries.mean(), batch.texts.mean()), (6.0, 0.0));
         assert_eq!((batch.filtered_share(), batch.rescored_share()), (0.4, 0.05));
         assert_eq!((Stages::default().filtered_share(), Stages::default().rescored_share()), (0.0, 0.0));
@@ -151,6 +223,6 @@ mod tests {
             std::future::pending::<()>().await;
         };
         assert!(tokio::time::timeout(Duration::from_secs(3), hangs).await.is_err());
-        assert_eq!(stages.embed, Duration::from_secs(3));
+        assert_eq!(stages.embed.took, Duration::from_secs(3));
     }
 }

@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, CatalogError, CatalogGuard};
 use crate::clock::Clock;
 use crate::coalesce::Coalescer;
 use crate::compute::Compute;
-use crate::embed::{EmbedError, Embedder, Embedders, Limits, Models};
+use crate::embed::{EmbedError, Embedder, Embedders, Models};
 use crate::fault::{Cause, Fault};
 use crate::telemetry::stages::{Stages, Timer};
 use crate::under_way::UnderWay;
@@ -36,10 +36,10 @@ pub struct Engines<M> {
 }
 
 impl<M: Models> Engines<M> {
-    /// Engines that embed with `models` within `limits`, scan on `compute`, and take catalogs that pass `guard`.
-    pub fn new(models: M, limits: Limits, compute: Compute, guard: CatalogGuard, clock: Clock) -> Self {
+    /// Engines that embed with `embedders`, scan on `compute`, and take catalogs that pass `guard`.
+    pub fn new(embedders: Embedders<M>, compute: Compute, guard: CatalogGuard, clock: Clock) -> Self {
         let matches = Arc::new(Semaphore::new(MATCHES_IN_MEMORY_MAX));
-        Self { embedders: Embedders::new(models, limits), compute, guard, clock, matches }
+        Self { embedders, compute, guard, clock, matches }
     }
 
     /// An engine for a catalog. Its tasks end when it is dropped. Must be called on a Tokio runtime.
@@ -126,7 +126,7 @@ impl Engine {
     /// [`NoAnswer`].
     pub async fn answer(&self, job: &SearchJob, under_way: &UnderWay, stages: &mut Stages) -> Result<Answer, NoAnswer> {
         let (mut plan, source) = Plan::new(&self.catalog, job, self.clock.now())?;
-        let evaluating = Timer::start(&mut stages.scan);
+        let evaluating = Timer::start(&mut stages.filter);
         self.row_sets.narrow(job, &mut plan).await??;
         drop(evaluating);
         let (vector, query_truncated) = match source {
@@ -144,13 +144,12 @@ impl Engine {
         let permit = Arc::clone(&self.matches).acquire_many_owned(reservation(&plan, &self.catalog)).await;
         let mut permit = permit.expect("the semaphore is never closed");
         drop(waiting);
-        let scanning = Timer::start(&mut stages.scan);
+        let mut scanning = Timer::start(&mut stages.scan);
         let scanned = self.scans.call(Scan { vector, plan }).await;
-        drop(scanning);
         let scanned = scanned.map_err(|dropped| Fault::new(Cause::Internal, format!("search: {dropped}")))?;
+        scanning.waited(scanned.waited, &mut stages.scan_wait);
+        drop(scanning);
         let ranking = scanned.answer?;
-        stages.scan_wait += scanned.waited;
-        stages.scan = stages.scan.saturating_sub(scanned.waited);
         stages.queries.note(scanned.together);
         stages.rows += rows as u64;
         stages.passed += passing as u64;

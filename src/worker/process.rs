@@ -82,7 +82,7 @@ impl<R: Records> Worker<R> {
             };
             let engine = &engine;
             async move {
-                let (under_way, mut stages) = (UnderWay::default(), Stages::default());
+                let (under_way, mut stages) = (UnderWay::until(deadline), Stages::default());
                 let outcomes = match prior {
                     Ok(prior) => {
                         let in_order = self.process_id(engine, &jobs, prior, &under_way, &mut stages);
@@ -96,7 +96,9 @@ impl<R: Records> Worker<R> {
         });
         // Each is polled when it was woken, and not whenever one was.
         let handled: Vec<_> = handled.collect::<FuturesUnordered<_>>().collect().await;
-        handled.iter().for_each(|(_, of_one)| stages.merge(of_one));
+        for (_, of_one) in &handled {
+            stages.merge(of_one);
+        }
         let mut by_position: BTreeMap<usize, Outcome> =
             handled.into_iter().flat_map(|(outcomes, _)| outcomes).collect();
         let processed = received

@@ -13,7 +13,7 @@ use super::*;
 use crate::catalog::{Catalog, CatalogGuard, Rows, attributes};
 use crate::clock::Clock;
 use crate::compute::{Compute, Priority};
-use crate::embed::{Limits, MemoryModels};
+use crate::embed::{Embedders, Limits, MemoryModels};
 use crate::telemetry::stages::Stages;
 use crate::under_way::UnderWay;
 
@@ -40,8 +40,9 @@ fn catalog(count: usize, dimension: usize) -> Catalog {
 }
 
 fn engines(compute: Compute) -> Engines<MemoryModels> {
-    let limits = Limits { max_concurrency: 4, requests_per_minute: None };
-    Engines::new(MemoryModels::default(), limits, compute, CatalogGuard::default(), Clock::system())
+    let limits = Limits { max_concurrency: 4, ..Limits::default() };
+    let embedders = Embedders::new(MemoryModels::default(), limits);
+    Engines::new(embedders, compute, CatalogGuard::default(), Clock::system())
 }
 
 fn job(fields: &str) -> SearchJob {

@@ -17,6 +17,8 @@ OUTPUTS = {
     "settings": "AWS_REGION=eu-west-1\nNEARLINE_QUEUE_URL=https://sqs/queue=1",
     "alias_arn": "arn:aws:lambda:eu-west-1:123456789012:function:shop:live",
     "function_name": "shop",
+    "queue_arn": "arn:aws:sqs:eu-west-1:123456789012:shop",
+    "queue_url": "https://sqs/queue=1",
     "log_group": "/aws/lambda/shop",
     "capacity_provider": "shop",
     "own_capacity_provider": True,
@@ -150,6 +152,90 @@ class Invoke(WithStandIns):
         done = self.operate("invoke", "{}")
         self.assertEqual(done.returncode, 1)
         self.assertIn("Unhandled", done.stderr)
+
+
+class PauseAndResume(WithStandIns):
+    def mapping(self, *states):
+        """The mapping as it is listed, and then each time it is asked for."""
+        self.answer("lambda-list-event-source-mappings", {"EventSourceMappings": [{"UUID": "u-1", "State": states[0]}]})
+        self.answer("lambda-update-event-source-mapping", {})
+        for number, state in enumerate(states[1:]):
+            self.answer(f"lambda-get-event-source-mapping.{number}", {"UUID": "u-1", "State": state})
+        self.answer("lambda-get-event-source-mapping", {"UUID": "u-1", "State": states[-1]})
+        self.answer("sqs-get-queue-attributes", {"Attributes": {"MessageRetentionPeriod": "1209600"}})
+
+    def asked(self, operation):
+        return [call for call in self.calls if f" {operation} " in call]
+
+    def test_the_mapping_of_the_queue_is_switched_off_and_waited_for(self):
+        self.mapping("Enabled", "Disabling", "Disabling", "Disabled")
+        done = self.operate("pause", "--wait-seconds", "20")
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+        listed = "aws lambda list-event-source-mappings --function-name arn:aws:lambda:eu-west-1:123456789012:function:shop:live --event-source-arn arn:aws:sqs:eu-west-1:123456789012:shop --region eu-west-1 --output json"
+        self.assertIn(listed, self.calls)
+        self.assertEqual(self.asked("update-event-source-mapping"), ["aws lambda update-event-source-mapping --uuid u-1 --no-enabled --region eu-west-1 --output json"])
+        self.assertEqual(len(self.asked("get-event-source-mapping")), 3)
+        for said in ("up to 14 days", "make resume", "mapping_enabled = false"):
+            self.assertIn(said, done.stderr)
+
+    def test_it_is_switched_on_again(self):
+        self.mapping("Disabled", "Enabling", "Enabled")
+        done = self.operate("resume", "--wait-seconds", "20")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("--uuid u-1 --enabled ", self.asked("update-event-source-mapping")[0])
+        self.assertIn("resumed", done.stderr)
+
+    def test_what_is_paused_is_not_paused_again(self):
+        self.mapping("Disabled")
+        done = self.operate("pause")
+        self.assertEqual((done.returncode, self.asked("update-event-source-mapping")), (0, []), done.stderr)
+        self.assertIn("paused", done.stderr)
+
+    def test_a_mapping_that_does_not_follow_is_a_failure(self):
+        self.mapping("Enabled", "Disabling")
+        done = self.operate("pause", "--wait-seconds", "0.3")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("still Disabling, not Disabled", done.stderr)
+        self.assertNotIn("paused", done.stderr)
+
+    def test_without_its_mapping_it_says_so(self):
+        self.answer("lambda-list-event-source-mappings", {"EventSourceMappings": []})
+        done = self.operate("pause")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("has 0 event source mappings to arn:aws:sqs:eu-west-1:123456789012:shop", done.stderr)
+
+
+class TheStatus(WithStandIns):
+    def setUp(self):
+        super().setUp()
+        self.answer("lambda-list-event-source-mappings", {"EventSourceMappings": [{"UUID": "u-1", "State": "Enabled"}]})
+        program = self.folder / "debug" / "nearline"
+        program.parent.mkdir()
+        program.write_text("""#!/bin/sh
+case "$*" in *--json*) echo '{"queue":"'$NEARLINE_QUEUE_URL'"}';; *) echo "nearline $*";; esac
+exit ${FAILS:-0}
+""")
+        program.chmod(0o755)
+
+    def test_the_mapping_stands_above_the_rest(self):
+        self.assertEqual(self.operate("status").stdout, "mapping       Enabled\nnearline status\n")
+        self.assertEqual(self.operate("status", "--watch").stdout, "mapping       Enabled\nnearline status --watch\n")
+
+    def test_for_programs_it_is_one_object(self):
+        done = self.operate("status", "--json")
+        self.assertEqual(json.loads(done.stdout), {"mapping": {"state": "Enabled"}, "queue": "https://sqs/queue=1"})
+
+    def test_a_mapping_that_cannot_be_read_hides_nothing(self):
+        self.answer("lambda-list-event-source-mappings!", "AccessDeniedException")
+        done = self.operate("status")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nearline status\n", done.stdout)
+        self.assertIn("AccessDeniedException", done.stderr)
+        self.assertIn("error", json.loads(self.operate("status", "--json").stdout)["mapping"])
+
+    def test_what_nearline_cannot_read_is_a_failure(self):
+        done = self.operate("status", FAILS="1")
+        self.assertEqual((done.returncode, done.stdout), (1, "mapping       Enabled\nnearline status\n"))
 
 
 class LoadAndLogs(WithStandIns):

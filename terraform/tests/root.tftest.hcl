@@ -135,23 +135,25 @@ run "an_application_profile" {
 
 run "fifo_and_everything_else" {
   variables {
-    name                          = "shop-search"
-    fifo_queue                    = true
-    producer_arns                 = ["arn:aws:iam::210987654321:role/shop"]
-    availability_zones            = ["us-east-1a", "us-east-1c"]
-    memory_mib                    = 16384
-    memory_gib_per_vcpu           = 8
-    execution_environments        = { min = 2, max = 6 }
-    scaling_mode                  = "Manual"
-    target_cpu_percent            = 70
-    provisioned_pollers           = { min = 2, max = 10 }
-    stream_view_type              = "NEW_IMAGE"
-    warm_throughput               = { read = 12000, write = 8000 }
-    embedding_model               = "us.cohere.embed-v4:0"
-    embedding_dimension           = 1024
-    embedding_requests_per_minute = 600
-    search_threads                = 2
-    alarm_emails                  = ["on-call@example.com"]
+    name                                = "shop-search"
+    fifo_queue                          = true
+    producer_arns                       = ["arn:aws:iam::210987654321:role/shop"]
+    availability_zones                  = ["us-east-1a", "us-east-1c"]
+    memory_mib                          = 16384
+    memory_gib_per_vcpu                 = 8
+    execution_environments              = { min = 2, max = 6 }
+    scaling_mode                        = "Manual"
+    target_cpu_percent                  = 70
+    provisioned_pollers                 = { min = 2, max = 10 }
+    stream_view_type                    = "NEW_IMAGE"
+    warm_throughput                     = { read = 12000, write = 8000 }
+    embedding_model                     = "us.cohere.embed-v4:0"
+    embedding_dimension                 = 1024
+    embedding_requests_per_minute       = 600
+    embedding_fleet_requests_per_minute = 3000
+    embedding_service_tier              = "flex"
+    search_threads                      = 2
+    alarm_emails                        = ["on-call@example.com"]
   }
   assert {
     condition     = output.mapping_maximum_concurrency == null
@@ -160,5 +162,15 @@ run "fifo_and_everything_else" {
   assert {
     condition     = output.bucket == "shop-search-123456789012-us-east-1" && output.results_stream_arn != null && strcontains(output.settings, "NEARLINE_EMBEDDING_MODEL=us.cohere.embed-v4:0")
     error_message = "Everything must follow the name and the model."
+  }
+}
+
+run "metrics_of_the_workers_own" {
+  variables {
+    metrics = "emf"
+  }
+  assert {
+    condition     = local.worker_settings["NEARLINE_METRICS"] == "emf" && local.worker_settings["NEARLINE_METRICS_NAMESPACE"] == module.observability.namespace
+    error_message = "The worker must tell its metrics in the namespace that alarms watch."
   }
 }

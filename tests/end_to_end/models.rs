@@ -1,12 +1,13 @@
 //! Every model family, from the product's text to a record.
 
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use nearline::catalog::{Rows, artifact};
 use nearline_contract::Status;
 
-use crate::world::World;
+use crate::world::{MODEL, World};
 
 const PRODUCTS: &str =
     "product_id,category,text\na,tea,green tea leaves\nb,mugs,a large red mug\nc,tea,black tea bags\n";
@@ -124,4 +125,35 @@ async fn a_catalog_that_names_an_application_profile_is_usable_with_the_family_b
     assert!(world.nearline(&publish).await.status.success());
     let doctor = world.nearline(&["doctor"]).await;
     assert!(doctor.status.success(), "{doctor:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_workers_share_a_limit_and_leave_out_a_service_tier_that_the_model_refuses() {
+    let mut world = World::with_products(20).await;
+    world.set("NEARLINE_EMBEDDING_FLEET_REQUESTS_PER_MINUTE", "600");
+    world.set("NEARLINE_EMBEDDING_SERVICE_TIER", "flex");
+    world.stack.bedrock().refuse_service_tier(true);
+    let workers = [world.worker(), world.worker()];
+    let bodies: Vec<String> =
+        (0..40).map(|number| format!(r#"{{"request_id":"r{number}","query":"mug {number}"}}"#)).collect();
+    let began = Instant::now();
+    world.send(&bodies.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for number in 0..40 {
+        assert_eq!(world.record(&format!("r{number}")).await.status, Status::Succeeded);
+    }
+    // Ten a second, and one that each worker may have saved up.
+    assert!(began.elapsed() >= Duration::from_millis(3_700), "{:?}", began.elapsed());
+    drop(workers);
+    let log = std::fs::read_to_string(world.path("worker.log")).unwrap();
+    let warnings = log.lines().filter(|line| line.contains("service_tier_refused")).count();
+    let stats = world.stack.bedrock().stats();
+    assert!((1..=2).contains(&warnings) && (1..30).contains(&stats.in_tier), "{warnings} {stats:?} {log}");
+
+    let dynamodb = aws_sdk_dynamodb::Client::new(&world.stack.sdk_config());
+    let key = AttributeValue::S(format!("embedding rate: {MODEL}"));
+    let get = dynamodb.get_item().table_name(world.stack.results_table()).key("request_id", key);
+    let item = get.send().await.unwrap().item.expect("the shares are kept in the table");
+    let state: serde_json::Value = serde_json::from_str(item["state"].as_s().unwrap()).unwrap();
+    assert_eq!(state["processes"].as_object().unwrap().len(), 2, "{state}");
+    assert!(item.contains_key("expires_at"), "it goes when nobody writes it any more");
 }

@@ -57,7 +57,7 @@ pub(crate) fn try_bytes(bytes: &[u8]) {
 }
 
 async fn ask(id: &str, dimension: usize, texts: &[&str], answer: &[u8]) -> Vec<Result<Vec<f32>, EmbedError>> {
-    let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+    let limits = Limits::default();
     let model = Model::new(id, None, dimension).unwrap();
     let embedder = Embedder::start(Canned(answer.to_vec()), limits, model, Purpose::Query);
     let under_way = UnderWay::default();

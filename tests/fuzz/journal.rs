@@ -44,7 +44,7 @@ pub(crate) fn try_bytes(bytes: &[u8]) {
 }
 
 async fn build_one(output: &Path) -> Result<(), String> {
-    let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+    let limits = Limits::default();
     let model = Model::new(MODEL, None, DIMENSION).unwrap();
     let embedder = Embedder::start(MemoryModels::default(), limits, model.clone(), Purpose::Document);
     let input = output.with_extension("csv");

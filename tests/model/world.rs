@@ -1,6 +1,7 @@
 //! A world of services in memory, the processes that live and die in it, and those who make it hard for them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -8,11 +9,12 @@ use futures_util::future::join_all;
 use nearline::catalog::{CatalogGuard, CatalogLocation, MemoryArtifacts};
 use nearline::clock::Clock;
 use nearline::compute::Compute;
-use nearline::embed::{Limits, MemoryModels};
+use nearline::embed::{Limits, MemoryLeases, MemoryModels};
 use nearline::fault::Cause;
 use nearline::fault_plan::{FaultPlan, Storm};
 use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda, poller};
 use nearline::results::{self, MemoryRecords};
+use nearline::telemetry::health::Health;
 use nearline_search::Kernel;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
@@ -33,6 +35,7 @@ struct World {
     dead_letters: MemoryQueue,
     records: MemoryRecords,
     models: MemoryModels,
+    leases: MemoryLeases,
     artifacts: MemoryArtifacts,
     lambda: MemoryLambda,
     settings: Settings,
@@ -70,6 +73,7 @@ impl World {
             dead_letters: queue("dead"),
             records: MemoryRecords::new(plan.clone()),
             models,
+            leases: MemoryLeases::default(),
             artifacts: MemoryArtifacts::new(plan.clone()),
             lambda: MemoryLambda::new(jobs.clone(), rng.usize(1..25), timeout, clock.clone()),
             queue: jobs,
@@ -81,6 +85,7 @@ impl World {
                 embedding: Limits {
                     max_concurrency: rng.usize(1..5),
                     requests_per_minute: (rng.u8(..4) == 0).then(|| rng.u32(20..2_000)),
+                    fleet_requests_per_minute: (rng.u8(..4) == 0).then(|| rng.u32(20..2_000)),
                 },
                 max_attempts: [1, 2, 3, 5, 20][rng.usize(..5)],
                 kernel: Kernel::fastest(),
@@ -96,6 +101,7 @@ impl World {
             dead_letters: Some(self.dead_letters.seen_by(plan.clone())),
             records: self.records.seen_by(plan.clone()),
             models: self.models.seen_by(plan.clone()),
+            leases: Arc::new(self.leases.seen_by(plan.clone())),
             artifacts: self.artifacts.seen_by(plan.clone()),
             compute: Compute::Inline,
             clock: self.clock.clone(),
@@ -110,7 +116,7 @@ impl World {
         let _ends = (killed.clone().drop_guard(), stop.clone().drop_guard());
         let process = async {
             let _ = match intake {
-                Intake::Poller => poller::run(services, settings, 2, stop.clone()).await,
+                Intake::Poller => poller::run(services, settings, 2, stop.clone(), Health::default()).await,
                 Intake::Lambda => {
                     let lambda = self.lambda.seen_by(plan.clone());
                     lambda::run(services, settings, lambda, 3, stop.clone()).await
@@ -272,9 +278,7 @@ pub(crate) async fn run(seed: u64) -> Tally {
     world.plan.set_rate(0.02);
     world.quiet(intakes).await;
     let mut tally = tally.into_inner();
-    let code = |letter: &Outgoing| {
-        letter.attributes.iter().find(|(name, _)| *name == "nearline_error_code").map(|(_, code)| code.clone())
-    };
+    let code = |letter: &Outgoing| letter.attribute("nearline_error_code").map(str::to_owned);
     let letters: Vec<(String, String)> = world
         .dead_letters
         .all()

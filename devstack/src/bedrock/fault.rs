@@ -118,6 +118,11 @@ pub(super) fn no_on_demand_throughput(model_id: &str) -> Refusal {
     ))
 }
 
+/// Its words are a guess: what a model says that has no such tier is written nowhere.
+pub(super) fn no_such_tier(model_id: &str, tier: &str) -> Refusal {
+    Refusal::validation(format!("The service tier {tier} isn't supported for the model {model_id}."))
+}
+
 /// What a proxy answers in the place of the service.
 pub(super) fn html() -> Html<&'static str> {
     Html("<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to use this network.</body></html>")

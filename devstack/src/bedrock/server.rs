@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -36,6 +36,8 @@ pub struct BedrockOptions {
     pub error_rate: f64,
     /// What the random faults follow from.
     pub seed: u64,
+    /// Whether calls in a service tier are refused, as by a model that has none.
+    pub refuse_service_tier: bool,
 }
 
 /// What was asked for since the start.
@@ -43,6 +45,8 @@ pub struct BedrockOptions {
 pub struct BedrockStats {
     /// Calls of `InvokeModel`, whatever came of them.
     pub requests: u64,
+    /// Those of them that asked for a service tier.
+    pub in_tier: u64,
     /// Texts that were embedded and answered.
     pub texts: u64,
     /// Calls answered with `ThrottlingException`.
@@ -69,6 +73,7 @@ struct Shared {
     settings: Mutex<Settings>,
     dice: Mutex<Dice>,
     requests: AtomicU64,
+    in_tier: AtomicU64,
     texts: AtomicU64,
     throttled: AtomicU64,
     errors: AtomicU64,
@@ -81,6 +86,7 @@ struct Shared {
 struct Settings {
     latency: Duration,
     fault: Option<Fault>,
+    refuse_service_tier: bool,
 }
 
 impl BedrockServer {
@@ -92,9 +98,14 @@ impl BedrockServer {
             }
         }
         let shared = Arc::new(Shared {
-            settings: Mutex::new(Settings { latency: options.latency, fault: None }),
+            settings: Mutex::new(Settings {
+                latency: options.latency,
+                fault: None,
+                refuse_service_tier: options.refuse_service_tier,
+            }),
             dice: Mutex::new(Dice::new(options.throttle_rate, options.error_rate, options.seed)),
             requests: AtomicU64::new(0),
+            in_tier: AtomicU64::new(0),
             texts: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -133,6 +144,11 @@ impl BedrockServer {
         self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner).latency = latency;
     }
 
+    /// From now on calls in a service tier are refused, or not.
+    pub fn refuse_service_tier(&self, refuse: bool) {
+        self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner).refuse_service_tier = refuse;
+    }
+
     /// Batch jobs read and write their files there from now on; before that none can be started.
     pub fn keep_batch_files_in(&self, s3: aws_sdk_s3::Client) {
         self.shared.jobs.keep_files_in(s3);
@@ -155,6 +171,7 @@ impl Shared {
         let (batch_jobs, batch_records) = self.jobs.counts();
         BedrockStats {
             requests: read(&self.requests),
+            in_tier: read(&self.in_tier),
             texts: read(&self.texts),
             throttled: read(&self.throttled),
             errors: read(&self.errors),
@@ -171,8 +188,9 @@ impl Shared {
         InFlight(&self.in_flight)
     }
 
-    async fn embed(&self, model_id: &str, body: &[u8]) -> Result<Response, Refusal> {
-        let Settings { latency, fault } = self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    async fn embed(&self, model_id: &str, tier: Option<&str>, body: &[u8]) -> Result<Response, Refusal> {
+        let Settings { latency, fault, refuse_service_tier } =
+            self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match &fault {
             Some(Fault::AccessDenied) => return Err(fault::access_denied()),
             Some(Fault::ExpiredToken) => return Err(fault::expired_token()),
@@ -182,6 +200,12 @@ impl Shared {
             Some(Fault::RefuseAll) => return Err(fault::no_on_demand_throughput(model_id)),
             Some(Fault::Html) => return Ok(fault::html().into_response()),
             Some(Fault::NoVector | Fault::WrongLength | Fault::RefuseTexts(_)) | None => {}
+        }
+        if let Some(tier) = tier {
+            self.in_tier.fetch_add(1, Ordering::Relaxed);
+            if refuse_service_tier {
+                return Err(fault::no_such_tier(model_id, tier));
+            }
         }
         let model = Model::from_id(model_id).or_else(|| Model::behind(model_id, body)).ok_or_else(|| {
             Refusal::new(
@@ -228,9 +252,15 @@ impl Drop for InFlight<'_> {
     }
 }
 
-async fn invoke(State(shared): State<Arc<Shared>>, Path(model_id): Path<String>, body: Bytes) -> Response {
+async fn invoke(
+    State(shared): State<Arc<Shared>>,
+    Path(model_id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let _in_flight = shared.enter();
-    match shared.embed(&model_id, &body).await {
+    let tier = headers.get("x-amzn-bedrock-service-tier").and_then(|tier| tier.to_str().ok());
+    match shared.embed(&model_id, tier, &body).await {
         Ok(response) => response,
         Err(refusal) => {
             let throttled = refusal.status == StatusCode::TOO_MANY_REQUESTS;

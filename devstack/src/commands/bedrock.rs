@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// What the random faults follow from
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Refuse calls in a service tier, as a model does that has none
+    #[arg(long)]
+    refuse_service_tier: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
@@ -38,6 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         throttle_rate: arguments.throttle_rate,
         error_rate: arguments.error_rate,
         seed: arguments.seed,
+        refuse_service_tier: arguments.refuse_service_tier,
     };
     let server = BedrockServer::start(options).await?;
     eprintln!("devstack: AWS_ENDPOINT_URL_BEDROCK_RUNTIME={}", server.endpoint());

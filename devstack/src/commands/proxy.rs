@@ -6,7 +6,7 @@ use std::time::Duration;
 use devstack::DevstackError;
 use devstack::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
 
-use super::environment_file::{remove, write};
+use super::environment_file::{claim, give_up, write};
 use super::{Stop, write_atomically};
 
 /// Make calls to SQS, DynamoDB, S3 and Bedrock fail, by a seeded plan
@@ -18,6 +18,10 @@ use super::{Stop, write_atomically};
 ///   devstack proxy --seed 7 --rate 0.05 --env-file proxy.env &
 ///
 ///   set -a; . proxy.env; set +a; nearline worker
+///
+/// `PUT /_devstack/faults` at the proxy's own address takes faults that stand until they are replaced, as in
+/// [{"service": "dynamodb", "operation": "PutItem", "fault": "throttle"}] or with "access_denied" or {"delay_ms": 2000};
+/// [] ends them.
 ///
 /// Only for stand-ins: it changes signed requests, which AWS would refuse.
 #[derive(clap::Args)]
@@ -44,6 +48,10 @@ pub(crate) struct Arguments {
     /// The longest delay, and the longest time that a slow body takes, in milliseconds
     #[arg(long, value_name = "M", default_value_t = 1_000)]
     max_delay_ms: u64,
+    /// How many times as fast the waits pass that are asked for by ChangeMessageVisibility: a quarter of an hour becomes
+    /// 45 s with 20
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=900))]
+    hurry: u32,
     /// Where to write the settings that point an SDK at the proxy; the file goes when it ends
     #[arg(long, value_name = "F")]
     env_file: Option<PathBuf>,
@@ -55,7 +63,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
     let mut stop = Stop::listen()?;
     if let Some(file) = &arguments.env_file {
-        remove(file)?;
+        claim(file)?;
     }
     let kinds = if arguments.kinds.is_empty() { FaultKind::all().to_vec() } else { arguments.kinds };
     let options = ProxyOptions {
@@ -64,6 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         rate: arguments.rate,
         kinds,
         max_delay: Duration::from_millis(arguments.max_delay_ms),
+        hurry: arguments.hurry,
         ..ProxyOptions::new(arguments.upstream, arguments.bedrock_upstream)
     };
     let proxy = ProxyServer::start(options).await?;
@@ -76,7 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         eprintln!("devstack: {name}={value}");
     }
     stop.asked().await;
-    let removed = arguments.env_file.as_deref().map_or(Ok(()), remove);
+    let removed = arguments.env_file.as_deref().map_or(Ok(()), |file| give_up(file, &settings));
     let report = proxy.stop().await;
     eprint!("{}", summary(&report));
     if let Some(file) = &arguments.report {
@@ -89,10 +98,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
 
 /// A line for all, then one for each operation that met a fault.
 fn summary(report: &ProxyReport) -> String {
-    let ProxyReport { requests, faults, seed, rate, upstream_failures, .. } = report;
+    let ProxyReport { requests, faults, stood, seed, rate, upstream_failures, .. } = report;
     let mut lines = vec![format!(
-        "devstack: {requests} calls, {faults} faults (seed {seed}, rate {rate}), {upstream_failures} calls failed \
-         without a plan"
+        "devstack: {requests} calls, {faults} faults (seed {seed}, rate {rate}), {stood} met one that stood, \
+         {upstream_failures} calls failed without a plan"
     )];
     for operation in report.operations.iter().filter(|operation| !operation.faults.is_empty()) {
         let faults: Vec<String> = operation.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();

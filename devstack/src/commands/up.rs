@@ -8,11 +8,12 @@ use devstack::bedrock::BedrockOptions;
 use devstack::stack::{Stack, StackOptions};
 
 use super::Stop;
-use super::environment_file::{remove, write};
+use super::environment_file::{claim, give_up, write};
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///
-/// The environment file appears once everything is ready and goes when it ends. It has a NAME=value a line:
+/// The environment file appears once everything is ready and goes when it ends; that of stand-ins which are running is
+/// left alone. It has a NAME=value a line:
 /// `set -a; . F; set +a` and then start a worker. The first start on a machine installs MiniStack into
 /// $DEVSTACK_HOME, or else nearline-devstack in the user's cache folder.
 #[derive(clap::Args)]
@@ -35,6 +36,9 @@ pub(crate) struct Arguments {
     /// The share of the others to fail with a transient error, 0 to 1
     #[arg(long, value_name = "E", default_value_t = 0.0)]
     bedrock_error_rate: f64,
+    /// Refuse embeddings in a service tier, as a model does that has none
+    #[arg(long)]
+    bedrock_refuse_service_tier: bool,
     /// What the random faults follow from
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -43,7 +47,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
     let mut stop = Stop::listen()?;
     let file = arguments.env_file;
-    remove(&file)?;
+    claim(&file)?;
     let options = StackOptions {
         bedrock: BedrockOptions {
             port: 0,
@@ -51,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
             throttle_rate: arguments.bedrock_throttle_rate,
             error_rate: arguments.bedrock_error_rate,
             seed: arguments.seed,
+            refuse_service_tier: arguments.bedrock_refuse_service_tier,
         },
         fifo: arguments.fifo,
         visibility_timeout: Duration::from_secs(arguments.visibility_timeout_seconds),
@@ -72,7 +77,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), DevstackError> {
         () = stop.asked() => Ok(()),
         error = stack.ended() => Err(error),
     };
-    let removed = remove(&file);
+    let removed = give_up(&file, &stack.env());
     stack.stop().await;
     ended.and(removed)
 }

@@ -52,6 +52,20 @@ pub(super) fn throttle(call: &Call, of_table: bool) -> Response {
     answer(call, &Failure { code, status, message })
 }
 
+/// A permission is missing.
+pub(super) fn access_denied(call: &Call) -> Response {
+    let (code, status) = match call.service {
+        Service::Sqs | Service::S3 => ("AccessDenied", StatusCode::FORBIDDEN),
+        Service::DynamoDb => ("AccessDeniedException", StatusCode::BAD_REQUEST),
+        Service::Bedrock => ("AccessDeniedException", StatusCode::FORBIDDEN),
+    };
+    let message = match call.service {
+        Service::Bedrock => "You don't have access to the model with the specified model ID.",
+        _ => "The role is not authorized to perform this action.",
+    };
+    answer(call, &Failure { code, status, message })
+}
+
 /// What somebody on the way answers in the place of the service.
 pub(super) fn html() -> Response {
     Html("<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to use this network.</body></html>")

@@ -4,10 +4,10 @@ use std::fmt;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A service whose calls can be made to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Service {
     /// SQS, with its JSON protocol.
@@ -61,6 +61,11 @@ impl Call {
 
     pub(super) fn is(&self, service: Service, operation: &str) -> bool {
         self.service == service && self.operation == operation
+    }
+
+    /// One of the calls that say how long a message stays invisible.
+    pub(super) fn changes_visibility(&self) -> bool {
+        self.service == Service::Sqs && self.operation.starts_with("ChangeMessageVisibility")
     }
 
     /// One of SQS's calls that are answered entry by entry.

@@ -23,6 +23,8 @@ pub struct ProxyReport {
     pub kinds: BTreeMap<FaultKind, u64>,
     /// Calls that failed without a plan: the service could not be reached, or broke off.
     pub upstream_failures: u64,
+    /// Calls that met a fault that stood.
+    pub stood: u64,
     /// The same by operation.
     pub operations: Vec<OperationCounts>,
 }
@@ -38,12 +40,15 @@ pub struct OperationCounts {
     pub requests: u64,
     /// Faults that were played, by kind.
     pub faults: BTreeMap<FaultKind, u64>,
+    /// Its calls that met a fault that stood.
+    pub stood: u64,
 }
 
 #[derive(Debug, Default)]
 struct Counted {
     requests: u64,
     faults: BTreeMap<FaultKind, u64>,
+    stood: u64,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +65,10 @@ impl Counts {
     /// Only what was played counts, not what turned out not to fit.
     pub(super) fn fault(&self, call: &Call, kind: FaultKind) {
         self.change(call, |counted| *counted.faults.entry(kind).or_default() += 1);
+    }
+
+    pub(super) fn stood(&self, call: &Call) {
+        self.change(call, |counted| counted.stood += 1);
     }
 
     pub(super) fn upstream_failure(&self) {
@@ -81,6 +90,7 @@ impl Counts {
             operation: call.operation.clone(),
             requests: counted.requests,
             faults: counted.faults.clone(),
+            stood: counted.stood,
         };
         ProxyReport {
             seed,
@@ -89,6 +99,7 @@ impl Counts {
             faults: kinds.values().sum(),
             kinds,
             upstream_failures: self.upstream_failures.load(std::sync::atomic::Ordering::Relaxed),
+            stood: operations.values().map(|counted| counted.stood).sum(),
             operations: operations.iter().map(of).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! Batches done in part: what is left out of a request, and how the answer then says so.
+//! Batches done in part: what is left out of a request, and how the answer then says so. And waits made shorter.
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
@@ -44,6 +44,21 @@ pub(super) fn without_keys(request: &[u8], planned: Planned) -> Option<Edited> {
     unprocessed["Keys"] = keys.split_off(kept).into();
     let request = (!keys.is_empty()).then(|| Bytes::from(request.to_string()));
     Some(Edited { request, left_out: LeftOut::Keys { table, keys: unprocessed } })
+}
+
+/// Shortens the times for which messages are to stay invisible; none becomes 0 that was not.
+pub(super) fn hurried(request: &[u8], by: u32) -> Option<Bytes> {
+    let mut request: Value = serde_json::from_slice(request).ok()?;
+    let shorten = |asked: &mut Value| {
+        if let Some(seconds) = asked["VisibilityTimeout"].as_u64() {
+            asked["VisibilityTimeout"] = seconds.div_ceil(by.into()).into();
+        }
+    };
+    match request.get_mut("Entries").and_then(Value::as_array_mut) {
+        Some(entries) => entries.iter_mut().for_each(shorten),
+        None => shorten(&mut request),
+    }
+    Some(request.to_string().into())
 }
 
 impl Edited {
@@ -108,6 +123,14 @@ mod tests {
         let answer = json(&edited.answer(None).unwrap());
         assert_eq!((&answer["Successful"], &answer["Failed"][0]["Id"]), (&json!([]), &json!("0")));
         assert_eq!(without_an_entry(br#"{"Entries":[]}"#, planned(0.0)), None);
+    }
+
+    #[test]
+    fn waits_become_shorter_and_never_none_at_all() {
+        let batch = br#"{"Entries":[{"Id":"0","VisibilityTimeout":900},{"Id":"1","VisibilityTimeout":2}]}"#;
+        let entries = &json(&hurried(batch, 20).unwrap())["Entries"];
+        assert_eq!([&entries[0]["VisibilityTimeout"], &entries[1]["VisibilityTimeout"]], [45, 1]);
+        assert_eq!(json(&hurried(br#"{"VisibilityTimeout":0}"#, 20).unwrap()), json!({"VisibilityTimeout": 0}));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The faults are those of networks and of AWS itself: delays, resets before and after the effect, errors and
 //! throttles in each service's own form, answers cut short, a stranger's page, messages that come twice, batches done
-//! in part. Everything else passes unchanged, so what a client makes of a fault is all that differs. It edits signed
+//! in part. Besides, faults can be set that stand until they are taken back. Everything else passes unchanged, so what
+//! a client makes of a fault is all that differs. It edits signed
 //! requests and passes signatures on as they are: it is for stand-ins, which check none, and not for AWS.
 
 mod answer;
@@ -12,8 +13,10 @@ mod edit;
 mod fault;
 mod plan;
 mod server;
+mod standing;
 
 pub use call::Service;
 pub use counts::{OperationCounts, ProxyReport};
 pub use fault::FaultKind;
-pub use server::{ProxyOptions, ProxyServer};
+pub use server::{FAULTS_PATH, ProxyOptions, ProxyServer};
+pub use standing::{Standing, StandingFault};

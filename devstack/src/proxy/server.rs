@@ -1,4 +1,4 @@
-//! The proxy itself: takes a call, asks the plan, forwards it, and spoils what it was told to spoil.
+//! The proxy itself: takes a call, asks what stands and the plan, forwards it, and spoils what it was told to spoil.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use axum::http::request::Parts;
 use axum::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, routing::any};
+use axum::routing::{any, get};
+use axum::{Json, Router};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -21,6 +22,7 @@ use super::counts::{Counts, ProxyReport};
 use super::edit::{self, Edited};
 use super::fault::FaultKind;
 use super::plan::{Plan, Planned};
+use super::standing::{Standing, StandingFault, StandingFaults};
 use crate::DevstackError;
 use crate::broken_body::{cut, dribble};
 use crate::listener::Connection;
@@ -32,6 +34,8 @@ const BUFFER_MAX_BYTES: usize = 32 << 20;
 const IDLE_CONNECTION: Duration = Duration::from_secs(1);
 /// The pieces of a dribbled body.
 const DRIBBLE_PIECES: u32 = 10;
+/// Where the faults that stand are read, and replaced as a whole.
+pub const FAULTS_PATH: &str = "/_devstack/faults";
 /// Headers of one connection, not of the call.
 const HOP_BY_HOP: [HeaderName; 5] =
     [header::CONNECTION, header::EXPECT, header::TE, header::TRANSFER_ENCODING, header::UPGRADE];
@@ -55,6 +59,8 @@ pub struct ProxyOptions {
     pub kinds: Vec<FaultKind>,
     /// The longest delay, and the longest time that a dribbled body takes.
     pub max_delay: Duration,
+    /// How many times as fast the waits pass that clients of SQS ask for by `ChangeMessageVisibility`.
+    pub hurry: u32,
 }
 
 impl ProxyOptions {
@@ -68,6 +74,7 @@ impl ProxyOptions {
             rate: 0.05,
             kinds: FaultKind::all().to_vec(),
             max_delay: Duration::from_secs(1),
+            hurry: 1,
         }
     }
 }
@@ -87,16 +94,21 @@ struct Shared {
     seed: u64,
     rate: f64,
     max_delay: Duration,
+    hurry: u32,
     plan: Plan,
+    standing: StandingFaults,
     counts: Counts,
 }
 
 impl ProxyServer {
     /// Starts a proxy; it forwards when this returns.
     pub async fn start(options: ProxyOptions) -> Result<Self, DevstackError> {
-        let ProxyOptions { port, seed, rate, max_delay, .. } = options;
+        let ProxyOptions { port, seed, rate, max_delay, hurry, .. } = options;
         if !(0.0..=1.0).contains(&rate) {
             return Err(DevstackError::Option(format!("rate must be 0 to 1, was {rate}")));
+        }
+        if hurry == 0 {
+            return Err(DevstackError::Option("waits can pass once as fast or faster, not 0 times".into()));
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -111,16 +123,26 @@ impl ProxyServer {
             seed,
             rate,
             max_delay,
+            hurry,
+            standing: StandingFaults::default(),
             plan: Plan::new(seed, rate, options.kinds),
             counts: Counts::default(),
         });
-        let routes = Router::new().fallback(any(handle)).with_state(Arc::clone(&shared));
+        let routes = Router::new()
+            .route(FAULTS_PATH, get(faults).put(set_faults))
+            .fallback(any(handle))
+            .with_state(Arc::clone(&shared));
         Ok(Self { server: Server::start(port, routes).await?, shared })
     }
 
     /// The address for `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
+    }
+
+    /// Every call that arrives from now on and fits one of these meets it; none of those before stand any more.
+    pub fn set_faults(&self, faults: Vec<StandingFault>) {
+        self.shared.standing.set(faults);
     }
 
     /// The counts until now.
@@ -152,10 +174,27 @@ async fn handle(
     let (parts, body) = request.into_parts();
     let Some(call) = Call::of(&parts) else { return shared.forward(&shared.upstream, parts, body).await };
     shared.counts.request(&call);
+    if let Some(standing) = shared.standing.of(&call, &parts.uri) {
+        shared.counts.stood(&call);
+        match standing {
+            Standing::AccessDenied => return answer::access_denied(&call),
+            Standing::Throttle => return answer::throttle(&call, true),
+            Standing::DelayMs(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
+        }
+    }
     match shared.plan.next(&call) {
         Some(planned) => shared.play(&connection, &call, planned, parts, body).await,
         None => shared.forward_call(&call, parts, body).await,
     }
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Json<Vec<StandingFault>> {
+    Json(shared.standing.all())
+}
+
+async fn set_faults(State(shared): State<Arc<Shared>>, Json(faults): Json<Vec<StandingFault>>) -> StatusCode {
+    shared.standing.set(faults);
+    StatusCode::NO_CONTENT
 }
 
 impl Shared {
@@ -198,7 +237,15 @@ impl Shared {
         }
     }
 
-    async fn forward_call(&self, call: &Call, parts: Parts, body: Body) -> Response {
+    async fn forward_call(&self, call: &Call, mut parts: Parts, mut body: Body) -> Response {
+        if self.hurry > 1 && call.changes_visibility() {
+            let asked = match whole(body).await {
+                Ok(asked) => asked,
+                Err(refusal) => return refusal,
+            };
+            parts.headers.remove(header::CONTENT_LENGTH);
+            body = edit::hurried(&asked, self.hurry).unwrap_or(asked).into();
+        }
         let upstream = if call.service == Service::Bedrock { &self.bedrock_upstream } else { &self.upstream };
         self.forward(upstream, parts, body).await
     }

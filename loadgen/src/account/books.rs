@@ -115,6 +115,12 @@ impl Books {
         })
     }
 
+    /// Whether records are looked for, and not one was seen.
+    pub(crate) fn unanswered(&self) -> bool {
+        let totals = self.totals();
+        self.accounting.verified > 0 && totals.succeeded + totals.rejected + totals.wrong == 0
+    }
+
     /// Request ids whose record is looked for and was not seen.
     pub(crate) fn pending(&self) -> u64 {
         self.accounting.verified.saturating_sub(self.totals().closed())

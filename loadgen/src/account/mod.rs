@@ -132,7 +132,8 @@ impl Account {
 
     /// A send, or a part of one, failed; it may be tried again.
     pub(crate) fn send_error(&self, reason: String) {
-        self.open().send_error = Some(reason);
+        let mut books = self.error(&reason);
+        books.send_error = Some(reason);
     }
 
     /// So many messages are sent again.
@@ -154,11 +155,13 @@ impl Account {
 
     /// Reading records failed, or works again.
     pub(crate) fn read_error(&self, reason: Option<String>) {
-        let mut books = self.open();
-        if reason.is_some() {
-            books.last_read_error.clone_from(&reason);
-        }
-        books.read_error = reason;
+        let Some(reason) = reason else {
+            self.open().read_error = None;
+            return;
+        };
+        let mut books = self.error(&reason);
+        books.last_read_error = Some(reason.clone());
+        books.read_error = Some(reason);
     }
 
     /// A record was seen for the first time.
@@ -184,7 +187,8 @@ impl Account {
         }
         books.series.at(now).completed += 1;
         let interval = books.series.at(at);
-        interval.faulty += u64::from(matches!(seen.verdict, Verdict::Wrong(_)));
+        interval.wrong += u64::from(matches!(seen.verdict, Verdict::Wrong(_)));
+        interval.late += u64::from(late);
         interval.end_to_end.get_or_insert_with(Latency::coarse).record(seen.end_to_end);
         if late {
             list(&mut books.late_ids, || seen.request_id.clone());
@@ -212,7 +216,7 @@ impl Account {
             totals.wrong += 1;
         });
         if !matches!(before, Verdict::Wrong(_)) {
-            books.series.at(at).faulty += 1;
+            books.series.at(at).wrong += 1;
             list(&mut books.wrong, || Wrong { request_id: request_id.to_owned(), reason });
         }
         if duplicated {
@@ -229,7 +233,7 @@ impl Account {
     /// A request id that the queue had has no record at the end.
     pub(crate) fn lost(&self, request_id: String, at: Duration) {
         let mut books = self.stage(at, |totals| totals.lost += 1);
-        books.series.at(at).faulty += 1;
+        books.series.at(at).lost += 1;
         list(&mut books.lost_ids, || request_id);
     }
 
@@ -270,6 +274,16 @@ impl Account {
             books.queue_peak = books.queue_peak.max(depth.total());
             books.series.at(now).queue = Some(depth);
         }
+    }
+
+    /// Enters a failed attempt where it happened.
+    fn error(&self, reason: &str) -> MutexGuard<'_, Books> {
+        let now = self.now();
+        let mut books = self.open();
+        let interval = books.series.at(now);
+        interval.errors += 1;
+        interval.last_error = Some(reason.to_owned());
+        books
     }
 
     /// Changes the totals of the stage of an instant.

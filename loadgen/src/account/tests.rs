@@ -39,7 +39,8 @@ fn a_seen_record_leaves_the_pending_and_can_be_late_as_well() {
     assert_eq!((&books.wrong[0].request_id[..], &books.lost_ids[0][..], &books.late_ids[0][..]), ("c", "d", "b"));
     assert_eq!(books.overall().end_to_end.count(), 3);
     assert_eq!(books.catalogs["v1"].records, 3);
-    assert_eq!(books.series.intervals()[0].faulty, 2);
+    let interval = &books.series.intervals()[0];
+    assert_eq!((interval.lost, interval.wrong, interval.late), (1, 1, 1));
 }
 
 #[test]

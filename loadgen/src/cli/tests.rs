@@ -10,7 +10,7 @@ fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
 
 #[test]
 fn the_definition_of_the_command_line_is_consistent() {
-    Args::command().debug_assert();
+    CommandLine::command().debug_assert();
 }
 
 #[test]
@@ -46,11 +46,38 @@ fn wrong_usage_has_exit_code_2_and_says_what_is_wrong() {
 }
 
 #[test]
+fn a_report_needs_no_load_and_a_load_no_page() {
+    let parse = |arguments: &[&str]| {
+        CommandLine::try_parse_from([&["loadgen"], arguments].concat()).and_then(CommandLine::checked)
+    };
+    let task = parse(&["report", "today.json", "--html", "-", "--compare", "yesterday.json"]).unwrap();
+    assert!(matches!(task, Task::Report(ReportArgs { html: Some(_), compare: Some(_), .. })), "{task:?}");
+    assert!(parse(&["report"]).is_err() && parse(&["--rps", "1", "--duration", "1s", "--html", "x"]).is_err());
+}
+
+#[test]
+fn help_is_wrapped_once() {
+    for width in [80, 100] {
+        let help = CommandLine::command().term_width(width).render_long_help().to_string();
+        let after = &help[help.find("Region, credentials").unwrap()..];
+        let lines: Vec<&str> = after.lines().collect();
+        assert!(lines.iter().all(|line| line.len() <= width), "{after}");
+        // A line that ends long before the edge ends its paragraph, or is one of a list.
+        for pair in lines.windows(2).filter(|pair| pair[0].len() < width - 20 && !pair[0].is_empty()) {
+            let ends = pair[0].ends_with(['.', ':']) || pair[1].is_empty() || pair[0].starts_with("  ");
+            assert!(ends, "{:?} is wrapped twice at {width}", pair[0]);
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_needs_no_queue() {
     if std::env::var_os("NEARLINE_QUEUE_URL").is_none() {
         let load = ["loadgen", "--rps", "1", "--duration", "1s"];
         assert_eq!(Args::from_arguments(load).unwrap_err().exit_code(), 2);
         assert!(Args::from_arguments(load.into_iter().chain(["--dry-run"])).is_ok());
+        let plan = Args::from_arguments(load.into_iter().chain(["--dry-run", "--output", "report.json"])).unwrap_err();
+        assert!(plan.to_string().contains("'--dry-run' cannot be used with '--output"), "a plan is no report: {plan}");
     }
 }
 

@@ -47,7 +47,7 @@ fn the_page_has_stages_kinds_and_a_sum() {
     let ramp = Stage { duration: minute, from: 100.0, to: 300.0 };
     let plan = plan(vec![Stage::constant(100.0, minute), ramp], shape);
     let page = plan.to_string();
-    for part in ["18000 messages in 2m", "at 100 to 300     /s", "12000 messages", "nothing is sent", "USD"] {
+    for part in ["18,000 messages in 2m", "at 100 to 300     /s", "12,000 messages", "nothing is sent", "USD"] {
         assert!(page.contains(part), "no {part:?} in\n{page}");
     }
     assert!(plan.duplicates.abs_diff(900) < 200 && plan.invalid.abs_diff(90) < 60, "{page}");
@@ -61,5 +61,8 @@ fn jobs_with_a_filter_are_counted_and_their_records_estimated() {
     let plan = plan(vec![Stage::constant(100.0, minute)], shape);
     assert!(plan.filtered.abs_diff(1_350) < 150, "a quarter of 90 % of 6,000: {}", plan.filtered);
     let page = plan.to_string();
-    assert!(page.contains(&format!("{} with a filter", plan.filtered)) && page.contains("pass each filter"), "{page}");
+    assert!(
+        page.contains(&format!("{} with a filter", number(plan.filtered as f64))) && page.contains("pass each filter"),
+        "{page}"
+    );
 }

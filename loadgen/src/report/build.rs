@@ -14,6 +14,7 @@ use crate::requests::Requests;
 use crate::schedule::Schedule;
 use crate::series::{Interval, QueueDepth};
 use crate::slo::{Measured, Objectives};
+use crate::text::{self, NOTHING_ANSWERED, count, was};
 
 /// Each stage's times are also given for this many parts of equal length: how much they vary by themselves.
 const STAGE_PARTS: usize = 10;
@@ -53,6 +54,7 @@ impl Report {
             books: &overall,
             verified: books.accounting.verified,
             verified_share: run.settings.verified_share,
+            series: Some((&books.series, Duration::from_secs_f64(run.settings.warmup_seconds))),
         };
         let slo = objectives.outcomes(&measured);
         let cpu_seconds = run.cpu.as_secs_f64();
@@ -74,6 +76,7 @@ impl Report {
             sending_seconds: run.sending.as_secs_f64(),
             drain_seconds: run.drain.as_secs_f64(),
             latency_ms: Latencies::new(&overall),
+            end_to_end_by_percentile: overall.end_to_end.by_percentile(),
             accounting: books.accounting,
             catalogs: books.catalogs.clone(),
             queue: QueueReport { before: books.queue_before, after: books.queue_now, peak: books.queue_peak },
@@ -103,11 +106,13 @@ pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
     let mut faults = Vec::new();
     let (lag, most) = (run.schedule_lag.quantile(0.99), Duration::from_secs_f64(settings.max_lag_seconds));
     if lag > most {
-        faults.push(format!("p99 of the schedule lag was {lag:.0?}, more than {most:?}"));
+        let [lag, most] = [lag, most].map(text::span);
+        faults.push(format!("p99 of the schedule lag was {lag}, more than {most}"));
     }
     if (dropped + send_failed) as f64 > settings.max_dropped * intended as f64 {
         faults.push(format!(
-            "{dropped} jobs were dropped and {send_failed} failed to be sent, more than {} % of {intended}",
+            "{} dropped and {send_failed} failed to be sent, more than {} % of {intended}",
+            was(dropped, "job"),
             settings.max_dropped * 100.0
         ));
     }
@@ -119,20 +124,25 @@ pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
 
 fn notes(books: &Books, run: &Run) -> Vec<String> {
     let mut notes = Vec::new();
+    if books.unanswered() {
+        notes.push(NOTHING_ANSWERED.to_owned());
+    }
     if run.ended_early {
-        let (sending, all) = (run.sending.as_secs_f64(), run.settings.stages.iter());
-        let all: f64 = all.map(|stage| stage.duration_seconds).sum();
-        notes.push(format!("the sending ended after {sending:.1} s of {all} s: all of this speaks of that part only"));
+        let all = run.settings.stages.iter().map(|stage| stage.duration_seconds).sum();
+        let [sending, all] = [run.sending.as_secs_f64(), all].map(text::duration);
+        notes.push(format!("the sending ended after {sending} of {all}: all of this speaks of that part only"));
     }
     if let Some(before) = books.queue_before.filter(|before| before.total() > 0) {
-        notes.push(format!("the queue held {} messages before the run: ours waited behind them", before.total()));
+        let held = count(before.total(), "message");
+        notes.push(format!("the queue held {held} before the run: ours waited behind them"));
     }
     if books.catalogs.len() > 1 {
         let versions: Vec<String> = books
             .catalogs
             .iter()
             .map(|(version, seen)| {
-                format!("{version} ({} records, first after {:.0} s)", seen.records, seen.first_seen_seconds)
+                let (records, first) = (count(seen.records, "record"), text::duration(seen.first_seen_seconds));
+                format!("{version} ({records}, first after {first})")
             })
             .collect();
         notes.push(format!("the catalog changed during the run: {}", versions.join(", ")));
@@ -148,32 +158,32 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
     let Accounting { filtered, attributes_unknown, .. } = books.accounting;
     if filtered > 0 {
         notes.push(format!(
-            "{filtered} records answer a job with a filter: how many products pass it is not known, so their numbers of \
-             matches were only checked for being no more than top_k"
+            "{} of jobs with a filter: how many products pass it is not known, so their numbers of matches were only \
+             checked for being no more than top_k",
+            count(filtered, "record")
         ));
     }
     if attributes_unknown > 0 {
         notes.push(format!(
-            "{attributes_unknown} records answer a job that names attributes, and which ones the catalog has was not known: \
-             matches and a rejection for its attributes both counted as right; a --catalog-info with `attributes` makes it \
-             exact"
+            "{} of jobs that name attributes, and which ones the catalog has was not known: matches and a rejection for \
+             its attributes both counted as right; a --catalog-info with `attributes` makes it exact",
+            count(attributes_unknown, "record")
         ));
     }
     let dead_letters = |depth: Option<QueueDepth>| depth.and_then(|depth| depth.dead_letters);
     if let Some((before, after)) = dead_letters(books.queue_before).zip(dead_letters(books.queue_now)) {
         let (grown, conflicts) = (after.saturating_sub(before), books.accounting.conflicts_sent);
         if grown > 0 || conflicts > 0 {
-            notes.push(format!("the dead-letter queue grew by {grown} messages, {conflicts} conflicts were sent"));
+            let (grown, conflicts) = (count(grown, "message"), was(conflicts, "conflict"));
+            notes.push(format!("the dead-letter queue grew by {grown}, {conflicts} sent"));
         }
     }
     if let Some(error) = &books.queue_error {
         notes.push(format!("the queue's depth could not be read: {error}"));
     }
     if run.settings.verified_share > 0.0 && run.settings.verified_share < 1.0 {
-        notes.push(format!(
-            "records were read for {} of {} request ids",
-            books.accounting.verified, books.accounting.distinct_sent
-        ));
+        let all = count(books.accounting.distinct_sent, "request id");
+        notes.push(format!("records were read for {} of {all}", books.accounting.verified));
     } else if run.settings.verified_share <= 0.0 {
         notes.push("no record was read: nothing is known of what became of the jobs".to_owned());
     }
@@ -213,7 +223,10 @@ fn series(schedule: &Schedule, books: &Books) -> SeriesReport {
             sent: interval.sent,
             send_failed: interval.send_failed,
             completed: interval.completed,
-            faulty: interval.faulty,
+            lost: interval.lost,
+            wrong: interval.wrong,
+            errors: interval.errors,
+            last_error: interval.last_error.clone(),
             schedule_lag_max_ms: interval.schedule_lag_max.map(milliseconds),
             send_max_ms: interval.send_max.map(milliseconds),
             end_to_end_ms: end_to_end,

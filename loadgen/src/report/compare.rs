@@ -4,10 +4,11 @@
 //! two runs are taken, so that what both runs do in the course of a stage cancels out; their mean counts as a difference
 //! if it is more than two of its standard errors.
 
-use std::fmt::{Result, Write as _};
+use std::fmt;
 
 use super::schema::{Report, StageReport};
 use crate::latency::Percentiles;
+use crate::text::{number, time};
 
 /// How many standard errors a difference must have.
 const ERRORS_MIN: f64 = 2.0;
@@ -16,66 +17,81 @@ const PARTS_MIN: usize = 3;
 
 type Statistic = fn(&Percentiles) -> Option<f64>;
 
-/// The differences of `now` from `before`, for people.
-pub(crate) fn compare(before: &Report, now: &Report) -> String {
-    let mut page = String::new();
-    write_comparison(&mut page, before, now).expect("writing to a String cannot fail");
-    page
+/// The differences between two runs.
+pub(crate) struct Comparison {
+    pub(super) title: String,
+    /// What makes the two hard to compare.
+    pub(super) remarks: Vec<String>,
+    /// What is compared, before, now, and what to think of it.
+    pub(super) rows: Vec<[String; 4]>,
 }
 
-fn write_comparison(page: &mut String, before: &Report, now: &Report) -> Result {
-    writeln!(page, "compared with run {} of {}", before.run_id, before.started_at)?;
-    for (what, same) in [
-        ("loads", before.settings.load() == now.settings.load()),
-        ("look-ups", before.settings.lookups_per_second == now.settings.lookups_per_second),
-        ("catalog", before.catalogs.keys().eq(now.catalogs.keys())),
-        ("environment", before.environment == now.environment),
-    ] {
-        if !same {
-            writeln!(page, "  the {what} of the two runs differ: read the figures with that in mind")?;
+impl Comparison {
+    /// The differences of `now` from `before`.
+    pub(crate) fn new(before: &Report, now: &Report) -> Self {
+        let differing = [
+            ("loads", before.settings.load() == now.settings.load()),
+            ("look-ups", before.settings.lookups_per_second == now.settings.lookups_per_second),
+            ("catalogs", before.catalogs.keys().eq(now.catalogs.keys())),
+            ("environments", before.environment == now.environment),
+        ];
+        let differing = differing.into_iter().filter(|(_, same)| !same);
+        let mut remarks: Vec<String> = differing
+            .map(|(what, _)| format!("the {what} of the two runs differ: read the figures with that in mind"))
+            .collect();
+        let runs = [("the earlier run", before), ("this run", now)];
+        remarks.extend(
+            runs.into_iter()
+                .filter(|(_, report)| !report.valid)
+                .map(|(what, _)| format!("{what} is invalid: its times are not those of the load that was asked for")),
+        );
+        let pairs = before.totals.named().into_iter().zip(now.totals.named());
+        let mut rows: Vec<[String; 4]> = pairs
+            .filter(|((_, before, bad), (_, now, _))| *bad && before != now)
+            .map(|((name, before, _), (_, now, _))| row(name, number(before as f64), number(now as f64)))
+            .collect();
+        let throughput = |report: &Report| number(report.totals.sent as f64 / report.sending_seconds.max(1e-9));
+        rows.push(row("sent, jobs/s", throughput(before), throughput(now)));
+        if before.settings.stages.len() == now.settings.stages.len() {
+            let stages = before.stages.iter().zip(&now.stages).enumerate();
+            rows.extend(stages.flat_map(|(number, (before, now))| stage(number, before, now)));
+        } else {
+            remarks.push("end-to-end times are compared stage by stage, which cannot be done here".to_owned());
         }
+        Self { title: format!("compared with run {} of {}", before.run_id, before.started_at), remarks, rows }
     }
-    for (what, report) in [("the earlier run", before), ("this run", now)] {
-        if !report.valid {
-            writeln!(page, "  {what} is invalid: its times are not those of the load that was asked for")?;
-        }
-    }
-    let counts = |report: &Report| {
-        let totals = &report.totals;
-        [totals.lost, totals.wrong, totals.late, totals.dropped, totals.send_failed, totals.unexpected]
-    };
-    let names = ["lost", "wrong", "late", "dropped", "send failed", "unexpected"];
-    for (name, (before, now)) in names.into_iter().zip(counts(before).into_iter().zip(counts(now))) {
-        if before != now {
-            writeln!(page, "  {name:<24} {before:>10} -> {now:>10}")?;
-        }
-    }
-    let throughput = |report: &Report| report.totals.sent as f64 / report.sending_seconds.max(f64::MIN_POSITIVE);
-    writeln!(page, "  {:<24} {:>10.1} -> {:>10.1}", "sent, jobs/s", throughput(before), throughput(now))?;
-    if before.settings.stages.len() != now.settings.stages.len() {
-        return writeln!(page, "  end-to-end times are compared stage by stage, which cannot be done here");
-    }
-    for (number, (before, now)) in before.stages.iter().zip(&now.stages).enumerate() {
-        write_stage(page, number, before, now)?;
-    }
-    Ok(())
 }
 
-fn write_stage(page: &mut String, number: usize, before: &StageReport, now: &StageReport) -> Result {
+/// For a terminal.
+impl fmt::Display for Comparison {
+    fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(page, "{}", self.title)?;
+        self.remarks.iter().try_for_each(|remark| writeln!(page, "  {remark}"))?;
+        for [what, before, now, verdict] in &self.rows {
+            writeln!(page, "{}", format!("  {what:<20} {before:>10} -> {now:>10}  {verdict}").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn row(what: &str, before: String, now: String) -> [String; 4] {
+    [what.to_owned(), before, now, String::new()]
+}
+
+fn stage(number: usize, before: &StageReport, now: &StageReport) -> [[String; 4]; 3] {
     let statistics: [(&str, Statistic); 3] =
         [("p50", |part| part.p50), ("p95", |part| part.p95), ("p99", |part| part.p99)];
-    for (name, statistic) in statistics {
+    statistics.map(|(name, statistic)| {
         let whole = |stage: &StageReport| statistic(&stage.latency_ms.end_to_end);
         let parts = |stage: &StageReport| stage.parts_ms.iter().map(statistic).collect::<Vec<_>>();
-        let label = format!("stage {} e2e {name}, ms", number + 1);
-        let Some((old, new)) = whole(before).zip(whole(now)) else {
-            writeln!(page, "  {label:<24} not measured in both")?;
-            continue;
+        let verdict = if whole(before).is_some() && whole(now).is_some() {
+            verdict(&parts(before), &parts(now))
+        } else {
+            "not measured in both".to_owned()
         };
-        let verdict = verdict(&parts(before), &parts(now));
-        writeln!(page, "  {label:<24} {old:>10.1} -> {new:>10.1}  {verdict}")?;
-    }
-    Ok(())
+        let text = |stage| whole(stage).map_or("-".to_owned(), time);
+        [format!("stage {} e2e {name}", number + 1), text(before), text(now), verdict]
+    })
 }
 
 /// The mean and its standard error; `None` for too few values.
@@ -134,13 +150,13 @@ mod tests {
             ([20.0, 300.0, 50.0, 200.0, 30.0], "within the noise"),
             ([100.0, 101.0, 99.0, 100.0, 100.5], "within the noise"),
         ] {
-            let page = compare(&steady, &with_parts(&values));
+            let page = Comparison::new(&steady, &with_parts(&values)).to_string();
             assert!(line(&page, "e2e p99").contains(expected), "{page}");
         }
         // In a stage whose rate rises both runs get slower: only the difference between them counts.
         let (rising, slower) = (with_parts(&[10.0, 50.0, 200.0, 800.0]), with_parts(&[13.0, 54.0, 203.0, 804.0]));
-        assert!(line(&compare(&rising, &slower), "e2e p99").contains("SLOWER"));
-        let page = compare(&steady, &with_parts(&[100.0, 300.0]));
+        assert!(line(&Comparison::new(&rising, &slower).to_string(), "e2e p99").contains("SLOWER"));
+        let page = Comparison::new(&steady, &with_parts(&[100.0, 300.0])).to_string();
         assert!(line(&page, "e2e p99").contains("too short to tell"), "{page}");
     }
 
@@ -151,12 +167,12 @@ mod tests {
         now.settings.stages[0].to_rps *= 2.0;
         now.totals.lost += 7;
         now.valid = true;
-        let page = compare(&before, &now);
+        let page = Comparison::new(&before, &now).to_string();
         assert!(
             page.contains("the loads of the two runs differ") && page.contains("the earlier run is invalid"),
             "{page}"
         );
-        assert!(!page.contains("this run is invalid") && !page.contains("catalog of the two"), "{page}");
+        assert!(!page.contains("this run is invalid") && !page.contains("catalogs of the two"), "{page}");
         assert!(line(&page, "lost").ends_with("1 ->          8"), "{page}");
     }
 }

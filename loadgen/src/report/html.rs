@@ -1,234 +1,269 @@
 //! The report as one file for a browser: nothing in it is loaded from elsewhere.
 
-use std::fmt::{Result, Write as _};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::chart::{Chart, Line};
-use super::schema::{Point, PointLatency, Report};
-use super::text::{escaped, number};
-use crate::account::LISTED_MAX;
-use crate::latency::Percentiles;
+use super::chart::{Across, Chart, Line, plain};
+use super::compare::Comparison;
+use super::miss::measured;
+use super::schema::{Point, PointLatency, Report, StageReport};
+use crate::slo::{Outcome, Unit};
+use crate::text::{count, number, tick, time};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-impl Report {
-    /// The page.
-    pub(crate) fn html(&self) -> String {
-        let mut page = String::new();
-        self.write_html(&mut page).expect("writing to a String cannot fail");
-        page
-    }
-
-    fn write_html(&self, page: &mut String) -> Result {
-        writeln!(page, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
-        writeln!(page, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
-        writeln!(
-            page,
-            "<title>loadgen run {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>",
-            escaped(&self.run_id)
-        )?;
-        self.write_head(page)?;
-        self.write_tiles(page)?;
-        writeln!(page, "<h2>Over time</h2>")?;
-        writeln!(
-            page,
-            "<p class=\"muted\">Minutes from the start. Times stand at the instant at which a job was meant to be sent, \
-             rates and depths where they happened. Dotted lines part the stages.</p>"
-        )?;
-        self.charts().iter().try_for_each(|chart| write!(page, "{chart}"))?;
-        self.write_latencies(page)?;
-        self.write_stages_html(page)?;
-        self.write_objectives(page)?;
-        self.write_lists_html(page)?;
-        let settings = serde_json::to_string_pretty(&serde_json::json!({
-            "settings": self.settings, "environment": self.environment, "accounting": self.accounting,
-            "catalogs": self.catalogs, "requests": self.requests, "cost_usd": self.cost_usd, "generator": self.generator,
-        }));
-        let settings = settings.expect("a report has only string keys and finite numbers");
-        writeln!(
-            page,
-            "<details><summary>Settings, requests and cost</summary><pre>{}</pre></details>",
-            escaped(&settings)
-        )?;
-        writeln!(page, "<script>\n{SCRIPT}</script>\n</body>\n</html>")
-    }
-
-    fn write_head(&self, page: &mut String) -> Result {
-        writeln!(page, "<h1>{}</h1>", escaped(&self.asked()))?;
-        let place = self.environment.endpoint_url.as_ref().or(self.environment.region.as_ref());
-        writeln!(
-            page,
-            "<p class=\"muted\">Run {} of {}, {}, {:.1} s of sending and {:.1} s of drain{}</p>",
-            escaped(&self.run_id),
-            escaped(&self.started_at),
-            escaped(place.map_or("no region", String::as_str)),
-            self.sending_seconds,
-            self.drain_seconds,
-            if self.ended_early { ", ended early" } else { "" }
-        )?;
-        writeln!(page, "<ul class=\"verdicts\">")?;
-        for (good, yes, no) in
-            [(self.slo_passed, "Objectives met", "Objectives missed"), (self.valid, "Valid run", "Invalid run")]
-        {
-            writeln!(page, "<li class=\"{}\">{}</li>", if good { "good" } else { "bad" }, if good { yes } else { no })?;
-        }
-        writeln!(page, "</ul>")?;
-        for reason in &self.invalid_reasons {
-            writeln!(page, "<p class=\"bad\">{}</p>", escaped(reason))?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(page, "<p>Note: {}.</p>", escaped(note)))
-    }
-
-    fn write_tiles(&self, page: &mut String) -> Result {
-        writeln!(page, "<dl class=\"tiles\">")?;
-        for (name, count, bad) in self.totals.named() {
-            let class = if bad && count > 0 { " class=\"bad\"" } else { "" };
-            writeln!(page, "<div><dt>{name}</dt><dd{class}>{}</dd></div>", number(count as f64))?;
-        }
-        writeln!(page, "</dl>")
-    }
-
-    fn charts(&self) -> [Chart; 4] {
-        let points = &self.series.points;
-        let each = self.series.interval_seconds;
-        let per_second = |count: u64| Some(count as f64 / each);
-        let line = |name, class, value: &dyn Fn(&Point) -> Option<f64>| Line {
-            name,
-            class,
-            values: points.iter().map(value).collect(),
-        };
-        let e2e = |part: fn(&PointLatency) -> f64| move |point: &Point| point.end_to_end_ms.as_ref().map(part);
-        let chart = |title, unit, logarithmic, lines| Chart {
-            title,
-            unit,
-            logarithmic,
-            instants: points.iter().map(|point| point.second).collect(),
-            marks: self.stages.iter().skip(1).map(|stage| stage.start_seconds).collect(),
-            lines,
-        };
-        [
-            chart(
-                "End-to-end time",
-                " ms",
-                true,
-                vec![
-                    line("max", "grey", &e2e(|latency| latency.max)),
-                    line("p99", "p99", &e2e(|latency| latency.p99)),
-                    line("p90", "p90", &e2e(|latency| latency.p90)),
-                    line("p50", "p50", &e2e(|latency| latency.p50)),
-                ],
-            ),
-            chart(
-                "Jobs a second",
-                "",
-                false,
-                vec![
-                    line("asked for", "grey", &|point| Some(point.asked_rps)),
-                    line("sent", "blue", &|point| per_second(point.sent)),
-                    line("completed", "teal", &|point| per_second(point.completed)),
-                    line("dropped or failed", "orange", &|point| {
-                        (point.dropped + point.send_failed > 0)
-                            .then(|| (point.dropped + point.send_failed) as f64 / each)
-                    }),
-                ],
-            ),
-            chart(
-                "Backlog, jobs",
-                "",
-                false,
-                vec![
-                    line("sent, no record seen", "blue", &|point| Some(point.pending as f64)),
-                    line("waiting on the queue", "orange", &|point| {
-                        point.queue.map(|queue| (queue.visible + queue.delayed) as f64)
-                    }),
-                    line("received, not deleted", "teal", &|point| point.queue.map(|queue| queue.in_flight as f64)),
-                    line("dead letters", "grey", &|point| point.queue?.dead_letters.map(|count| count as f64)),
-                ],
-            ),
-            chart(
-                "Longest schedule lag and send time",
-                " ms",
-                true,
-                vec![
-                    line("schedule lag", "blue", &|point| point.schedule_lag_max_ms),
-                    line("send", "orange", &|point| point.send_max_ms),
-                ],
-            ),
-        ]
-    }
-
-    fn write_latencies(&self, page: &mut String) -> Result {
-        writeln!(page, "<h2>Times, ms</h2>\n<div class=\"scroll\"><table><thead><tr><th></th><th>count</th>")?;
-        writeln!(page, "{}</tr></thead>", Percentiles::COLUMNS.map(|head| format!("<th>{head}</th>")).concat())?;
-        for (name, meaning, latency) in self.latency_ms.named() {
-            write!(page, "<tr><td title=\"{meaning}\">{name}</td><td>{}</td>", number(latency.count as f64))?;
-            latency.columns().iter().try_for_each(|value| cell(page, *value))?;
-            writeln!(page, "</tr>")?;
-        }
-        writeln!(page, "</table></div>")
-    }
-
-    fn write_stages_html(&self, page: &mut String) -> Result {
-        if self.stages.len() < 2 {
-            return Ok(());
-        }
-        writeln!(page, "<h2>Stages</h2>\n<div class=\"scroll\"><table><thead><tr><th>jobs/s</th><th>seconds</th>")?;
-        for head in ["intended", "sent", "dropped", "lost", "wrong", "lag p99", "e2e p50", "e2e p99", "e2e max"] {
-            write!(page, "<th>{head}</th>")?;
-        }
-        writeln!(page, "</tr></thead>")?;
-        for stage in &self.stages {
-            let settings = &stage.settings;
-            write!(page, "<tr><td>{}</td><td>{}</td>", settings.rate(), number(settings.duration_seconds))?;
-            let totals = &stage.totals;
-            for count in [totals.intended, totals.sent, totals.dropped, totals.lost, totals.wrong] {
-                write!(page, "<td>{}</td>", number(count as f64))?;
+/// The page of a run, beside an earlier one if there is one.
+pub(crate) fn page(report: &Report, earlier: Option<&Report>) -> String {
+    let comparison = earlier.map(|earlier| Comparison::new(earlier, report));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "loadgen run " (report.run_id) }
+                style { (PreEscaped(STYLE)) }
             }
-            let (lag, e2e) = (&stage.latency_ms.schedule_lag, &stage.latency_ms.end_to_end);
-            [lag.p99, e2e.p50, e2e.p99, e2e.max].iter().try_for_each(|value| cell(page, *value))?;
-            writeln!(page, "</tr>")?;
-        }
-        writeln!(page, "</table></div>")
-    }
-
-    fn write_objectives(&self, page: &mut String) -> Result {
-        writeln!(
-            page,
-            "<h2>Objectives</h2>\n<div class=\"scroll\"><table><thead><tr><th>objective</th><th>measured</th>"
-        )?;
-        writeln!(page, "<th></th></tr></thead>")?;
-        for outcome in &self.slo {
-            let unit = if outcome.unit == "jobs" { "" } else { &outcome.unit };
-            let value = outcome.value.map_or("no such value".to_owned(), |value| format!("{} {unit}", number(value)));
-            let (class, verdict) = if outcome.passed { ("good", "met") } else { ("bad", "missed") };
-            writeln!(
-                page,
-                "<tr><td>{}</td><td>{value}</td><td class=\"{class}\">{verdict}</td></tr>",
-                escaped(&outcome.objective)
-            )?;
-        }
-        writeln!(page, "</table></div>")
-    }
-
-    fn write_lists_html(&self, page: &mut String) -> Result {
-        let more = |count: u64| if count > LISTED_MAX as u64 { ", the first of them" } else { "" };
-        if self.totals.wrong > 0 {
-            writeln!(page, "<h2>Wrong{}</h2>\n<div class=\"scroll\"><table>", more(self.totals.wrong))?;
-            for wrong in &self.wrong_records {
-                let (id, reason) = (escaped(&wrong.request_id), escaped(&wrong.reason));
-                writeln!(page, "<tr><td>{id}</td><td class=\"wrap\">{reason}</td></tr>")?;
-            }
-            writeln!(page, "</table></div>")?;
-        }
-        for (name, count, ids) in self.id_lists() {
-            if count > 0 {
-                writeln!(page, "<h2>{name}{}</h2>\n<pre>{}</pre>", more(count), escaped(&ids.join("\n")))?;
+            body {
+                (head(report))
+                (verdict(report))
+                (figures(report))
+                h2 { "How long jobs took" }
+                p.muted { "From the instant at which a job was meant to be sent until its record was seen, by percentile." }
+                (distribution(report, earlier).figure())
+                h2 { "Over time" }
+                p.muted {
+                    "From the start of the run. Times stand at the instant at which a job was meant to be sent, rates and \
+                     depths where they happened."
+                    @if report.stages.len() > 1 { " Dotted lines part the stages." }
+                }
+                @for chart in over_time(report) { (chart.figure()) }
+                h2 { "Times" }
+                (table(&Report::TIME_HEADS, report.time_rows().into_iter()))
+                @if report.stages.len() > 1 {
+                    h2 { "Stages" }
+                    (table(&Report::STAGE_HEADS, report.stages.iter().map(StageReport::cells)))
+                }
+                @if let Some(comparison) = comparison {
+                    h2 { (comparison.title) }
+                    @for remark in &comparison.remarks { p { (remark) "." } }
+                    (table(&["", "before", "now", ""], comparison.rows.into_iter()))
+                }
+                (lists(report))
+                details { summary { "Settings, requests and cost" } pre { (settings(report)) } }
+                script { (PreEscaped(SCRIPT)) }
             }
         }
-        Ok(())
+    };
+    page.into_string()
+}
+
+fn head(report: &Report) -> Markup {
+    let place = report.environment.endpoint_url.as_ref().or(report.environment.region.as_ref());
+    html! {
+        h1 { (report.asked()) @if report.ended_early { ", ended early" } }
+        p.muted {
+            "Run " (report.run_id) " of " (report.started_at) ", " (place.map_or("no region", String::as_str)) ": "
+            (report.happened()) "."
+        }
     }
 }
 
-fn cell(page: &mut String, value: Option<f64>) -> Result {
-    write!(page, "<td>{}</td>", value.map_or("-".to_owned(), number))
+/// What a reader has to know first: what was missed, when, and what else happened then.
+fn verdict(report: &Report) -> Markup {
+    let (missed, all) = (report.slo.iter().filter(|outcome| !outcome.passed).count(), report.slo.len());
+    let title = match (report.slo_passed, missed, all) {
+        (true, _, 0) => "No objectives were set".to_owned(),
+        (true, _, 1) => "The objective was met".to_owned(),
+        (true, _, all) => format!("All {all} objectives were met"),
+        // The records could not be read.
+        (false, 0, _) => "Whether the objectives were met is not known".to_owned(),
+        (false, missed, all) => {
+            format!("Missed {missed} of {all} {}", if all == 1 { "objective" } else { "objectives" })
+        }
+    };
+    html! {
+        section.verdict.bad[!report.slo_passed || !report.valid] {
+            h2 { (if report.slo_passed { "✓ " } else { "✗ " }) (title) }
+            ul { @for outcome in &report.slo { (judged(report, outcome)) } }
+            @if let Some((heading, facts)) = report.meanwhile() {
+                h3 { (heading) }
+                ul { @for fact in facts { li { (fact) } } }
+            }
+            @if !report.valid {
+                h2 { "✗ Invalid run: the figures are not those of the load that was asked for" }
+                ul { @for reason in &report.invalid_reasons { li { (reason) } } }
+            }
+        }
+        @for note in &report.notes { p { "Note: " (note) } }
+    }
+}
+
+fn judged(report: &Report, outcome: &Outcome) -> Markup {
+    html! {
+        li {
+            @if outcome.passed { "✓ met " } @else { strong { "✗ missed " } }
+            code { (outcome.objective) } ": " (measured(outcome))
+            @if let Some(missed) = outcome.missed { "; " (report.when(&missed)) }
+        }
+    }
+}
+
+fn figures(report: &Report) -> Markup {
+    let e2e = &report.latency_ms.end_to_end;
+    let missed = report.slo.iter().any(|outcome| !outcome.passed && outcome.objective.starts_with("e2e."));
+    let value = |value: Option<f64>| value.map_or("-".to_owned(), time);
+    html! {
+        dl.tiles {
+            div.large.bad[missed] { dt { "p99, end to end" } dd { (value(e2e.p99)) } }
+            div { dt { "p50" } dd { (value(e2e.p50)) } }
+            div { dt { "longest" } dd { (value(e2e.max)) } }
+            @for (name, count, bad) in report.totals.named() {
+                div.bad[bad && count > 0] { dt { (name) } dd { (number(count as f64)) } }
+            }
+        }
+    }
+}
+
+fn distribution(report: &Report, earlier: Option<&Report>) -> Chart {
+    let points = &report.end_to_end_by_percentile;
+    let mut lines = vec![Line { name: "this run", values: points.iter().map(|point| Some(point.ms)).collect() }];
+    let earlier = earlier.map(|earlier| &earlier.end_to_end_by_percentile);
+    if let Some(earlier) = earlier.filter(|points| !points.is_empty()) {
+        let at = |percentile: f64| {
+            earlier.iter().find(|point| point.percentile.to_bits() == percentile.to_bits()).map(|point| point.ms)
+        };
+        let values = points.iter().map(|point| at(point.percentile)).collect();
+        lines.push(Line { name: "the earlier run", values });
+    }
+    let percentiles: Vec<f64> = points.iter().map(|point| point.percentile).collect();
+    Chart {
+        title: "End-to-end time by percentile",
+        logarithmic: true,
+        tick,
+        label: time,
+        across: Across::percentiles(&percentiles),
+        lines,
+        limits: limits(report, &["e2e."]),
+    }
+}
+
+/// Objectives about times, of these metrics.
+fn limits(report: &Report, metrics: &[&str]) -> Vec<(String, f64)> {
+    let concerned = |outcome: &&Outcome| {
+        outcome.unit == Unit::Milliseconds && metrics.iter().any(|metric| outcome.objective.starts_with(metric))
+    };
+    report.slo.iter().filter(concerned).map(|outcome| (outcome.objective.clone(), outcome.limit)).collect()
+}
+
+fn over_time(report: &Report) -> [Chart; 5] {
+    let (points, each) = (&report.series.points, report.series.interval_seconds);
+    let instants: Vec<f64> = points.iter().map(|point| point.second).collect();
+    let marks: Vec<f64> = report.stages.iter().skip(1).map(|stage| stage.start_seconds).collect();
+    let across = Across::time(&instants, &marks, report.missed_span());
+    let line = |name, value: &dyn Fn(&Point) -> Option<f64>| Line { name, values: points.iter().map(value).collect() };
+    let e2e = |part: fn(&PointLatency) -> f64| move |point: &Point| point.end_to_end_ms.as_ref().map(part);
+    let per_second = |count: u64| Some(count as f64 / each);
+    // What earlier runs left there is none of this one's.
+    let earlier = report.queue.before.and_then(|depth| depth.dead_letters).unwrap_or_default();
+    let times = |title, lines, metrics: &[&str]| Chart {
+        title,
+        logarithmic: true,
+        tick,
+        label: time,
+        across: across.clone(),
+        lines,
+        limits: limits(report, metrics),
+    };
+    let numbers = |title, lines| Chart {
+        title,
+        logarithmic: false,
+        tick: plain,
+        label: plain,
+        across: across.clone(),
+        lines,
+        limits: Vec::new(),
+    };
+    [
+        times(
+            "End-to-end time",
+            vec![
+                line("p50", &e2e(|latency| latency.p50)),
+                line("p99", &e2e(|latency| latency.p99)),
+                line("p90", &e2e(|latency| latency.p90)),
+                line("longest", &e2e(|latency| latency.max)),
+            ],
+            &["e2e."],
+        ),
+        numbers(
+            "Jobs a second",
+            vec![
+                line("completed", &|point| per_second(point.completed)),
+                line("dropped or failed", &|point| {
+                    per_second(point.dropped + point.send_failed).filter(|rate| *rate > 0.0)
+                }),
+                line("sent", &|point| per_second(point.sent)),
+                line("asked for", &|point| Some(point.asked_rps)),
+            ],
+        ),
+        numbers(
+            "Backlog, jobs",
+            vec![
+                line("sent, no record seen", &|point| Some(point.pending as f64)),
+                line("waiting on the queue", &|point| point.queue.map(|queue| (queue.visible + queue.delayed) as f64)),
+                line("held by workers", &|point| point.queue.map(|queue| queue.in_flight as f64)),
+            ],
+        ),
+        numbers(
+            "Dead letters and failed attempts of this run",
+            vec![
+                line("dead letters so far", &|point| {
+                    point.queue?.dead_letters.map(|count| count.saturating_sub(earlier) as f64)
+                }),
+                line("failed attempts", &|point| Some(point.errors as f64)),
+            ],
+        ),
+        times(
+            "Longest schedule lag and send time",
+            vec![line("schedule lag", &|point| point.schedule_lag_max_ms), line("send", &|point| point.send_max_ms)],
+            &["lag.", "send."],
+        ),
+    ]
+}
+
+fn table<const N: usize>(heads: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr { @for head in heads { th { (head) } } } }
+                @for row in rows { tr { @for cell in row { td { (cell) } } } }
+            }
+        }
+    }
+}
+
+fn lists(report: &Report) -> Markup {
+    let wrong: Vec<String> =
+        report.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason)).collect();
+    let lists = [("wrong", report.totals.wrong, &wrong[..])].into_iter().chain(report.id_lists());
+    html! {
+        @for (name, all, entries) in lists {
+            @if all > 0 {
+                details {
+                    summary {
+                        (count(all, "job")) " " (name) @if all > entries.len() as u64 { ", the first " (entries.len()) }
+                    }
+                    pre { (entries.join("\n")) }
+                }
+            }
+        }
+    }
+}
+
+fn settings(report: &Report) -> String {
+    let settings = serde_json::json!({
+        "settings": report.settings, "environment": report.environment, "accounting": report.accounting,
+        "catalogs": report.catalogs, "requests": report.requests, "cost_usd": report.cost_usd, "generator": report.generator,
+    });
+    serde_json::to_string_pretty(&settings).expect("a report has only string keys and finite numbers")
 }

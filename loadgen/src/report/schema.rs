@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::{Settings, StageSettings};
 use crate::account::{Accounting, CatalogSeen, StageBooks, Totals, Wrong};
-use crate::latency::Percentiles;
+use crate::latency::{PercentilePoint, Percentiles};
 use crate::prices::Cost;
 use crate::requests::Requests;
 use crate::series::QueueDepth;
 use crate::slo::Outcome;
+use crate::text::{duration, number, time};
 
 /// Version of the JSON report.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -48,6 +49,8 @@ pub(crate) struct Report {
     pub drain_seconds: f64,
     /// Times of all stages together, without the warm-up.
     pub latency_ms: Latencies,
+    /// `end_to_end` of it by percentile.
+    pub end_to_end_by_percentile: Vec<PercentilePoint>,
     /// What was sent and looked at, in more detail.
     pub accounting: Accounting,
     /// What is worth knowing when the figures are read.
@@ -123,19 +126,31 @@ impl Latencies {
             detection: books.detection.percentiles(),
         }
     }
-
-    /// Each with its name and what it means, for people.
-    pub(super) fn named(&self) -> [(&'static str, &'static str, &Percentiles); 4] {
-        [
-            ("schedule lag", "intended instant to the start of the request", &self.schedule_lag),
-            ("send", "from there to the queue's acceptance", &self.send),
-            ("end to end", "intended instant to the record's first sight", &self.end_to_end),
-            ("detection", "the part of it that polling may have added", &self.detection),
-        ]
-    }
 }
 
 impl Report {
+    /// What is shown of times: the heads of [`Self::time_rows`].
+    pub(super) const TIME_HEADS: [&str; 8] = ["times", "count", "p50", "p90", "p95", "p99", "p99.9", "max"];
+
+    /// For people, under [`Self::TIME_HEADS`].
+    pub(super) fn time_rows(&self) -> [[String; 8]; 4] {
+        let times = &self.latency_ms;
+        let named = [
+            ("schedule lag", &times.schedule_lag),
+            ("send", &times.send),
+            ("end to end", &times.end_to_end),
+            ("detection", &times.detection),
+        ];
+        named.map(|(name, times)| {
+            let [p50, p90, p95, p99, p99_9, max] = times.columns().map(|value| value.map_or("-".to_owned(), time));
+            [name.to_owned(), number(times.count as f64), p50, p90, p95, p99, p99_9, max]
+        })
+    }
+
+    /// What is shown of each stage: the heads of [`StageReport::cells`].
+    pub(super) const STAGE_HEADS: [&str; 9] =
+        ["stage", "intended", "sent", "lost", "wrong", "lag p99", "e2e p50", "e2e p99", "e2e max"];
+
     /// The ids that are listed: of what, how many there are, and the first of them.
     pub(super) fn id_lists(&self) -> [(&'static str, u64, &[String]); 4] {
         [
@@ -173,6 +188,18 @@ pub(crate) struct StageReport {
     pub parts_ms: Vec<Percentiles>,
 }
 
+impl StageReport {
+    /// For people, under [`Report::STAGE_HEADS`].
+    pub(super) fn cells(&self) -> [String; 9] {
+        let (totals, lag, e2e) = (&self.totals, &self.latency_ms.schedule_lag, &self.latency_ms.end_to_end);
+        let [intended, sent, lost, wrong] =
+            [totals.intended, totals.sent, totals.lost, totals.wrong].map(|count| number(count as f64));
+        let [lag, p50, p99, max] = [lag.p99, e2e.p50, e2e.p99, e2e.max].map(|value| value.map_or("-".to_owned(), time));
+        let name = format!("{} at {}", duration(self.settings.duration_seconds), self.settings.rate());
+        [name, intended, sent, lost, wrong, lag, p50, p99, max]
+    }
+}
+
 /// Intervals of a second, or longer in runs of more than an hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SeriesReport {
@@ -199,8 +226,15 @@ pub(crate) struct Point {
     pub send_failed: u64,
     /// Records that were seen for the first time.
     pub completed: u64,
-    /// Request ids meant to be sent in it that are lost or have a wrong record.
-    pub faulty: u64,
+    /// Request ids meant to be sent in it that are lost.
+    pub lost: u64,
+    /// Request ids meant to be sent in it that have a wrong record.
+    pub wrong: u64,
+    /// Attempts at sending a message, and look-ups, that failed in it: throttled, refused, timed out.
+    pub errors: u64,
+    /// What the last of them was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
     /// Longest schedule lag of what was meant to be sent in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_lag_max_ms: Option<f64>,

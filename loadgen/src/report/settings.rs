@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::number;
 use crate::schedule::Stage;
+use crate::text::number;
 
 /// What was asked for. Durations in seconds, shares from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,147 +2,117 @@
 
 use std::fmt;
 
-use super::schema::{Latencies, Report, StageReport};
-use super::text::number;
+use super::miss::measured;
+use super::schema::{Report, StageReport};
 use crate::account::LISTED_MAX;
-use crate::latency::Percentiles;
+use crate::text::{count, duration, number, time};
+
+/// Most ids of each list.
+const IDS_MAX: usize = 10;
 
 /// A page for a terminal.
 impl fmt::Display for Report {
     fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         let early = if self.ended_early { ", ended early" } else { "" };
-        writeln!(page, "run {}: {}{early}", self.run_id, self.asked())?;
-        let seconds = self.sending_seconds.max(f64::MIN_POSITIVE);
-        writeln!(
-            page,
-            "sent {} of {} jobs in {seconds:.1} s ({:.1} jobs/s), then drained for {:.1} s\n",
-            self.totals.sent,
-            self.totals.intended,
-            self.totals.sent as f64 / seconds,
-            self.drain_seconds
-        )?;
+        writeln!(page, "run {}: {}{early}\n{}\n", self.run_id, self.asked(), self.happened())?;
         self.write_totals(page)?;
-        write_latencies(page, &self.latency_ms)?;
-        if self.stages.len() > 1 {
-            self.write_stages(page)?;
-        }
+        self.write_times(page)?;
         self.write_queue(page)?;
         self.write_lists(page)?;
-        for note in &self.notes {
-            writeln!(page, "\nnote: {note}")?;
-        }
-        if let Some(reason) = &self.send_error {
-            writeln!(page, "\nlast trouble with sending: {reason}")?;
-        }
-        if let Some(reason) = &self.read_error {
-            writeln!(page, "\nlast trouble with reading records: {reason}")?;
+        self.notes.iter().try_for_each(|note| writeln!(page, "\nnote: {note}"))?;
+        for (what, reason) in [("sending", &self.send_error), ("reading records", &self.read_error)] {
+            if let Some(reason) = reason {
+                writeln!(page, "\nlast trouble with {what}: {reason}")?;
+            }
         }
         let generator = &self.generator;
         let each = generator.cpu_ms_per_job.map_or("-".to_owned(), |each| format!("{each:.3} ms of CPU a job"));
         let memory = generator.max_resident_bytes as f64 / f64::from(1 << 20);
-        writeln!(
-            page,
-            "\ngenerator: {each}, {memory:.0} MiB; its own requests: ${:.4} at list prices",
-            self.cost_usd.total
-        )?;
+        let cost = self.cost_usd.total;
+        writeln!(page, "\ngenerator: {each}, {memory:.0} MiB; its own requests: ${cost:.4} at list prices")?;
         self.write_verdict(page)
     }
 }
 
 impl Report {
     /// The load in a few words.
-    pub(crate) fn asked(&self) -> String {
+    pub(super) fn asked(&self) -> String {
         match &self.settings.stages[..] {
-            [stage] => format!("{} jobs/s asked for {} s", stage.rate(), number(stage.duration_seconds)),
+            [stage] => format!("{} jobs/s for {}", stage.rate(), duration(stage.duration_seconds)),
             stages => {
                 let peak = stages.iter().flat_map(|stage| [stage.from_rps, stage.to_rps]).fold(0.0, f64::max);
-                format!("{} stages of up to {} jobs/s asked", stages.len(), number(peak))
+                format!("{} stages of up to {} jobs/s", stages.len(), number(peak))
             }
         }
     }
 
+    /// What became of it, in a few words.
+    pub(super) fn happened(&self) -> String {
+        let (totals, seconds) = (&self.totals, self.sending_seconds);
+        let rate = number(totals.sent as f64 / seconds.max(f64::MIN_POSITIVE));
+        let (sent, asked) = (number(totals.sent as f64), count(totals.intended, "job"));
+        let (took, drain) = (duration(seconds), duration(self.drain_seconds));
+        format!("sent {sent} of {asked} in {took} ({rate} jobs/s), then drained for {drain}")
+    }
+
     fn write_totals(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (totals, accounting) = (&self.totals, &self.accounting);
-        let repeats = match (accounting.duplicates_sent, accounting.conflicts_sent, accounting.invalid_sent) {
-            (0, 0, 0) => String::new(),
-            (duplicates, conflicts, invalid) => {
-                format!("of them {duplicates} duplicates, {conflicts} conflicts, {invalid} invalid")
-            }
-        };
-        let distinct = format!("of {} request ids looked for, {} sent", accounting.verified, accounting.distinct_sent);
-        let again = match accounting.send_retries {
-            0 => String::new(),
-            count => format!("{count} times a message was sent again after a failed attempt"),
-        };
-        let duplicated = match accounting.duplicated {
-            0 => String::new(),
-            count => format!("of them {count} written more than once"),
-        };
-        for (name, count, _) in totals.named() {
+        let accounting = &self.accounting;
+        let repeats = (accounting.duplicates_sent, accounting.conflicts_sent, accounting.invalid_sent);
+        for (name, total, _) in self.totals.named() {
             let remark = match name {
-                "sent" => &repeats[..],
-                "send failed" => &again,
-                "succeeded" => &distinct,
-                "wrong" => &duplicated,
-                _ => "",
+                "sent" if repeats != (0, 0, 0) => {
+                    let (duplicates, conflicts) = (count(repeats.0, "duplicate"), count(repeats.1, "conflict"));
+                    format!("of them {duplicates}, {conflicts}, {} invalid", repeats.2)
+                }
+                "send failed" if accounting.send_retries > 0 => {
+                    format!("failed attempts were repeated {}", count(accounting.send_retries, "time"))
+                }
+                "succeeded" => {
+                    let looked_for = count(accounting.verified, "request id");
+                    format!("of {looked_for} looked for, {} sent", number(accounting.distinct_sent as f64))
+                }
+                "wrong" if accounting.duplicated > 0 => {
+                    format!("of them {} written more than once", accounting.duplicated)
+                }
+                _ => String::new(),
             };
-            writeln!(page, "{}", format!("  {name:<12} {count:>10}  {remark}").trim_end())?;
+            writeln!(page, "{}", format!("  {name:<12} {:>12}  {remark}", number(total as f64)).trim_end())?;
         }
         Ok(())
     }
 
-    fn write_stages(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            page,
-            "\n  {:<24} {:>9} {:>9} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10}",
-            "stage", "intended", "sent", "lost", "wrong", "lag p99", "e2e p50", "e2e p99", "e2e max"
-        )?;
-        for stage in &self.stages {
-            let StageReport { settings, totals, latency_ms, .. } = stage;
-            let name = format!("{} s at {}", number(settings.duration_seconds), settings.rate());
-            let (lag, e2e) = (&latency_ms.schedule_lag, &latency_ms.end_to_end);
-            writeln!(
-                page,
-                "  {name:<24} {:>9} {:>9} {:>7} {:>7} {:>9} {:>10} {:>10} {:>10}",
-                totals.intended,
-                totals.sent,
-                totals.lost,
-                totals.wrong,
-                milliseconds(lag.p99),
-                milliseconds(e2e.p50),
-                milliseconds(e2e.p99),
-                milliseconds(e2e.max)
-            )?;
+    fn write_times(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_table(page, Self::TIME_HEADS, self.time_rows())?;
+        if self.stages.len() > 1 {
+            write_table(page, Self::STAGE_HEADS, self.stages.iter().map(StageReport::cells))?;
         }
         Ok(())
     }
 
     fn write_queue(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ages = self.series.points.iter().filter_map(|point| point.oldest_pending_seconds);
-        let oldest = ages.max_by(f64::total_cmp);
-        let after = self.queue.after.map_or("unknown".to_owned(), |depth| depth.total().to_string());
-        write!(page, "\nqueue: at most {} messages, {after} at the end", self.queue.peak)?;
-        if let Some(dead) = self.queue.after.and_then(|depth| depth.dead_letters) {
-            write!(page, "; {dead} dead letters")?;
-        }
-        match oldest {
-            Some(oldest) => writeln!(page, "; the oldest unanswered job was {oldest:.1} s old"),
-            None => writeln!(page),
-        }
+        let oldest = self.series.points.iter().filter_map(|point| point.oldest_pending_seconds).max_by(f64::total_cmp);
+        let oldest = oldest
+            .map_or(String::new(), |age| format!("; the oldest job without a record was {} old", time(age * 1_000.0)));
+        let depth = |depth: Option<u64>| depth.map_or("unknown".to_owned(), |depth| number(depth as f64));
+        let after = depth(self.queue.after.map(|depth| depth.total()));
+        let dead = self.queue.after.and_then(|depth| depth.dead_letters);
+        let dead = dead.map_or(String::new(), |dead| format!("; {}", count(dead, "dead letter")));
+        writeln!(page, "\nqueue: at most {}, {after} at the end{dead}{oldest}", count(self.queue.peak, "message"))
     }
 
+    /// The first of each list: a terminal is no place for a hundred ids.
     fn write_lists(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let more = |count: u64| if count > LISTED_MAX as u64 { " (the first of them)" } else { "" };
-        if self.totals.wrong > 0 {
-            writeln!(page, "\nwrong{}:", more(self.totals.wrong))?;
-            self.wrong_records
-                .iter()
-                .try_for_each(|wrong| writeln!(page, "  {}: {}", wrong.request_id, wrong.reason))?;
-        }
-        for (name, count, ids) in self.id_lists() {
+        let wrong = self.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason));
+        let wrong: Vec<String> = wrong.collect();
+        for (name, count, entries) in [("wrong", self.totals.wrong, &wrong[..])].into_iter().chain(self.id_lists()) {
+            let shown = &entries[..entries.len().min(IDS_MAX)];
             if count > 0 {
-                writeln!(page, "\n{name}{}:", more(count))?;
-                ids.iter().try_for_each(|id| writeln!(page, "  {id}"))?;
+                writeln!(page, "\n{name}:")?;
+            }
+            shown.iter().try_for_each(|entry| writeln!(page, "  {entry}"))?;
+            if count > shown.len() as u64 {
+                let more = number((count - shown.len() as u64) as f64);
+                writeln!(page, "  and {more} more; --output lists the first {LISTED_MAX}")?;
             }
         }
         Ok(())
@@ -151,16 +121,13 @@ impl Report {
     fn write_verdict(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(page)?;
         for outcome in &self.slo {
-            let value =
-                outcome.value.map_or(
-                    "no such value: see dropped, send failed, lost".to_owned(),
-                    |value| match &outcome.unit[..] {
-                        "jobs" => format!("{value}"),
-                        unit => format!("{value:.3} {unit}"),
-                    },
-                );
             let verdict = if outcome.passed { "met   " } else { "MISSED" };
-            writeln!(page, "{verdict}  {}  ({value})", outcome.objective)?;
+            let when = outcome.missed.map_or(String::new(), |missed| format!("; {}", self.when(&missed)));
+            writeln!(page, "{verdict}  {}  ({}{when})", outcome.objective, measured(outcome))?;
+        }
+        if let Some((heading, facts)) = self.meanwhile() {
+            writeln!(page, "\n{heading}:")?;
+            facts.iter().try_for_each(|fact| writeln!(page, "  {fact}"))?;
         }
         if !self.valid {
             writeln!(page, "\nINVALID RUN")?;
@@ -170,19 +137,16 @@ impl Report {
     }
 }
 
-fn write_latencies(page: &mut fmt::Formatter<'_>, latencies: &Latencies) -> fmt::Result {
-    let heads = Percentiles::COLUMNS.map(|head| format!("{head:>10}")).join(" ");
-    writeln!(page, "\n  {:<12} {:>10} {heads}", "ms", "count")?;
-    for (name, _, latency) in latencies.named() {
-        write!(page, "  {name:<12} {:>10}", latency.count)?;
-        for value in latency.columns() {
-            write!(page, " {:>10}", milliseconds(value))?;
-        }
+fn write_table<const N: usize>(
+    page: &mut fmt::Formatter<'_>,
+    heads: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> fmt::Result {
+    writeln!(page)?;
+    for row in std::iter::once(heads.map(str::to_owned)).chain(rows) {
+        write!(page, "  {:<20}", row[0])?;
+        row[1..].iter().try_for_each(|cell| write!(page, " {cell:>9}"))?;
         writeln!(page)?;
     }
     Ok(())
-}
-
-fn milliseconds(value: Option<f64>) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.1}"))
 }

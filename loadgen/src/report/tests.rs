@@ -73,6 +73,10 @@ pub(crate) fn report() -> Report {
 }
 
 fn report_of(account: &Account, unverified: Option<&str>) -> Report {
+    report_with(account, unverified, "e2e.p50<2s")
+}
+
+fn report_with(account: &Account, unverified: Option<&str>, slo: &str) -> Report {
     let run = Run {
         id: "a".into(),
         environment: Environment {
@@ -94,7 +98,7 @@ fn report_of(account: &Account, unverified: Option<&str>) -> Report {
         unverified: unverified.map(Into::into),
         expected_catalog: None,
     };
-    Report::new(run, account.schedule(), &objectives("e2e.p50<2s").unwrap(), &account.books())
+    Report::new(run, account.schedule(), &objectives(slo).unwrap(), &account.books())
 }
 
 #[test]
@@ -131,15 +135,16 @@ fn the_published_schema_is_that_of_the_report() {
 fn the_table_names_what_went_wrong() {
     let table = report().to_string();
     for part in [
-        "lost                  1",
+        "lost                    1",
         "  load-a-1: a <b> of \"c\"",
         "  load-a-2",
         "INVALID RUN",
-        "1 jobs were dropped",
-        "met     e2e.p50<2s",
-        "MISSED  lost=0  (1)",
+        "1 job was dropped",
+        "met     e2e.p50<2s  (250 ms)",
+        "MISSED  lost=0  (1 job; from 0:01 to 0:02 (12:00:01 to 12:00:02 UTC))",
+        "What happened from 0:00 to 0:02 (12:00:00 to 12:00:02 UTC):\n  the dead-letter queue grew by 1 message\n  1 job was not sent\n",
         "the queue held 3 messages before the run",
-        "the dead-letter queue grew by 1 messages",
+        "the dead-letter queue grew by 1 message, 0 conflicts were sent",
     ] {
         assert!(table.contains(part), "no {part:?} in\n{table}");
     }
@@ -156,7 +161,7 @@ fn what_was_not_checked_about_filters_is_counted_and_said_once() {
     let report = report_of(&account, None);
     assert_eq!((report.accounting.filtered, report.accounting.attributes_unknown), (3, 3));
     let page = report.to_string();
-    for part in ["note: 3 records answer a job with a filter", "note: 3 records answer a job that names attributes"] {
+    for part in ["note: 3 records of jobs with a filter", "note: 3 records of jobs that name attributes"] {
         assert_eq!(page.matches(part).count(), 1, "{page}");
     }
     let json = serde_json::to_value(&report).unwrap();
@@ -174,9 +179,9 @@ fn a_report_from_before_there_were_filters_can_be_read() {
 
 #[test]
 fn the_page_is_self_contained_and_escapes_what_it_shows() {
-    let page = report().html();
+    let page = page(&report(), Some(&report()));
     assert!(page.contains("a &lt;b&gt; of &quot;c&quot;") && !page.contains("a <b> of"));
-    assert_eq!(page.matches("<figure>").count(), 4);
+    assert_eq!(page.matches("<figure>").count(), 6);
     for outside in ["http://", "https://", "src=", "@import", "url("] {
         assert!(!page.contains(outside), "{outside}");
     }
@@ -224,7 +229,91 @@ fn a_run_is_invalid_when_the_lag_is_above_the_limit_at_the_99th_percentile() {
     (0..2).for_each(|_| account.send_began(Duration::ZERO, 900 * MS));
     assert_eq!(faults(&account.books().overall(), &settings()), [""; 0]);
     account.send_began(Duration::ZERO, 900 * MS);
-    assert!(faults(&account.books().overall(), &settings())[0].contains("more than 250ms"));
+    assert!(faults(&account.books().overall(), &settings())[0].contains("900 ms, more than 250 ms"));
     let lenient = Settings { max_lag_seconds: 1.0, ..settings() };
     assert_eq!(faults(&account.books().overall(), &lenient), [""; 0]);
+}
+
+/// A worker that dies after ten seconds of thirty and comes back ten seconds later.
+async fn with_a_dead_worker() -> Report {
+    let account = account(10.0, 30, 60_000 * MS);
+    let second = Duration::from_secs(1);
+    let queue = |visible, dead| Some(QueueDepth { visible, in_flight: 2, delayed: 0, dead_letters: Some(dead) });
+    account.queue(queue(0, 7), None);
+    for index in 0..30_u32 {
+        for tenth in 0..10 {
+            let at = second * index + 100 * MS * tenth;
+            account.intended(at);
+            account.send_began(at, MS);
+            account.sent(at, Kind::Original, MS);
+            account.opened(true);
+            if !(10..20).contains(&index) {
+                account.seen(Seen { intended: at, ..seen("x", Verdict::Succeeded, 40 * MS) });
+            }
+        }
+        if index == 20 {
+            for tenth in 0..100 {
+                let at = second * 10 + 100 * MS * tenth;
+                account.seen(Seen {
+                    intended: at,
+                    ..seen("x", Verdict::Succeeded, (second * 20).saturating_sub(at) + 500 * MS)
+                });
+            }
+        }
+        if index == 15 {
+            account.send_error("ThrottlingException: Rate exceeded".into());
+        }
+        account.queue(
+            queue(if (10..20).contains(&index) { 10 * u64::from(index - 9) } else { 0 }, 7 + u64::from(index > 18)),
+            None,
+        );
+        tokio::time::advance(second / 2).await;
+        account.tick();
+        tokio::time::advance(second / 2).await;
+    }
+    report_with(&account, None, "e2e.p99<2s,e2e.p50<9s")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_miss_says_by_how_much_and_when_and_what_else_happened() {
+    let report = with_a_dead_worker().await;
+    let table = report.to_string();
+    let verdict = &table[table.find("MISSED").unwrap()..];
+    assert_eq!(
+        verdict,
+        "MISSED  e2e.p99<2s  (10.2 s, 5.1 times the limit; from 0:10 to 0:19 (12:00:10 to 12:00:19 UTC))\n\
+         met     e2e.p50<9s  (40.0 ms)\n\
+         met     lost=0  (0 jobs)\n\
+         met     wrong=0  (0 jobs)\n\n\
+         What happened from 0:10 to 0:22 (12:00:10 to 12:00:22 UTC):\n  \
+         nothing was answered for 10s from 0:10 on\n  \
+         the backlog grew from 0 to 100 jobs without a record at 0:19; at most 100 messages waited on the queue, and workers held at most 2\n  \
+         the dead-letter queue grew by 1 message\n  \
+         1 attempt to send or to look up failed, at last by: ThrottlingException: Rate exceeded\n"
+    );
+    let page = page(&report, None);
+    for part in [
+        "Missed 1 of 4 objectives",
+        "5.1 times the limit; from 0:10 to 0:19 (12:00:10 to 12:00:19 UTC)",
+        "nothing was answered for 10s",
+        "<dt>p99, end to end</dt><dd>10.2 s</dd>",
+        "class=\"limit\"",
+        "class=\"shade\"",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
+    let dead = page.split("dead letters so far").last().unwrap();
+    assert!(dead.contains("\"1\"") && !dead.contains("\"7\""), "what earlier runs left does not count");
+}
+
+#[test]
+fn a_run_that_nobody_answered_asks_for_a_worker() {
+    let account = account(2.0, 2, 100 * MS);
+    account.opened(true);
+    account.lost("x".into(), Duration::ZERO);
+    let report = report_of(&account, None);
+    for shown in [report.to_string(), page(&report, None)] {
+        assert!(shown.contains("is a worker running"), "{shown}");
+    }
+    assert_eq!(report.notes[0], crate::text::NOTHING_ANSWERED);
 }

@@ -226,7 +226,7 @@ fn check_count(job: &SearchJob, group: &Group, rows: Option<u64>) -> Result<(), 
         return Ok(());
     }
     let expected = if least == most { most.to_string() } else { format!("{least} to {most}") };
-    Err(format!("{found} matches instead of {expected}"))
+    Err(format!("{found} {} instead of {expected}", if found == 1 { "match" } else { "matches" }))
 }
 
 fn check_match<'a>(job: &SearchJob, found: &'a Match, seen: &mut HashSet<&'a str>) -> Result<(), String> {

@@ -8,13 +8,16 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::records::{Detail, LookupError, Record, Records};
 use crate::account::Account;
 use crate::backoff::backoff;
+use crate::text::was;
 
 /// Failures in a row, after the drain, that end the run without a verdict.
 const FAILURES_MAX: u32 = 10;
 
 /// The records could not be read at the end, so nothing can be said about the missing ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot tell what became of {pending} jobs, reading their records keeps failing: {cause}")]
+#[error(
+    "cannot tell what became of all jobs ({pending} without a known record): reading records keeps failing: {cause}"
+)]
 pub struct Unverified {
     /// Jobs without a known record.
     pub pending: usize,
@@ -84,7 +87,7 @@ impl<R: Records> Lookups<R> {
                 Ok(found) => {
                     records.extend(found.records);
                     ids = found.unprocessed;
-                    let left = || format!("{} of {asked} keys were left unprocessed", ids.len());
+                    let left = || format!("{} of {} left unprocessed", ids.len(), was(asked as u64, "key"));
                     LookupError(found.reason.unwrap_or_else(left))
                 }
                 Err(error) => error,

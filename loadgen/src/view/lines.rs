@@ -6,18 +6,19 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::snapshot::Snapshot;
-use crate::account::Account;
+use super::snapshot::{Snapshot, Watched};
+use crate::outputs::tell;
+use crate::text::{count, span, time};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) async fn show(account: Account, over: CancellationToken) {
-    let mut ticks = interval_at(account.start() + SECOND, SECOND);
+pub(super) async fn show(watched: Watched, over: CancellationToken) {
+    let mut ticks = interval_at(watched.account.start() + SECOND, SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             () = over.cancelled() => return,
-            _ = ticks.tick() => eprintln!("{}", line(&Snapshot::take(&account, 1))),
+            _ = ticks.tick() => tell(&line(&Snapshot::take(&watched, 1))),
         }
     }
 }
@@ -35,6 +36,9 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     let completed = totals.succeeded + totals.rejected + totals.wrong;
     add(format!("  completed {completed} ({:.0}/s)", snapshot.per_second(last.completed)));
     add(format!("  pending {}", snapshot.pending));
+    if let Some(oldest) = snapshot.oldest {
+        add(format!(" (oldest {})", span(oldest)));
+    }
     if let Some(queue) = snapshot.queue {
         add(format!("  queue {}+{}", queue.visible + queue.delayed, queue.in_flight));
     }
@@ -51,11 +55,11 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
         }
     }
     if snapshot.looks_left > 0 {
-        add(format!("  last looks at {} records", snapshot.looks_left));
+        add(format!("  last looks at {}", count(snapshot.looks_left as u64, "record")));
     }
     for (name, latency) in [("lag", &snapshot.schedule_lag), ("e2e", &snapshot.end_to_end)] {
         if let Some((p50, p99)) = latency.p50.zip(latency.p99) {
-            add(format!("  {name} p50 {p50:.0} p99 {p99:.0} ms"));
+            add(format!("  {name} p50 {} p99 {}", time(p50), time(p99)));
         }
     }
     for trouble in &snapshot.troubles {

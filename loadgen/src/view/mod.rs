@@ -1,5 +1,6 @@
 //! What is seen of a run while it goes: a screen on a terminal, otherwise a line a second.
 
+mod charts;
 mod lines;
 mod screen;
 mod snapshot;
@@ -9,7 +10,7 @@ use std::io::IsTerminal as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::account::Account;
+pub(crate) use self::snapshot::Watched;
 use crate::stop::Stop;
 
 /// How a run is shown.
@@ -29,10 +30,10 @@ impl View {
     }
 
     /// Shows the run until `over`; the terminal is as it was when the task has ended.
-    pub(crate) fn show(self, account: Account, title: String, stop: Stop, over: CancellationToken) -> JoinHandle<()> {
+    pub(crate) fn show(self, watched: Watched, stop: Stop, over: CancellationToken) -> JoinHandle<()> {
         match self {
-            Self::Screen => tokio::task::spawn_blocking(move || screen::show(&account, &title, &stop, &over)),
-            Self::Lines => tokio::spawn(lines::show(account, over)),
+            Self::Screen => tokio::task::spawn_blocking(move || screen::show(&watched, &stop, &over)),
+            Self::Lines => tokio::spawn(lines::show(watched, over)),
         }
     }
 }

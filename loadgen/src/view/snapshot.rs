@@ -2,9 +2,24 @@
 
 use std::time::Duration;
 
-use crate::account::{Account, Accounting, StageBooks, Totals};
+use crate::account::{Account, Accounting, Totals};
 use crate::latency::Percentiles;
 use crate::series::QueueDepth;
+use crate::slo::{Measured, Objectives, Outcome};
+use crate::text::NOTHING_ANSWERED;
+
+/// A worker that starts may take so long before anything is said about it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is shown.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub account: Account,
+    pub title: String,
+    pub objectives: Objectives,
+    /// The share of all request ids whose record is looked for.
+    pub verified_share: f64,
+}
 
 /// The state of a run at one moment.
 #[derive(Debug, Clone)]
@@ -17,12 +32,18 @@ pub(super) struct Snapshot {
     pub totals: Totals,
     pub accounting: Accounting,
     pub pending: u64,
+    /// Age of the oldest job without a record.
+    pub oldest: Option<Duration>,
+    /// Objectives, as the run stands.
+    pub outcomes: Vec<Outcome>,
     /// Records that are to be looked up before the run ends.
     pub looks_left: usize,
     pub schedule_lag: Percentiles,
     pub send: Percentiles,
     pub end_to_end: Percentiles,
     pub queue: Option<QueueDepth>,
+    /// Those that came during the run.
+    pub dead_letters: u64,
     /// What is wrong at the moment.
     pub troubles: Vec<String>,
     /// The last intervals that are over.
@@ -41,11 +62,22 @@ pub(super) struct Recent {
 
 impl Snapshot {
     /// With the last `intervals` of the series.
-    pub(super) fn take(account: &Account, intervals: usize) -> Self {
+    pub(super) fn take(watched: &Watched, intervals: usize) -> Self {
+        let Watched { account, objectives, verified_share, .. } = watched;
         let elapsed = account.now();
         let schedule = account.schedule();
         account.read(|books| {
-            let StageBooks { totals, schedule_lag, send, end_to_end, .. } = books.overall();
+            let overall = books.overall();
+            let (accounting, pending) = (books.accounting, books.pending());
+            let measured = Measured {
+                books: &overall,
+                verified: accounting.verified,
+                verified_share: *verified_share,
+                series: None,
+            };
+            let oldest = books.oldest_pending.filter(|_| pending > 0).map(|intended| elapsed.saturating_sub(intended));
+            let silent = books.unanswered() && oldest.is_some_and(|age| age >= PATIENCE);
+            let dead = |depth: Option<QueueDepth>| depth.and_then(|depth| depth.dead_letters).unwrap_or_default();
             let interval = books.series.length();
             let over = (elapsed.as_nanos() / interval.as_nanos()) as usize;
             let all = &books.series.intervals()[..over.min(books.series.intervals().len())];
@@ -58,6 +90,7 @@ impl Snapshot {
             let trouble =
                 |what: &str, reason: &Option<String>| reason.as_ref().map(|reason| format!("{what}: {reason}"));
             let troubles = [
+                silent.then(|| NOTHING_ANSWERED.to_owned()),
                 trouble("the sending ended", &books.sending_ended),
                 trouble("last trouble with sending", &books.send_error),
                 trouble("records cannot be read", &books.read_error),
@@ -69,14 +102,17 @@ impl Snapshot {
                 stage: schedule.stage_at(elapsed) + 1,
                 stages: schedule.stages().len(),
                 asked_rps: schedule.rate_at(elapsed),
-                totals,
-                accounting: books.accounting,
-                pending: books.pending(),
+                totals: overall.totals,
+                accounting,
+                pending,
+                oldest,
+                outcomes: objectives.outcomes(&measured),
                 looks_left: books.looks_left,
-                schedule_lag: schedule_lag.percentiles(),
-                send: send.percentiles(),
-                end_to_end: end_to_end.percentiles(),
+                schedule_lag: overall.schedule_lag.percentiles(),
+                send: overall.send.percentiles(),
+                end_to_end: overall.end_to_end.percentiles(),
                 queue: books.queue_now,
+                dead_letters: dead(books.queue_now).saturating_sub(dead(books.queue_before)),
                 troubles: troubles.into_iter().flatten().collect(),
                 recent: recent.collect(),
                 interval,

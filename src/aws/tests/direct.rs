@@ -24,7 +24,8 @@ async fn what_is_received_directly_is_what_the_sdk_receives() {
     for messages in [
         "",
         r#"{"MessageId":"m","ReceiptHandle":"h","Body":"{\"a\":\"\u00e4\"}","MD5OfBody":"x","Attributes":{
-            "ApproximateReceiveCount":"3","MessageGroupId":"g","SentTimestamp":"1795435200123"}}"#,
+            "ApproximateReceiveCount":"3","MessageGroupId":"g","SentTimestamp":"1795435200123",
+            "AWSTraceHeader":"Root=1-5759e988-bd862e3fe1be46a994272793"}}"#,
         r#"{"MessageId":"m","ReceiptHandle":"h","Body":""},{"MessageId":"n","ReceiptHandle":"i","Body":"{}"}"#,
         r#"{"ReceiptHandle":"h"}"#,
     ] {

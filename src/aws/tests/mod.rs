@@ -1,7 +1,12 @@
 //! The real SDK with answers as the services, and those on the way to them, give them. `direct` compares its calls with
-//! those that are made directly.
+//! those that are made directly; `answers` is a whole AWS for the tests of others.
 
+pub(crate) mod answers;
 mod direct;
+mod leases;
+mod letters;
+mod tier;
+mod traces;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -68,7 +73,11 @@ fn s3_refusal(status: u16, code: &str) -> Canned {
 }
 
 fn sdk(canned: &Canned) -> Sdk {
-    let connector = SharedHttpConnector::new(canned.clone());
+    sdk_of(canned.clone())
+}
+
+fn sdk_of(connector: impl HttpConnector + 'static) -> Sdk {
+    let connector = SharedHttpConnector::new(connector);
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("eu-west-1"))

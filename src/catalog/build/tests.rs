@@ -41,7 +41,7 @@ impl Place {
         std::fs::write(&input, content).unwrap();
         let source = Source::new(open(&input).unwrap(), Mapping::default(), Dialect::default());
         let build = Build::survey_source(source, options, &|_| {})?;
-        let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+        let limits = Limits::default();
         let model = Model::new(MODEL, None, DIMENSION).unwrap();
         let embedder = Embedder::start(self.models.clone(), limits, model, Purpose::Document);
         build.finish(Some(&embedder), |_| {}).await
@@ -229,7 +229,7 @@ async fn batch_jobs_embed_all_but_what_they_leave_over() {
     let build = build();
     let left = build.embed_in_batches(&service, &settings, |_| {}).await.unwrap();
     assert_eq!((left, service.jobs()), (LeftOver { too_few: 11, unanswered: 0 }, vec![140]));
-    let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+    let limits = Limits::default();
     let embedder = Embedder::start(place.models.clone(), limits, model, Purpose::Document);
     build.finish(Some(&embedder), |_| {}).await.unwrap();
     assert_eq!(place.models.calls(), 11);

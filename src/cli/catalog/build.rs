@@ -238,7 +238,7 @@ async fn finish(build: Build, called: Called) -> Result<Built, CliError> {
     let texts = survey.without_vector as usize;
     if build.has_texts() {
         if let Some(model) = called.model {
-            let models = Sdk::load_usable().await?.models();
+            let models = Sdk::load_usable().await?.models().in_tier(called.settings.service_tier.as_deref());
             embedder = Some(Embedder::start(models, called.settings.embedding, model?, Purpose::Document));
         }
         let own = survey.rows - survey.without_vector;

@@ -16,6 +16,7 @@ use crate::catalog::source::{Number, Value};
 use crate::catalog::{Artifacts, MemoryArtifacts, ObjectName};
 use crate::fault::Fault;
 use crate::intake::{Services, poller};
+use crate::telemetry::health::Health;
 
 #[tokio::test(start_paused = true)]
 async fn a_retryable_rejection_sent_again_waits_for_a_look_at_what_was_published() {
@@ -24,7 +25,7 @@ async fn a_retryable_rejection_sent_again_waits_for_a_look_at_what_was_published
     world.send(job);
     let stop = CancellationToken::new();
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone());
+    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
     let producer = async {
         world.settled(1).await;
         assert_eq!(world.record("r").error.unwrap().code, ErrorCode::UnknownProduct);
@@ -71,10 +72,11 @@ async fn a_look_at_the_catalog_that_panics_is_not_the_last_one() {
     let world = World::new().await;
     let artifacts = Arc::new(Faulty(world.artifacts.clone(), AtomicBool::new(false)));
     let stop = CancellationToken::new();
-    let Services { queue, dead_letters, records, models, compute, clock, .. } =
+    let Services { queue, dead_letters, records, models, leases, compute, clock, .. } =
         world.services(world.queue.clone(), world.dead_letters.clone());
-    let services = Services { queue, dead_letters, records, models, artifacts: Arc::clone(&artifacts), compute, clock };
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone());
+    let artifacts_too = Arc::clone(&artifacts);
+    let services = Services { queue, dead_letters, records, models, leases, artifacts: artifacts_too, compute, clock };
+    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
     let producer = async {
         sleep(Duration::from_secs(5)).await;
         artifacts.1.store(true, Ordering::Relaxed);
@@ -118,7 +120,7 @@ async fn a_job_whose_filter_asks_for_an_attribute_is_answered_once_a_catalog_has
     world.send(job);
     let stop = CancellationToken::new();
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone());
+    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
     let producer = async {
         world.settled(1).await;
         let error = world.record("r").error.unwrap();

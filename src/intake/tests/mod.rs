@@ -1,9 +1,11 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
 mod catalog;
+mod health;
 mod start;
 mod visibility;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nearline_contract::{ErrorCode, ResultRecord, Status};
@@ -12,6 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::letter::CODE_ATTRIBUTE;
 use super::queue::{Outgoing, Queue};
 use super::start::{Services, Settings};
 use super::{MemoryQueue, poller};
@@ -20,10 +23,11 @@ use crate::catalog::{
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
-use crate::embed::{Limits, MemoryModels};
+use crate::embed::{Limits, MemoryLeases, MemoryModels};
 use crate::fault::Cause;
 use crate::fault_plan::{FaultPlan, Moment};
 use crate::results::{self, MemoryRecords};
+use crate::telemetry::health::Health;
 
 const MODEL: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const DIMENSION: usize = 256;
@@ -74,7 +78,7 @@ impl World {
                 catalog_refresh: Some(Duration::from_mins(1)),
                 guard: CatalogGuard::default(),
                 results: results::Settings { ttl: 10_000 * HOUR },
-                embedding: Limits { max_concurrency: 4, requests_per_minute: None },
+                embedding: Limits { max_concurrency: 4, ..Limits::default() },
                 max_attempts: 3,
                 kernel: Kernel::fastest(),
             },
@@ -110,6 +114,7 @@ impl World {
             dead_letters: Some(dead_letters),
             records: self.records.clone(),
             models: self.models.clone(),
+            leases: Arc::new(MemoryLeases::default()),
             artifacts: self.artifacts.clone(),
             compute: Compute::Inline,
             clock: self.clock.clone(),
@@ -142,7 +147,7 @@ impl World {
         longest: Duration,
     ) {
         let stop = CancellationToken::new();
-        let process = poller::run(services, self.settings.clone(), 2, stop.clone());
+        let process = poller::run(services, self.settings.clone(), 2, stop.clone(), Health::default());
         let watch = async {
             let drained = async {
                 while !self.queue.all().is_empty() {
@@ -172,8 +177,13 @@ async fn every_job_ends_as_a_record_or_a_dead_letter() {
     world.run(HOUR).await;
     assert_eq!((world.records.all().len(), world.queue.all().len()), (50, 0));
     assert!(world.records.all().values().all(|record| record.status == Status::Succeeded));
-    let reasons: Vec<String> =
-        world.dead_letters.all().into_iter().map(|letter| letter.attributes[0].1.clone()).collect();
+    let reasons: Vec<String> = world
+        .dead_letters
+        .all()
+        .iter()
+        .filter_map(|letter| letter.attribute(CODE_ATTRIBUTE))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(reasons, ["request_id_conflict", "invalid_json"]);
 }
 
@@ -206,7 +216,7 @@ async fn a_job_that_the_table_refuses_is_given_up_alone() {
     world.plan.fail_next("PutItem", Moment::Before, Cause::Refused);
     let started = Instant::now();
     world.run(HOUR).await;
-    assert_eq!(world.dead_letters.all()[0].attributes[0].1, "attempts_exhausted");
+    assert_eq!(world.dead_letters.all()[0].attribute(CODE_ATTRIBUTE), Some("attempts_exhausted"));
     assert!(started.elapsed() < Duration::from_mins(1), "receiving went on: {:?}", started.elapsed());
 }
 
@@ -246,8 +256,13 @@ async fn a_job_that_was_dead_lettered_is_not_answered_when_its_message_comes_bac
     // As if the process had died between the two calls: what comes next would succeed.
     world.plan.fail_next("DeleteMessageBatch", Moment::Before, Cause::Unreachable);
     world.run(HOUR).await;
-    let codes: Vec<String> =
-        world.dead_letters.all().into_iter().map(|letter| letter.attributes[0].1.clone()).collect();
+    let codes: Vec<String> = world
+        .dead_letters
+        .all()
+        .iter()
+        .filter_map(|letter| letter.attribute(CODE_ATTRIBUTE))
+        .map(str::to_owned)
+        .collect();
     assert_eq!((world.records.all().len(), world.queue.all().len()), (0, 0));
     assert_eq!(codes, ["attempts_exhausted", "attempts_exhausted"], "twice rather than in both");
 }
@@ -307,7 +322,7 @@ async fn what_only_waited_for_its_turn_is_never_given_up() {
     let mut world = World::new().await;
     world.settings.max_attempts = 2;
     // Twenty texts in batches of ten: in the five minutes of a batch hardly any has its turn.
-    world.settings.embedding = Limits { max_concurrency: 1, requests_per_minute: Some(1) };
+    world.settings.embedding = Limits { requests_per_minute: Some(1), ..Limits::default() };
     for number in 0..20 {
         world.send_query(&format!("r{number}"), &format!("mug {number}"));
     }

@@ -6,6 +6,7 @@ use super::{HOUR, World};
 use crate::fault::Cause;
 use crate::fault_plan::Moment;
 use crate::intake::{MemoryLambda, lambda, poller};
+use crate::telemetry::health::Health;
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_or_a_table_that_does_not_exist_ends_the_start() {
@@ -18,7 +19,7 @@ async fn a_queue_or_a_table_that_does_not_exist_ends_the_start() {
     };
     for cause in [Cause::NotFound, Cause::AccessDenied] {
         world.plan.fail_next("Check", Moment::Before, cause);
-        let refused = poller::run(services(), settings.clone(), 1, stop.clone()).await.unwrap_err();
+        let refused = poller::run(services(), settings.clone(), 1, stop.clone(), Health::default()).await.unwrap_err();
         assert!(refused.to_string().starts_with("checking NEARLINE_RESULTS_TABLE: "), "{refused}");
         world.plan.fail_next("Check", Moment::Before, cause);
         assert!(lambda().await.unwrap_err().to_string().contains("NEARLINE_RESULTS_TABLE"));
@@ -26,7 +27,7 @@ async fn a_queue_or_a_table_that_does_not_exist_ends_the_start() {
     world.plan.fail_next("GetQueueAttributes", Moment::Before, Cause::NotFound);
     assert!(lambda().await.unwrap_err().to_string().starts_with("checking NEARLINE_QUEUE_URL: "));
     world.plan.fail_next("GetQueueAttributes", Moment::Before, Cause::NotFound);
-    assert!(poller::run(services(), settings.clone(), 1, stop.clone()).await.is_err());
+    assert!(poller::run(services(), settings.clone(), 1, stop.clone(), Health::default()).await.is_err());
     stop.cancel();
     world.plan.fail_next("GetQueueAttributes", Moment::Before, Cause::AccessDenied);
     lambda().await.expect("a role that may not ask for a queue's attributes can serve");

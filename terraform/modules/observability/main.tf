@@ -2,7 +2,7 @@
 
 locals {
   namespace = "nearline/${var.name}"
-  # Written by `make docs` from src/telemetry.rs, and compared with it by a test.
+  # Written by `make docs` from src/telemetry/metrics.rs, and compared with it by a test.
   metrics = { for metric in jsondecode(file("${path.module}/metrics.json")) : metric.name => metric }
 }
 
@@ -13,7 +13,8 @@ resource "aws_cloudwatch_log_group" "worker" {
 }
 
 resource "aws_cloudwatch_log_metric_filter" "worker" {
-  for_each       = local.metrics
+  # Counted from the log or told by the worker itself, never both: they would count twice.
+  for_each       = var.metrics == "filters" ? local.metrics : {}
   name           = each.key
   log_group_name = aws_cloudwatch_log_group.worker.name
   pattern        = each.value.pattern

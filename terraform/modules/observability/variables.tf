@@ -33,13 +33,23 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "metrics" {
+  description = "Where the worker's metrics come from: metric filters (\"filters\"), or lines of its own (\"emf\")."
+  type        = string
+}
+
 variable "alarm_emails" {
   description = "Addresses that alarms are sent to; each has to confirm once."
   type        = list(string)
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that alarms are sent to."
+  description = "SNS topics that alarms are sent to, or only those that wake somebody, if there are ticket_topic_arns."
+  type        = list(string)
+}
+
+variable "ticket_topic_arns" {
+  description = "SNS topics of the alarms that wait for the morning; none: they go where the others go."
   type        = list(string)
 }
 
@@ -61,6 +71,41 @@ variable "max_concurrency" {
 variable "oldest_message_seconds" {
   description = "How long a job should wait at most."
   type        = number
+}
+
+variable "quiet_tenant_seconds" {
+  description = "How long a job of a quiet tenant should wait at most while another tenant is noisy."
+  type        = number
+}
+
+variable "embedding_slow_ms" {
+  description = "Wait of a batch for its embeddings that is too long."
+  type        = number
+}
+
+variable "scan_slow_ms" {
+  description = "Wait for a scan and time of the scan that are too long together."
+  type        = number
+}
+
+variable "text_refused_percent" {
+  description = "Share of messages whose text the model refuses that is too high."
+  type        = number
+}
+
+variable "visibility_timeout_seconds" {
+  description = "After how long the batch of a crashed process comes back."
+  type        = number
+}
+
+variable "catalog_refresh_seconds" {
+  description = "How often a process looks for a newer catalog; 0: never."
+  type        = number
+}
+
+variable "fifo_queue" {
+  description = "Whether the queue is a FIFO queue, which has no fair queues."
+  type        = bool
 }
 
 variable "function_name" {

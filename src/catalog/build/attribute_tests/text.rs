@@ -188,7 +188,7 @@ fn embed(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let build = Build::survey_source(source, options, &|_| {}).unwrap();
-        let limits = Limits { max_concurrency: 1, requests_per_minute: None };
+        let limits = Limits::default();
         let embedder = Embedder::start(models.clone(), limits, model, Purpose::Document);
         build.finish(Some(&embedder), |_| {}).await.unwrap()
     });

@@ -1,0 +1,193 @@
+//! The catalog, read and loaded as a worker does it, and the model that it names, called once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::check::{Check, LIMIT, within};
+use crate::aws::Sdk;
+use crate::catalog::store::Current;
+use crate::catalog::{Catalog, CatalogError, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix};
+use crate::compute::Compute;
+use crate::embed::{EmbedError, Embedder, Model, Purpose};
+use crate::fault::{Cause, Fault};
+use crate::intake;
+use crate::under_way::UnderWay;
+
+pub(super) const POINTER: &str = "catalog.pointer";
+const ARTIFACT: &str = "catalog.artifact";
+const GUARD: &str = "catalog.guard";
+pub(super) const MODEL: &str = "model";
+/// Every check of this file, in its order.
+pub(super) const IDS: [&str; 4] = [POINTER, ARTIFACT, GUARD, MODEL];
+
+/// Longest time for loading an artifact: gigabytes take minutes.
+const LOAD_LIMIT: Duration = Duration::from_mins(10);
+/// What a catalog that is loading takes besides, in lengths of its file.
+const WHILE_LOADING: f64 = 3.0;
+const MIB: f64 = (1 << 20) as f64;
+
+/// What was found, and what became of the calls that need a permission; `None`: there was none to make.
+pub(super) struct Seen {
+    pub(super) checks: Vec<Check>,
+    pub(super) reads: Option<Result<(), Fault>>,
+    pub(super) invokes: Option<Result<(), Fault>>,
+}
+
+/// `blocked`: why nothing on AWS can be asked. A file is looked at even so.
+pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Compute, blocked: Option<&str>) -> Seen {
+    let store = CatalogStore::new(sdk.artifacts(), Indexing { kernel: settings.kernel, compute });
+    let (mut checks, mut reads) = (Vec::new(), None);
+    let (loaded, file_bytes) = match &settings.catalog {
+        CatalogLocation::File(path) => {
+            checks.push(Check::skipped(POINTER, "NEARLINE_CATALOG is a file"));
+            let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+            (Some(limited(LOAD_LIMIT, store.load(&settings.catalog)).await), bytes)
+        }
+        CatalogLocation::S3(_) if let Some(why) = blocked => {
+            checks.extend(IDS.iter().map(|id| Check::skipped(id, why)));
+            return Seen { checks, reads, invokes: None };
+        }
+        CatalogLocation::S3(prefix) => match limited(LIMIT, store.pointer(prefix)).await {
+            Ok(pointer) => {
+                checks.push(Check::ok(POINTER, in_words(prefix, &pointer)));
+                let (bytes, prefix) = (pointer.bytes, prefix.clone());
+                let loading = store.load_current(Current::Published { prefix, pointer });
+                let loaded = limited(LOAD_LIMIT, loading).await;
+                reads = Some(permission(loaded.as_ref().err()));
+                (Some(loaded), bytes)
+            }
+            Err(error) => {
+                reads = Some(permission(Some(&error)));
+                checks.push(failed(POINTER, &settings.catalog, &error));
+                (None, 0)
+            }
+        },
+    };
+    let Some(loaded) = loaded else {
+        checks.extend(IDS[1..].iter().map(|id| Check::skipped(id, format!("see `{POINTER}`"))));
+        return Seen { checks, reads, invokes: None };
+    };
+    let catalog = match loaded {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            checks.push(failed(ARTIFACT, &settings.catalog, &error));
+            checks.extend(IDS[2..].iter().map(|id| Check::skipped(id, format!("see `{ARTIFACT}`"))));
+            return Seen { checks, reads, invokes: None };
+        }
+    };
+    checks.push(artifact(&catalog, file_bytes));
+    let model = match catalog.query_model(&settings.guard) {
+        Ok(model) => model,
+        Err(error) => {
+            let fix = "correct the setting, or publish a catalog that fits";
+            checks.push(Check::failed(GUARD, error.to_string(), fix));
+            checks.push(Check::skipped(MODEL, format!("see `{GUARD}`")));
+            return Seen { checks, reads, invokes: None };
+        }
+    };
+    checks.push(Check::ok(GUARD, guarded(settings)));
+    let (check, invokes) = match (model, blocked) {
+        (None, _) => {
+            let found = "the catalog names none: jobs with a text are rejected";
+            let fix = "publish it with --model ID to have texts answered";
+            (Check::warning(MODEL, found, fix), None)
+        }
+        (Some(_), Some(why)) => (Check::skipped(MODEL, why), None),
+        (Some(model), None) => ask(sdk, settings, model).await,
+    };
+    checks.push(check);
+    Seen { checks, reads, invokes }
+}
+
+/// As [`within`], for catalogs.
+async fn limited<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, CatalogError>> + Send,
+) -> Result<T, CatalogError> {
+    within(limit, async { Ok(work.await) }).await.unwrap_or_else(|late| Err(late.into()))
+}
+
+/// What an error of a catalog says of the permission to read it: nothing, unless a service gave it.
+fn permission(error: Option<&CatalogError>) -> Result<(), Fault> {
+    match error {
+        Some(CatalogError::Service(fault)) => Err(fault.clone()),
+        _ => Ok(()),
+    }
+}
+
+fn failed(id: &'static str, place: &CatalogLocation, error: &CatalogError) -> Check {
+    match error {
+        CatalogError::Service(fault) if fault.cause == Cause::AccessDenied => {
+            Check::skipped(id, "it may not be read, see `s3:GetObject`")
+        }
+        CatalogError::Service(fault) => {
+            let what = match (&fault.call, place) {
+                (Some(call), _) => call.target.clone(),
+                (None, CatalogLocation::S3(prefix)) => prefix.to_string(),
+                (None, CatalogLocation::File(path)) => path.display().to_string(),
+            };
+            let fix = "correct NEARLINE_CATALOG; its bucket has to be in the region that is called";
+            Check::failed_by(id, &what, fault, fix)
+        }
+        error => Check::failed(id, error.to_string(), "publish a catalog, or roll back to one that loads"),
+    }
+}
+
+fn in_words(prefix: &S3Prefix, pointer: &Pointer) -> String {
+    format!("{prefix}: version {}, {:.1} MiB", pointer.version, pointer.bytes as f64 / MIB)
+}
+
+fn artifact(catalog: &Catalog, file_bytes: u64) -> Check {
+    let memory = catalog.memory_bytes() as f64;
+    let found = format!(
+        "version {}, {} products, {} dimensions, {:.1} MiB in memory; with room for a newer one while it loads {:.1} MiB",
+        catalog.version(),
+        catalog.rows(),
+        catalog.dimension(),
+        memory / MIB,
+        (memory + WHILE_LOADING * file_bytes as f64) / MIB
+    );
+    Check::ok(ARTIFACT, found)
+}
+
+fn guarded(settings: &intake::Settings) -> String {
+    let guard = &settings.guard;
+    let model = guard.model_family.as_ref().or(guard.model_id.as_ref()).map(|id| format!("model {id}"));
+    let set: Vec<String> =
+        model.into_iter().chain(guard.dimension.map(|length| format!("dimension {length}"))).collect();
+    if set.is_empty() { "none is set: any catalog is served".to_owned() } else { format!("{} as set", set.join(", ")) }
+}
+
+/// Calls the model as a worker does for a query.
+async fn ask(sdk: &Sdk, settings: &intake::Settings, model: Model) -> (Check, Option<Result<(), Fault>>) {
+    let (called, id, dimension) = (model.called().to_owned(), model.id().to_owned(), model.dimension());
+    let name = if called == id { called } else { format!("{called} ({id})") };
+    let embedder = Embedder::start(sdk.models(), settings.embedding, model, Purpose::Query);
+    let (asked, under_way) = (Instant::now(), UnderWay::default());
+    let answer = within(LIMIT, async { Ok(embedder.embed("nearline doctor", &under_way).await) }).await;
+    let fault = match answer {
+        Ok(Ok(_)) => {
+            let found =
+                format!("{name}: {dimension} numbers in {} ms, connecting included", asked.elapsed().as_millis());
+            return (Check::ok(MODEL, found), Some(Ok(())));
+        }
+        Ok(Err(EmbedError::Refused(text))) => {
+            let fix = "report it: no model should refuse this text";
+            return (Check::failed(MODEL, format!("{name}: {text}"), fix), Some(Ok(())));
+        }
+        Ok(Err(EmbedError::Fault(fault))) | Err(fault) => fault,
+    };
+    let check = match fault.cause {
+        Cause::AccessDenied => Check::skipped(MODEL, format!("{name} may not be called, see `bedrock:InvokeModel`")),
+        Cause::InvalidAnswer => {
+            Check::failed(MODEL, format!("{name}: {}", fault.text), "see what NEARLINE_EMBEDDING_MODEL calls")
+        }
+        _ => {
+            let fix = "call a model that this region offers, for regions without it through an inference profile: \
+                       NEARLINE_EMBEDDING_MODEL, and NEARLINE_EMBEDDING_MODEL_FAMILY for the ARN of a profile";
+            Check::failed_by(MODEL, &name, &fault, fix)
+        }
+    };
+    (check, Some(Err(fault)))
+}
