@@ -1,15 +1,17 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up test test-producers test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
+.PHONY: help needs demo up test test-producers test-clients test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
 	bench bench-path compare rankings package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
 ARCH ?= $(or $(shell sed -n 's/^ *architecture *= *"\([a-z0-9_]*\)".*/\1/p' terraform/terraform.tfvars 2>/dev/null),arm64)
 # Whichever verb comes first, the others find what it has built.
-ONE_BUILD := --workspace --locked --features devstack/as-tests
+ONE_BUILD := --workspace --locked --features devstack/as-tests,nearline-contract/client
 VENVS := $(or $(CARGO_TARGET_DIR),target)
 COMPARE_VENV := $(VENVS)/compare-venv
 CHECKOV_VENV := $(VENVS)/checkov-venv
+CLIENTS_VENV := $(VENVS)/clients-venv
+CLIENTS_NODE := examples/clients/typescript/node_modules/.package-lock.json
 PATH_VENV := $(VENVS)/path-venv
 PACKAGE_VENV := $(VENVS)/package-venv
 PRODUCERS_VENV := $(VENVS)/producers-venv
@@ -48,6 +50,10 @@ test: needs  ## pass all tests (the stand-ins are installed and started by the t
 test-producers: $(PRODUCERS_VENV)/complete $(PRODUCERS_NODE)  ## build and search catalogs of what pyarrow, polars, pandas, DuckDB, JavaScript and others write
 	cargo build $(ONE_BUILD)
 	$(PRODUCERS) --nearline $(VENVS)/debug/nearline $(ARGS)
+
+test-clients: $(CLIENTS_VENV)/complete $(CLIENTS_NODE)  ## let the clients in Python, TypeScript and Rust send jobs and read records, and compare docs/reading-records.md
+	cargo build $(ONE_BUILD) --bins --example producer --example reader --example readings
+	$(CLIENTS_VENV)/bin/python tests/clients/run.py --bin $(VENVS)/debug
 
 test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
 	search/arm64.sh
@@ -118,12 +124,13 @@ examples:  ## write examples/catalog.csv and jobs.jsonl anew
 	cargo build $(ONE_BUILD) --example generate
 	$(VENVS)/debug/examples/generate
 
-docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers
+docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers, what libraries read
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib -- report view
 	$(MAKE) test-producers ARGS="--table docs/producers.md"
+	UPDATE_DOCS=1 $(MAKE) test-clients
 
 ##@ Run it on AWS
 build:  ## build the binaries: target/release/{nearline,bootstrap,devstack,loadgen}
@@ -196,6 +203,7 @@ rankings: $(RANKINGS_VENV)/vss/complete  ## ask FAISS, usearch, Qdrant, LanceDB,
 
 # Virtual environments, each with what its list pins.
 $(COMPARE_VENV)/complete: search/benches/rivals/requirements.txt
+$(CLIENTS_VENV)/complete: examples/clients/python/requirements.txt
 $(CHECKOV_VENV)/complete: terraform/tests/requirements.txt
 $(PACKAGE_VENV)/complete: package/requirements.txt
 $(PATH_VENV)/complete: benches/path/python_engine/requirements.txt
@@ -215,6 +223,8 @@ $(RANKINGS_VENV)/vss/complete: tests/rankings/requirements-vss.txt $(RANKINGS_VE
 
 # npm writes this file last.
 $(PRODUCERS_NODE): tests/producers/package.json tests/producers/package-lock.json
+$(CLIENTS_NODE): examples/clients/typescript/package.json examples/clients/typescript/package-lock.json
+$(PRODUCERS_NODE) $(CLIENTS_NODE):
 	node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' || { echo "this needs Node 20 or newer, with npm" >&2; exit 1; }
-	npm ci --prefix tests/producers --no-audit --no-fund
+	npm ci --prefix $(<D) --no-audit --no-fund
 	touch $@

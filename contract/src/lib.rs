@@ -1,13 +1,21 @@
 //! What other services see of nearline: the search job they put on the queue and the result record they read.
 //!
 //! [`receive()`] turns a message body into a [`SearchJob`] once, with every rule checked on the way; a [`ResultRecord`]
-//! is the answer. [`lines`] cuts a file into jobs. The crate does no I/O and knows no AWS: a producer or reader written in Rust needs nothing else.
+//! is the answer. [`lines`] cuts a file into jobs. The crate does no I/O and knows no AWS: a producer or reader written
+//! in Rust needs nothing else.
+//!
+//! Two features, off unless asked for, bring AWS's SDK: with `dynamodb` a record is read from an item (`item`), with
+//! `client` there are a producer and a reader besides (`client`).
 
+#[cfg(feature = "client")]
+pub mod client;
 mod envelope;
 pub mod error;
 mod fields;
 pub mod filter;
 pub mod hash;
+#[cfg(feature = "dynamodb")]
+pub mod item;
 pub mod job;
 pub mod kind;
 pub mod limits;
@@ -23,4 +31,4 @@ pub use error::{ErrorCode, JobError, clip};
 pub use filter::Filter;
 pub use job::{GroupBy, JobMessage, SearchJob, Target};
 pub use receive::{ReceivedJob, Refusal, receive};
-pub use record::{Attribute, Group, Match, RecordError, ResultRecord, Status};
+pub use record::{Attribute, Group, Match, RecordCode, RecordError, ResultRecord, Status};

@@ -4,6 +4,7 @@
 //! Scores are 32-bit floats written as the shortest decimal that reads back to the same bits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,8 @@ pub enum Attribute {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordError {
     /// For programs.
-    pub code: ErrorCode,
+    #[schemars(with = "ErrorCode")]
+    pub code: RecordCode,
     /// For people.
     pub message: String,
     /// Whether another catalog could answer the same job.
@@ -124,13 +126,67 @@ pub struct RecordError {
 
 impl From<JobError> for RecordError {
     fn from(error: JobError) -> Self {
-        Self { code: error.code, retryable: error.code.retryable(), message: error.message }
+        Self { code: error.code.into(), retryable: error.code.retryable(), message: error.message }
+    }
+}
+
+/// A code as a record has it. Codes are added within a version, so a reader can meet one that it does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RecordCode {
+    /// One of this release.
+    Known(ErrorCode),
+    /// One that a newer worker wrote: `retryable` says all there is to know.
+    Newer(String),
+}
+
+impl RecordCode {
+    /// The name on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(code) => code.as_str(),
+            Self::Newer(name) => name,
+        }
+    }
+}
+
+impl From<ErrorCode> for RecordCode {
+    fn from(code: ErrorCode) -> Self {
+        Self::Known(code)
+    }
+}
+
+impl From<String> for RecordCode {
+    fn from(name: String) -> Self {
+        name.parse().map_or(Self::Newer(name), Self::Known)
+    }
+}
+
+impl PartialEq<ErrorCode> for RecordCode {
+    fn eq(&self, code: &ErrorCode) -> bool {
+        *self == Self::Known(*code)
+    }
+}
+
+impl fmt::Display for RecordCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_that_is_not_known_is_read_and_written_as_it_is() {
+        let text = r#"{"code":"quota_of_tenant","message":"m","retryable":true}"#;
+        let error: RecordError = serde_json::from_str(text).unwrap();
+        assert_eq!(error.code, RecordCode::Newer("quota_of_tenant".into()));
+        assert_eq!(serde_json::to_string(&error).unwrap(), text);
+        let known: RecordCode = serde_json::from_str(r#""expired""#).unwrap();
+        assert_eq!(known, ErrorCode::Expired);
+    }
 
     #[test]
     fn scores_are_written_short_and_read_back_to_the_same_bits() {

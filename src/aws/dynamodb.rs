@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_s3::Client as S3Client;
 use nearline_contract::ResultRecord;
+use nearline_contract::item::{Item, flag, number_of, optional_text};
 
 use super::direct::{Direct, READ_TIMEOUT};
 use super::errors::fault;
-use super::item::{self, Item};
+use super::item;
 use super::requests;
 use super::s3;
 use crate::fault::{Call, Cause, Fault};
@@ -61,12 +62,12 @@ impl Records for DynamoRecords {
             return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
         }
         let items = answer.responses.into_iter().flatten().flat_map(|(_, items)| items);
-        let found = items.filter_map(|item| Some((item::optional_text(&item, "request_id")?, prior(&item))));
+        let found = items.filter_map(|item| Some((optional_text(&item, "request_id")?, prior(&item))));
         let left = answer.unprocessed_keys.and_then(|mut keys| keys.remove(&self.table));
         let left = left.map(|left| left.keys).unwrap_or_default();
         Ok(LookUp {
             found: found.collect(),
-            unprocessed: left.iter().filter_map(|key| item::optional_text(key, "request_id")).collect(),
+            unprocessed: left.iter().filter_map(|key| optional_text(key, "request_id")).collect(),
         })
     }
 
@@ -114,7 +115,7 @@ impl Records for DynamoRecords {
             let text = format!("the item `{id}` of table {} is not a record: {why}", self.table);
             Fault::new(Cause::Misconfigured, text)
         };
-        item::to_record(&item).map(Some).map_err(broken)
+        ResultRecord::from_item(&item).map(Some).map_err(broken)
     }
 
     async fn note_given_up(&self, message_id: &str, note: &GivenUp) -> Result<(), Fault> {
@@ -185,14 +186,14 @@ fn key(id: &str) -> Item {
 
 fn prior(item: &Item) -> Prior {
     let retryable = match item.get("error") {
-        Some(AttributeValue::M(error)) => item::flag(error, "retryable"),
+        Some(AttributeValue::M(error)) => flag(error, "retryable"),
         _ => false,
     };
     Prior {
-        job_sha256: item::optional_text(item, "job_sha256").unwrap_or_default(),
-        catalog_version: item::optional_text(item, "catalog_version").unwrap_or_default(),
+        job_sha256: optional_text(item, "job_sha256").unwrap_or_default(),
+        catalog_version: optional_text(item, "catalog_version").unwrap_or_default(),
         retryable,
         // An item without it never expires, as in the condition of a write.
-        expires_at: item::number_of(item, "expires_at").unwrap_or(i64::MAX),
+        expires_at: number_of(item, "expires_at").unwrap_or(i64::MAX),
     }
 }

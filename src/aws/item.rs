@@ -1,21 +1,12 @@
-//! A record as a DynamoDB item, and back.
+//! A record as a DynamoDB item; `nearline_contract::item` reads it back. Notes, which are the worker's alone, both ways.
 //!
 //! What is absent has no attribute. Scores are written as the shortest decimal that reads back to the same bits.
 
-use std::collections::{BTreeMap, HashMap};
-
 use aws_sdk_dynamodb::types::AttributeValue;
-use nearline_contract::limits::RECORD_FORMAT_VERSION;
-use nearline_contract::{ErrorCode, Group, JobError, Match, RecordError, ResultRecord, Status, clip};
+use nearline_contract::item::{Item, number_of, optional_text};
+use nearline_contract::{Attribute, ErrorCode, Group, JobError, Match, RecordError, ResultRecord};
 
-use super::attribute;
 use crate::results::GivenUp;
-
-/// An item, or a map inside it.
-pub(super) type Item = HashMap<String, AttributeValue>;
-
-const RESULTS: &str = "results";
-const ATTRIBUTES: &str = "attributes";
 
 /// The item of a record.
 pub(super) fn from_record(record: &ResultRecord) -> Item {
@@ -45,7 +36,7 @@ pub(super) fn from_record(record: &ResultRecord) -> Item {
         put("query_truncated", AttributeValue::Bool(true));
     }
     if let Some(results) = &record.results {
-        put(RESULTS, AttributeValue::L(results.iter().map(group).collect()));
+        put("results", AttributeValue::L(results.iter().map(group).collect()));
     }
     item
 }
@@ -103,9 +94,20 @@ fn found(found: &Match) -> AttributeValue {
         map.insert("title".into(), text(title));
     }
     if !found.attributes.is_empty() {
-        map.insert(ATTRIBUTES.into(), attribute::from_attributes(&found.attributes));
+        let attributes = found.attributes.iter().map(|(name, value)| (name.clone(), attribute(value)));
+        map.insert("attributes".into(), AttributeValue::M(attributes.collect()));
     }
     AttributeValue::M(map)
+}
+
+fn attribute(value: &Attribute) -> AttributeValue {
+    match value {
+        Attribute::Boolean(value) => AttributeValue::Bool(*value),
+        Attribute::Number(value) => number(value),
+        Attribute::Text(value) => text(value),
+        Attribute::Numbers(values) => AttributeValue::L(values.iter().map(number).collect()),
+        Attribute::Texts(values) => AttributeValue::L(values.iter().map(|value| text(value)).collect()),
+    }
 }
 
 fn text(value: &str) -> AttributeValue {
@@ -116,99 +118,12 @@ fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The record of an item; the error says which attribute is not as it should be.
-pub(super) fn to_record(item: &Item) -> Result<ResultRecord, String> {
-    let format_version = number_of(item, "format_version")?;
-    if format_version > RECORD_FORMAT_VERSION {
-        return Err(format!("format_version is {format_version}, this release reads {RECORD_FORMAT_VERSION}"));
-    }
-    Ok(ResultRecord {
-        request_id: text_of(item, "request_id")?,
-        format_version,
-        status: match text_of(item, "status")?.as_str() {
-            "SUCCEEDED" => Status::Succeeded,
-            "REJECTED" => Status::Rejected,
-            other => return Err(format!("status is `{}`", clip(other))),
-        },
-        results: list_of(item, RESULTS)?.map(|groups| groups.iter().map(to_group).collect()).transpose()?,
-        results_uri: optional_text(item, "results_uri"),
-        error: match item.get("error") {
-            Some(AttributeValue::M(error)) => Some(RecordError {
-                code: text_of(error, "code")?.parse().map_err(|_| "error.code is unknown".to_owned())?,
-                message: text_of(error, "message")?,
-                retryable: flag(error, "retryable"),
-            }),
-            _ => None,
-        },
-        catalog_version: text_of(item, "catalog_version")?,
-        model_id: optional_text(item, "model_id"),
-        job_sha256: text_of(item, "job_sha256")?,
-        created_at: text_of(item, "created_at")?,
-        expires_at: number_of(item, "expires_at")?,
-        metadata: match item.get("metadata") {
-            Some(AttributeValue::M(metadata)) => {
-                let entry = |(key, value): (&String, &AttributeValue)| Some((key.clone(), value.as_s().ok()?.clone()));
-                metadata.iter().filter_map(entry).collect()
-            }
-            _ => BTreeMap::new(),
-        },
-        query_truncated: flag(item, "query_truncated"),
-    })
-}
-
-fn to_group(value: &AttributeValue) -> Result<Group, String> {
-    let map = value.as_m().map_err(|_| "a group is not a map".to_owned())?;
-    let matches = list_of(map, "matches")?.ok_or("a group has no matches")?;
-    Ok(Group {
-        category: optional_text(map, "category"),
-        matches: matches.iter().map(to_match).collect::<Result<_, _>>()?,
-    })
-}
-
-fn to_match(value: &AttributeValue) -> Result<Match, String> {
-    let map = value.as_m().map_err(|_| "a match is not a map".to_owned())?;
-    Ok(Match {
-        product_id: text_of(map, "product_id")?,
-        score: number_of(map, "score").and_then(finite)?,
-        category: optional_text(map, "category"),
-        title: optional_text(map, "title"),
-        attributes: match map.get(ATTRIBUTES) {
-            Some(AttributeValue::M(attributes)) => attribute::to_attributes(attributes)?,
-            _ => BTreeMap::new(),
-        },
-    })
-}
-
-pub(super) fn optional_text(item: &Item, name: &str) -> Option<String> {
-    item.get(name).and_then(|value| value.as_s().ok()).cloned()
-}
-
-fn text_of(item: &Item, name: &str) -> Result<String, String> {
-    optional_text(item, name).ok_or_else(|| format!("{name} is not a string"))
-}
-
-pub(super) fn number_of<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, String> {
-    let number = item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
-    number.ok_or_else(|| format!("{name} is not a number"))
-}
-
-/// DynamoDB has only finite numbers; `NaN` and what is beyond an f32 would become a null in JSON.
-fn finite(score: f32) -> Result<f32, String> {
-    if score.is_finite() { Ok(score) } else { Err("score is not a finite number".to_owned()) }
-}
-
-pub(super) fn flag(item: &Item, name: &str) -> bool {
-    item.get(name).and_then(|value| value.as_bool().ok()).copied().unwrap_or_default()
-}
-
-fn list_of<'a>(item: &'a Item, name: &str) -> Result<Option<&'a Vec<AttributeValue>>, String> {
-    item.get(name).map(|value| value.as_l().map_err(|_| format!("{name} is not a list"))).transpose()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use nearline_contract::Attribute;
+    use nearline_contract::Status;
     use serde_json::Number;
 
     use crate::results::record_bytes;
@@ -254,11 +169,11 @@ mod tests {
 
     #[test]
     fn a_record_survives_the_way_to_an_item_and_back() {
-        assert_eq!(to_record(&from_record(&record())).unwrap(), record());
+        assert_eq!(ResultRecord::from_item(&from_record(&record())).unwrap(), record());
         let error = RecordError::from(JobError::new(ErrorCode::UnknownCategory, "unknown category `x`"));
         let rejected =
             ResultRecord { status: Status::Rejected, results: None, error: Some(error), model_id: None, ..record() };
-        assert_eq!(to_record(&from_record(&rejected)).unwrap(), rejected);
+        assert_eq!(ResultRecord::from_item(&from_record(&rejected)).unwrap(), rejected);
     }
 
     #[test]
@@ -267,7 +182,7 @@ mod tests {
         let note = GivenUp { error, quiet_until: 1_800_000_000, expires_at: 1_801_000_000 };
         let item = from_note("given up: 1234", &note);
         assert_eq!(to_note(&item), note);
-        assert!(to_record(&item).is_err());
+        assert!(ResultRecord::from_item(&item).is_err());
         assert_eq!(to_note(&Item::new()).error.code, ErrorCode::AttemptsExhausted);
     }
 
@@ -310,20 +225,6 @@ mod tests {
         let plain = ResultRecord { metadata: BTreeMap::new(), query_truncated: false, model_id: None, ..record() };
         for record in [record(), rejected, spilled, plain] {
             assert_eq!(record_bytes(&record), bytes(&from_record(&record)), "{record:?}");
-        }
-    }
-
-    #[test]
-    fn an_item_that_is_no_record_names_the_attribute() {
-        let mut item = from_record(&record());
-        item.remove("job_sha256");
-        assert_eq!(to_record(&item).unwrap_err(), "job_sha256 is not a string");
-        item.insert("format_version".into(), AttributeValue::N("2".into()));
-        assert!(to_record(&item).unwrap_err().contains("format_version is 2"));
-        for score in ["NaN", "inf", "1e39"] {
-            let mut found = Item::from([("product_id".to_owned(), text("p"))]);
-            found.insert("score".into(), AttributeValue::N(score.into()));
-            assert_eq!(to_match(&AttributeValue::M(found)).unwrap_err(), "score is not a finite number");
         }
     }
 }

@@ -4,7 +4,6 @@
 //! SDK's own sources, so that local development is nothing but other endpoints. What went wrong is classified once
 //! (`errors`).
 
-mod attribute;
 mod bedrock;
 mod bedrock_batch;
 mod client;

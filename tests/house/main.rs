@@ -88,3 +88,17 @@ fn the_settings_are_handed_to_the_rooms_and_asked_for_by_none() {
 fn rooms_know_only_those_below_them() {
     passes(&rooms::wrong_directions(&CrateMap::read("nearline", &sources(".")).edges()));
 }
+
+#[test]
+fn the_contract_brings_no_aws_to_those_who_do_not_ask_for_it() {
+    passes(&rooms::strangers_of_contract(&sources("contract")));
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the contract has a manifest");
+    let part = |name: &str| manifest.split_once(&format!("[{name}]\n")).and_then(|(_, rest)| rest.split("\n[").next());
+    let features = part("features").expect("it has features");
+    assert!(features.lines().all(|line| !line.starts_with("default")), "a feature is on by default");
+    let brought = |line: &&str| ["aws-", "fastrand", "tokio"].iter().any(|start| line.starts_with(start));
+    for line in part("dependencies").expect("it has dependencies").lines().filter(brought) {
+        assert!(line.contains("optional = true"), "{line}: everybody would have it");
+    }
+}

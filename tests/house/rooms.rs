@@ -67,15 +67,28 @@ pub(crate) fn long_files(sources: &Sources) -> Vec<String> {
     long.map(|(file, lines)| format!("{file} has {lines} lines, more than {LINES_LIMIT}: split it")).collect()
 }
 
+/// The same of the contract: what its features bring is named where they are alone.
+const CRATES_OF_CONTRACT: [(&str, &[&str]); 3] =
+    [("aws_", &["client", "item"]), ("fastrand", &["client"]), ("tokio", &["client"])];
+
 /// Files that name crates of other rooms.
 pub(crate) fn strangers(sources: &Sources) -> Vec<String> {
+    strangers_of(sources, &CRATES)
+}
+
+/// The same of the contract.
+pub(crate) fn strangers_of_contract(sources: &Sources) -> Vec<String> {
+    strangers_of(sources, &CRATES_OF_CONTRACT)
+}
+
+fn strangers_of(sources: &Sources, crates_of_rooms: &[(&str, &[&str])]) -> Vec<String> {
     let mut faults = Vec::new();
     for (file, text) in sources {
         let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
         let mut named = BTreeSet::new();
         crates(tokens, &mut named);
         for name in named {
-            let known = CRATES.iter().find(|(start, _)| name.starts_with(start));
+            let known = crates_of_rooms.iter().find(|(start, _)| name.starts_with(start));
             if let Some((_, rooms)) = known.filter(|(_, rooms)| !rooms.contains(&room(file))) {
                 faults.push(format!("{file} names {name}, which belongs to {}", rooms.join(" and ")));
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nearline_contract::{ErrorCode, ReceivedJob, ResultRecord, Status, receive};
+use nearline_contract::{ErrorCode, ReceivedJob, RecordCode, RecordError, ResultRecord, Status, receive};
 
 use crate::end::End;
 use crate::jobs::{Form, Sent};
@@ -81,7 +81,7 @@ fn wrong(end: &End<'_>, record: &ResultRecord, sent: &Sent) -> Option<&'static s
     let results = record.results.clone().or_else(|| uploaded(record.results_uri.as_ref()?));
     let found = match (record.status, results, &record.error) {
         (Status::Succeeded, Some(results), None) => Ok(results),
-        (Status::Rejected, None, Some(error)) => Err(error.code),
+        (Status::Rejected, None, Some(RecordError { code: RecordCode::Known(code), .. })) => Err(*code),
         _ => return Some("neither results nor an error"),
     };
     if matches!(&received.job, Ok(job) if job.not_after.is_some()) && found == Err(ErrorCode::Expired) {
