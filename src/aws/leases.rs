@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use nearline_contract::item::{number_of, optional_text};
 
 use super::dynamodb::read;
 use super::errors::fault;
-use super::item;
 use crate::clock::Clock;
 use crate::embed::{Leases, Version};
 use crate::fault::{Call, Cause, Fault};
@@ -32,7 +32,7 @@ impl DynamoLeases {
 
     async fn read_item(&self, name: &str) -> Result<Option<Version>, Fault> {
         let Some(item) = read(&self.dynamodb, &self.table, name).await? else { return Ok(None) };
-        let version = item::number_of(&item, "version").ok().zip(item::optional_text(&item, "state"));
+        let version = number_of(&item, "version").ok().zip(optional_text(&item, "state"));
         let Some((number, state)) = version else {
             let text = format!("the item `{name}` of table {} has no version or no state: delete it", self.table);
             return Err(Fault::new(Cause::Misconfigured, text));
