@@ -88,7 +88,7 @@ pub fn jobs(bytes: &[u8]) -> Result<Vec<JobText<'_>>, NotJobs> {
 /// The elements of a file that is one array.
 fn array(text: &str) -> Result<Vec<JobText<'_>>, String> {
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => "begins a JSON array that has no end".to_owned(),
+        serde_json::error::Category::Eof => "begins a JSON array that never ends".to_owned(),
         _ => format!("begins a JSON array, which ends or breaks at line {}, column {}", error.line(), error.column()),
     })?;
     match elements.first() {
@@ -181,7 +181,7 @@ mod tests {
         refused(b"[]", "line 1 is an empty array");
         refused(b"[0.1,0.2]", "line 1 is an array of something else, first `0.1`");
         refused(b"[{\"a\":1}]\n[{\"a\":1}]", "which ends or breaks at line 2, column 1");
-        refused(b"[{\"a\":1},", "begins a JSON array that has no end");
+        refused(b"[{\"a\":1},", "begins a JSON array that never ends");
         refused(b"\x1f\x8b\x08\0", "gzip");
         refused(b"{}\n\xff", "line 2 is not UTF-8");
     }

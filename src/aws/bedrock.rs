@@ -142,7 +142,7 @@ impl Models for BedrockModels {
                 model = model_id,
                 tier,
                 error = %refusal,
-                "the model does not take calls in this service tier: this process goes on without it"
+                "the model does not support this service tier: this process continues without it"
             );
         }
         Ok(answer)

@@ -74,7 +74,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
     let settings = Reader::from_process().run()?;
     let output = &args.output;
     if output.as_os_str() == "-" || *output == args.jobs {
-        return Err(CliError::Other(format!("--output {}: a file of its own is needed", output.display())));
+        return Err(CliError::Other(format!("--output {}: must be a file of its own", output.display())));
     }
     let lines = jobs::read(&args.jobs)?;
     let sdk = Sdk::load().await;
@@ -168,7 +168,7 @@ impl<Q: Queue, R: Records> Run<'_, Q, R> {
                     self.states[unsent.index] = State::Failed(Failed::new(Some(id), "not_sent", why));
                 }
                 Why::Stopped(why) => {
-                    let hint = "run the same command again to go on";
+                    let hint = "run the same command again to continue";
                     return Err(CliError::Other(format!("{sent} of {total} jobs were sent: {why} ({hint})")));
                 }
                 Why::NotTried => {}
@@ -210,8 +210,8 @@ impl<Q: Queue, R: Records> Run<'_, Q, R> {
         let (count, total) = (open.len(), self.jobs.len());
         let places = jobs::list(open.iter().map(|&number| self.jobs[number].place));
         format!(
-            "{count} of {total} jobs have no record, {timeout} s after the last one came: {places}. Is a worker running, \
-             or are they in the dead-letter queue? Run the same command again to send them again and to go on"
+            "{count} of {total} jobs have no record, {timeout} s after the last one came: {places}. Is a worker \
+             running, or are they in the dead-letter queue? Run the same command again to resend them and continue"
         )
     }
 

@@ -55,7 +55,7 @@ pub(super) enum Why {
 /// The queue does not exist, or nothing can be asked.
 pub(super) async fn message_limit(sdk: &Sdk, queue_url: &str) -> Result<(usize, Option<String>), Fault> {
     let unknown = |fault: Fault| {
-        let note = format!("the queue's largest message is not known, taken as {MESSAGE_MAX_BYTES} bytes: {fault}");
+        let note = format!("the queue's size limit is unknown, assuming {MESSAGE_MAX_BYTES} bytes: {fault}");
         (MESSAGE_MAX_BYTES, Some(note))
     };
     match describe::queue(sdk, queue_url).await {
@@ -71,7 +71,7 @@ pub(super) async fn message_limit(sdk: &Sdk, queue_url: &str) -> Result<(usize, 
 /// Why SQS is sure to refuse a body, and with it all others of its call.
 pub(super) fn unsendable(body: &str, most: usize) -> Option<String> {
     if body.len() > most {
-        return Some(format!("it is {} bytes; the queue takes at most {most}", body.len()));
+        return Some(format!("it is {} bytes; the queue allows at most {most}", body.len()));
     }
     let character = forbidden(body)?;
     Some(format!("it has the character {character}, which SQS refuses: write it as an escape, or leave it out"))

@@ -40,7 +40,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
     let stop = interrupt::token(|| {
         tracing::info!(
             event = "draining",
-            "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
+            "draining: finishing what is in flight, taking nothing new (Ctrl-C again: quit now)"
         );
     })?;
     let health = Health::default();
@@ -54,7 +54,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
         let server = Server::bind(address).await.map_err(CliError::io(format!("--listen {address}")))?;
         let (health, address) = (health.clone(), server.address().unwrap_or(address));
         tokio::spawn(server.serve(move |path| page(path, &exposition, &health)));
-        tracing::info!(event = "listening", %address, "/metrics, /healthz and /readyz are served");
+        tracing::info!(event = "listening", %address, "serving /metrics, /healthz and /readyz");
     }
     observers::set(observers);
     tokio::spawn(observers::tick());

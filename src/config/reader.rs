@@ -313,8 +313,9 @@ impl Reader {
     pub(super) fn other_queues(&mut self, dead: &str, jobs: &str) {
         if !dead.is_empty() && slips::same_queue(dead, jobs) {
             let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
-            self.faults
-                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+            self.faults.push(format!(
+                "{dead} is the same queue as {jobs}: messages that cannot be answered would come back for ever"
+            ));
         }
     }
 

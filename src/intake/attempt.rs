@@ -39,7 +39,8 @@ async fn given_up<R: Records>(results: &Results<R>, delivery: &Delivery, deadlin
     if delivery.receive_count < 2 {
         return None;
     }
-    let late = || Fault::new(Cause::NotStarted, "the deadline came before it was known whether the job was given up");
+    let late =
+        || Fault::new(Cause::NotStarted, "the deadline came before it was known whether the job had been given up");
     let note = timeout_at(deadline, results.given_up(&delivery.message_id)).await.unwrap_or_else(|_| Err(late()));
     let outcome = match note {
         Ok(None) => return None,

@@ -68,7 +68,7 @@ impl Breaker {
             *failures = 1;
             if answered {
                 self.open.store(false, Ordering::Release);
-                tracing::info!(event = "receiving_resumed", "a probe message succeeded: receiving goes on");
+                tracing::info!(event = "receiving_resumed", "a probe message succeeded: receiving resumes");
             }
         }
     }

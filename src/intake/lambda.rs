@@ -37,13 +37,13 @@ const ANSWER_TIME: Duration = Duration::from_millis(250);
 /// Longest time for giving back what is in flight once Lambda ends the environment: then it kills the process.
 const TERMINATION_TIME: Duration = Duration::from_millis(500);
 
-/// Cancelled when Lambda ends this environment. The process ends when [`run`] returns, or by itself soon after. Must be
+/// Cancelled when Lambda shuts this environment down. The process ends when [`run`] returns, or by itself soon after. Must be
 /// called once, on Lambda.
 pub async fn termination() -> CancellationToken {
     let stop = CancellationToken::new();
     let terminated = stop.clone();
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
-        tracing::info!(event = "stopping", "Lambda ends this environment");
+        tracing::info!(event = "stopping", "Lambda is shutting this environment down");
         terminated.cancel();
         tokio::time::sleep(TERMINATION_TIME).await;
         observers::flush();

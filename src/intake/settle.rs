@@ -122,7 +122,13 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
             let group = delivery.group.as_deref().unwrap_or_default();
             let settled = match kept.get(group) {
                 Some(&behind) => {
-                    self.note(delivery, &Outcome::Failed(Fault::new(Cause::NotStarted, "an earlier message stays")));
+                    self.note(
+                        delivery,
+                        &Outcome::Failed(Fault::new(
+                            Cause::NotStarted,
+                            "an earlier message of its group was not settled",
+                        )),
+                    );
                     behind
                 }
                 None => self.settle_one(delivery, processed, hold).await,
@@ -259,7 +265,10 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
             let changes: Vec<_> =
                 chunk.iter().map(|(delivery, after)| (delivery.receipt_handle.as_str(), *after)).collect();
             let _permit = self.permit().await;
-            all_worked("messages come back when their visibility ends", self.queue.change_visibility(&changes).await)
+            all_worked(
+                "messages will be redelivered when their visibility timeout ends",
+                self.queue.change_visibility(&changes).await,
+            )
         });
         join_all(calls).await.into_iter().all(|worked| worked)
     }

@@ -81,7 +81,7 @@ async fn deliver<I: Invocations>(api: &I, invocation: &Invocation, mut answer: A
             }
             // It has timed out, or was answered by a post whose confirmation was lost.
             ApiError::Status(status) if status.is_client_error() => {
-                tracing::warn!(event = "answer_refused", request_id, posts, %error, "Lambda does not take an answer");
+                tracing::warn!(event = "answer_refused", request_id, posts, %error, "Lambda does not accept an answer");
                 return;
             }
             _ if posts == POSTS_MAX => {

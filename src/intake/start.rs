@@ -157,7 +157,10 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
                     return;
                 }
                 // Without it this process would serve the old catalog for ever.
-                tracing::error!(event = "catalog_watch_panicked", "a bug: looking for newer catalogs begins again");
+                tracing::error!(
+                    event = "catalog_watch_panicked",
+                    "a bug: the check for newer catalogs failed and starts again"
+                );
             }
         });
     }

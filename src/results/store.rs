@@ -202,7 +202,7 @@ impl<R: Records> Results<R> {
         let broken = |why: String| Fault::new(Cause::Misconfigured, format!("{uri}: {why}"));
         let body = self.records.get_results(uri).await?;
         if uri.rsplit('/').next() != Some(results_name(&body).as_str()) {
-            return Err(broken("its content is not what its name says".into()));
+            return Err(broken("its content does not match its name".into()));
         }
         serde_json::from_slice(&body).map_err(|error| broken(error.to_string()))
     }

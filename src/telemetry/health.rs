@@ -27,10 +27,10 @@ pub trait Watched: Send + Sync {
     /// The catalog that serves.
     fn serving(&self) -> Serving;
 
-    /// Calls of the embedding model that are under way.
+    /// Calls to the embedding model in flight.
     fn model_calls_in_flight(&self) -> usize;
 
-    /// Batches that are worked on.
+    /// Batches being processed.
     fn batches_in_flight(&self) -> usize;
 }
 

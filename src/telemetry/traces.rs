@@ -97,7 +97,7 @@ impl Observer for Traces {
             span.set_attribute(KeyValue::new(format!("nearline.{field}"), number));
         }
         if retried + blocked > 0 {
-            span.set_status(Status::error(format!("{} of {messages} messages stay on the queue", retried + blocked)));
+            span.set_status(Status::error(format!("{} of {messages} messages left on the queue", retried + blocked)));
         }
         let inside = Context::new().with_remote_span_context(span.span_context().clone());
         for (name, stretch) in done.stages.stretches() {
@@ -152,11 +152,15 @@ impl Transport {
         };
         match (fault, self.failing.load(Ordering::Relaxed)) {
             (Some(error), false) => {
-                tracing::warn!(event = "traces_not_exported", error, "the collector takes no spans: some may be lost");
+                tracing::warn!(
+                    event = "traces_not_exported",
+                    error,
+                    "the collector is not accepting spans: some may be lost"
+                );
                 self.failing.store(true, Ordering::Relaxed);
             }
             (None, true) => {
-                tracing::info!(event = "traces_exported", "the collector takes spans again");
+                tracing::info!(event = "traces_exported", "the collector accepts spans again");
                 self.failing.store(false, Ordering::Relaxed);
             }
             (Some(_), true) | (None, false) => {}

@@ -44,7 +44,7 @@ pub enum SendError {
     #[error("it would be dead-lettered: {0}")]
     Unanswerable(JobError),
     /// It is larger than a message.
-    #[error("it is {0} bytes; SQS takes at most {CALL_MAX_BYTES}")]
+    #[error("it is {0} bytes; SQS allows at most {CALL_MAX_BYTES}")]
     TooLarge(usize),
     /// It has a character that no message has.
     #[error("it has the character {0}, which SQS refuses")]

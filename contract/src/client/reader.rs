@@ -54,7 +54,7 @@ pub enum ReadError {
     #[error("results_uri is `{0}`, which is not an S3 URI")]
     NoUri(String),
     /// Its results are not those that the worker wrote.
-    #[error("the results in {0} failed their integrity check: their SHA-256 is not that of their name")]
+    #[error("the results in {0} failed their integrity check: their SHA-256 does not match their name")]
     Changed(String),
     /// Its results are of another form.
     #[error("the results in {0} are not a list of groups: {1}")]

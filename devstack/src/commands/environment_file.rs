@@ -22,7 +22,7 @@ fn content(variables: &[(String, String)]) -> Result<String, DevstackError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
         if !value.chars().all(plain) {
             return Err(DevstackError::Option(format!(
-                "{name} has a value that a shell would not read as it is: {value}"
+                "{name} has a value that a shell would not read literally: {value}"
             )));
         }
         let _ = writeln!(content, "{name}={value}");

@@ -101,7 +101,7 @@ fn write_stats(stats: &LambdaStats, file: Option<&Path>) -> Result<(), DevstackE
 
 fn summary(stats: &LambdaStats) -> String {
     format!(
-        "devstack: {} invocations, at most {} in flight at once; {} messages done, {} failed and left to come again; \
+        "devstack: {} invocations, at most {} in flight at once; {} messages done, {} failed and left for redelivery; \
          {} batches failed as a whole, {} timeouts, {} restarts",
         stats.invocations,
         stats.max_in_flight,

@@ -82,7 +82,7 @@ pub(super) async fn run(
             return None;
         }
         if failed_starts == FAILED_STARTS_LIMIT {
-            dispatcher.close(&FunctionError::exited("-", "it does not start any more"));
+            dispatcher.close(&FunctionError::exited("-", "it no longer starts"));
             return Some(error);
         }
         if started_at.elapsed() > HEALTHY_LIFE {

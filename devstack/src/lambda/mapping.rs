@@ -278,7 +278,9 @@ impl Shared {
                             tracing::warn!(code = failure.code(), message = failure.message(), "cannot delete");
                         }
                     }
-                    Err(error) => tracing::warn!(error = causes(&error), "cannot delete messages; they come again"),
+                    Err(error) => {
+                        tracing::warn!(error = causes(&error), "cannot delete messages; they will be redelivered")
+                    }
                 }
             })
             .await;
@@ -296,7 +298,10 @@ impl Shared {
         });
         let call = self.sqs.change_message_visibility_batch().queue_url(&self.options.queue_url);
         if let Err(error) = call.set_entries(Some(entries.collect())).send().await {
-            tracing::warn!(error = causes(&error), "cannot give messages back; they come again after their visibility");
+            tracing::warn!(
+                error = causes(&error),
+                "cannot release messages; they will be redelivered when their visibility timeout ends"
+            );
         }
     }
 }

@@ -108,7 +108,7 @@ impl ProxyServer {
             return Err(DevstackError::Option(format!("rate must be 0 to 1, was {rate}")));
         }
         if hurry == 0 {
-            return Err(DevstackError::Option("waits can pass once as fast or faster, not 0 times".into()));
+            return Err(DevstackError::Option("hurry must be at least 1".into()));
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);

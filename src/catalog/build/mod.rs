@@ -191,7 +191,7 @@ impl Build {
             return Ok(built);
         }
         let (Some(model), Some(embedder)) = (&options.model, embedder) else {
-            return Err(CatalogError::Invalid("rows have no vector, and no model is to be called".to_owned()));
+            return Err(CatalogError::Invalid("rows have no vector, and --model none calls no model".to_owned()));
         };
         built.dimension = model.dimension();
         built.model_id = Some(model.id().to_owned());
@@ -275,7 +275,7 @@ impl Build {
             && model.dimension() != dimension
         {
             return Err(wrong(format!(
-                "its vectors have {dimension} numbers, the model is to make {} for the {} rows without one: set \
+                "its vectors have {dimension} numbers, but the model would make {} for the {} rows without one: set \
                  NEARLINE_EMBEDDING_DIMENSION={dimension}, or leave those rows out (--model none --skip-invalid FILE)",
                 model.dimension(),
                 survey.without_vector
@@ -316,7 +316,9 @@ fn wrong(what: String) -> CatalogError {
 fn label(options: &Options, dimension: usize) -> Result<Option<String>, CatalogError> {
     let Some((called, family)) = &options.label else { return Ok(None) };
     let model = Model::new(called, family.as_deref(), dimension).map_err(|error| {
-        wrong(format!("its vectors have {dimension} numbers, and {error}; `--model none`: they are of no such model"))
+        wrong(format!(
+            "its vectors have {dimension} numbers, and {error}; use `--model none` if they come from another model"
+        ))
     })?;
     Ok(Some(model.id().to_owned()))
 }

@@ -32,7 +32,7 @@ impl<'a> Origin<'a> {
 
     fn tell(&self, fault: &Fault) {
         if !self.was_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(event = "embedding_delayed", %fault, "the model does not answer: it is asked again for two minutes");
+            tracing::warn!(event = "embedding_delayed", %fault, "the model does not answer: retrying for two minutes");
         }
     }
 }

@@ -111,7 +111,7 @@ impl Rows<'_> {
             return Ok(None);
         }
         if self.is_header(cells) {
-            sink.note("lines that repeat the header are passed over");
+            sink.note("lines that repeat the header are skipped");
             return Ok(None);
         }
         let found = if cells.len() < width || !cells.iter().skip(width).all(is_empty) {

@@ -176,7 +176,7 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
     if embedding.is_none() && layout.needs_vectors {
         let name = layout.embedding.map_or("embedding", |column| layout.name(column));
         let what = if layout.embedding.is_some() { "is empty" } else { "is missing" };
-        faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is to be called")));
+        faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is called")));
     } else if embedding.is_none() && text.is_none() && !is_text_unread {
         let (column, what) = match (layout.embedding, layout.text_name()) {
             (None, Some(text)) => (text, "is empty"),

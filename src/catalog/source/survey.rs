@@ -250,7 +250,7 @@ impl Survey {
                 if let Some(most) = chars_max.filter(|&most| chars > most) {
                     let id = nearline_contract::clip(&product.product_id);
                     self.long
-                        .push(place, || format!("the text of `{id}` has {chars} characters, the model takes {most}"));
+                        .push(place, || format!("the text of `{id}` has {chars} characters, the model accepts {most}"));
                 }
             }
             (Some(_), Some(_)) => {}

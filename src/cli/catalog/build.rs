@@ -140,7 +140,7 @@ pub(super) async fn build(args: BuildArgs) -> Result<(), CliError> {
         uploaded.map_err(|error| {
             let file = output.display();
             CliError::Other(format!(
-                "{error} (the catalog is whole: `aws s3 cp {file} {name}`, or build with --from {file})"
+                "{error} (the catalog itself is complete: `aws s3 cp {file} {name}`, or build with --from {file})"
             ))
         })?;
         std::fs::remove_file(&output).map_err(CliError::io(output.display().to_string()))?;
@@ -205,10 +205,7 @@ async fn embed_in_batches(build: &Build, settings: &BatchSettings) -> Result<(),
     let told = Cell::new(0);
     let shown = |now: BatchProgress| {
         if told.replace(now.jobs) != now.jobs {
-            eprintln!(
-                "note: {} texts are in {} batch jobs of Bedrock, which take minutes to hours",
-                now.texts, now.jobs
-            );
+            eprintln!("note: {} texts are in {} Bedrock batch jobs, which take minutes to hours", now.texts, now.jobs);
         }
         progress.set(now.embedded);
     };
@@ -217,7 +214,10 @@ async fn embed_in_batches(build: &Build, settings: &BatchSettings) -> Result<(),
     let left = left.map_err(hinted)?;
     if left.too_few + left.unanswered > 0 {
         let LeftOver { too_few, unanswered } = left;
-        eprintln!("note: {too_few} texts are too few for a job and {unanswered} got no answer: they are embedded now");
+        eprintln!(
+            "note: {too_few} texts are too few for a batch job and {unanswered} got no answer: they are embedded one \
+             by one now"
+        );
     }
     Ok(())
 }
@@ -227,7 +227,9 @@ fn hinted(error: CatalogError) -> CliError {
     match error {
         CatalogError::Service(fault) => {
             let first = if fault.cause == Cause::CredentialsExpired { "log in again, then " } else { "" };
-            CliError::Other(format!("{fault} (what was embedded is kept: {first}run the same command again to go on)"))
+            CliError::Other(format!(
+                "{fault} (embeddings so far are kept: {first}run the same command again to continue)"
+            ))
         }
         error => error.into(),
     }
@@ -244,7 +246,7 @@ async fn finish(build: Build, called: Called) -> Result<Built, CliError> {
         let own = survey.rows - survey.without_vector;
         if own > 0 {
             let rows = report::counted(own, "row");
-            eprintln!("note: {rows} with vectors of their own, which are taken to be of the same model");
+            eprintln!("note: {rows} with vectors of their own, assumed to come from the same model");
         }
     }
     let progress = Progress::new("embedding", texts);
@@ -264,7 +266,7 @@ fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeM
             eprintln!("warning: {} {what}: {}{more}", report::counted(listed.count, "text"), shown.join("; "));
         }
     };
-    list("longer than the model takes, cut at the end", &built.truncated);
+    list("longer than the model accepts, cut at the end", &built.truncated);
     list("refused by the model", &built.refused);
     if let (Some(path), 1..) = (rejects, built.left_out) {
         let rows = report::counted(built.left_out, "row");

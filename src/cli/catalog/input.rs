@@ -33,7 +33,7 @@ impl FromStr for Input {
             None => Ok(Self::Path(PathBuf::from(text))),
             Some(("s3", _)) => text.parse().map(Self::S3),
             Some(("dynamodb", rest)) => rest.parse().map(Self::DynamoDb),
-            Some((scheme, _)) => Err(format!("{scheme}:// is not read: a path, -, s3:// or dynamodb:// is")),
+            Some((scheme, _)) => Err(format!("{scheme}:// is not supported: use a path, -, s3:// or dynamodb://")),
         }
     }
 }
@@ -143,7 +143,7 @@ impl Input {
         let prefix = below(&name.key);
         let objects = sources::below(&sdk, &name.bucket, &prefix).await?;
         if objects.is_empty() {
-            return Err(CliError::Other(format!("{name}: there is no such object, and none below {prefix}")));
+            return Err(CliError::Other(format!("{name}: no such object, and none under {prefix}")));
         }
         let mut tree = Tree::default();
         for (number, (object, bytes)) in objects.iter().enumerate() {
@@ -196,7 +196,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 }
 
 fn next_reads(flag: &str) -> CliError {
-    let what = "lies in the folder --input, of which the next build would read it: name another folder";
+    let what = "is inside the --input folder, so the next build would read it: choose another folder";
     CliError::Other(format!("{flag} {what}"))
 }
 

@@ -110,7 +110,7 @@ impl Tally {
     pub(super) fn summary(&self, queue: &str, looked: &Looked) -> Result<String, CliError> {
         let mut parts = vec![format!("{} deleted from {queue}", counted(self.dropped))];
         if self.came_in_since > 0 {
-            parts.push(format!("{} left, as they came in since", self.came_in_since));
+            parts.push(format!("{} left: they arrived after this command started", self.came_in_since));
         }
         if self.not_deleted > 0 {
             parts.push(format!("{} not deleted", self.not_deleted));

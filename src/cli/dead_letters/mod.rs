@@ -67,12 +67,13 @@ async fn dead_letter_queue() -> Result<impl Inspect, CliError> {
 
 async fn begin<Q: Inspect>(queue: &Q, now: OffsetDateTime) -> Result<Walk<'_, Q>, CliError> {
     let stop =
-        interrupt::token(|| eprintln!("stopping: what was looked at is given back (Ctrl-C again: end at once)"))?;
+        interrupt::token(|| eprintln!("stopping: releasing the letters that were read (Ctrl-C again: quit now)"))?;
     let walk = Walk::begin(queue, stop, now).await?;
     if let Some(redrive) = walk.state().ok().and_then(|state| state.redrive.as_ref()) {
         let (url, most, target) = (queue.url(), redrive.max_receive_count, &redrive.target);
         eprintln!(
-            "{url} has a redrive policy of its own: each look counts, and after {most} receives a letter moves on to {target}"
+            "{url} has its own redrive policy: each look counts as a receive, and after {most} of them a letter moves \
+             to {target}"
         );
     }
     Ok(walk)

@@ -253,7 +253,7 @@ impl Tally {
         if !self.left_out.is_empty() {
             let counts: Vec<String> = self.left_out.iter().map(|(code, count)| format!("{count} {code}")).collect();
             parts.push(format!(
-                "left out {}, which would only come back (--all or --code sends them too)",
+                "skipped {}, which would only be dead-lettered again (--all or --code sends them too)",
                 counts.join(", ")
             ));
         }
@@ -262,10 +262,10 @@ impl Tally {
                 parts.push(format!("{count} {what}"));
             }
         };
-        say(self.same_job, "left, as the same job was resent from another letter: run it again once it is answered");
-        say(self.came_in_since, "left, as they came in since");
-        say(self.not_sent, "not sent: the job queue does not take them");
-        say(self.not_deleted, "sent but not deleted: sent again, they are replays");
+        say(self.same_job, "left: the same job was resent from another letter; run this again once it is answered");
+        say(self.came_in_since, "left: they arrived after this command started");
+        say(self.not_sent, "not sent: the job queue refuses them");
+        say(self.not_deleted, "sent but not deleted: sending them again is harmless");
         parts.extend(selection::not_found(&self.not_found));
         parts.push(looked.sentence());
         if self.stopped {

@@ -69,8 +69,8 @@ impl Check {
             Cause::TimedOut | Cause::Unreachable | Cause::InvalidAnswer => {
                 "check the network: routes, VPC endpoints and their policies, proxies, AWS_ENDPOINT_URL".to_owned()
             }
-            Cause::Throttled => "try again; if it stays, ask for a higher quota".to_owned(),
-            Cause::Unavailable => "try again; if it stays, look at the AWS Health Dashboard".to_owned(),
+            Cause::Throttled => "try again; if it persists, request a higher quota".to_owned(),
+            Cause::Unavailable => "try again; if it persists, check the AWS Health Dashboard".to_owned(),
             _ => fix.into(),
         };
         Self::failed(id, found, fix)

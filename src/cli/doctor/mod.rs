@@ -123,7 +123,7 @@ fn settings_checks(settings: &Result<WorkerSettings, ConfigError>, unknown: &[St
     };
     vec![
         if faults.is_empty() {
-            Check::ok(SETTINGS, "all that a worker needs are set")
+            Check::ok(SETTINGS, "everything a worker needs is set")
         } else {
             Check::failed(SETTINGS, faults.join("; "), "set them in the environment; `nearline --help` lists all")
         },

@@ -44,7 +44,7 @@ impl Trend {
                 format!("shrinks by {:.1} a second, empty in about {time}", -rate)
             }
             None if rate > STEADY => format!("grows by {rate:.1} a second"),
-            None => "neither grows nor shrinks".to_owned(),
+            None => "is steady".to_owned(),
         })
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(trend.per_second(), Some(-10.0));
         assert_eq!(trend.sentence().unwrap(), "shrinks by 10.0 a second, empty in about 50 seconds");
         trend.note(at(150), 500);
-        assert_eq!(trend.sentence().unwrap(), "neither grows nor shrinks");
+        assert_eq!(trend.sentence().unwrap(), "is steady");
         assert_eq!(trend.drained_in(), None);
     }
 }

@@ -136,7 +136,7 @@ impl Pace {
                 event = "embedding_slowed",
                 model,
                 requests_per_minute,
-                "the service refuses calls for their number: they slow down until it takes them"
+                "the service is throttling calls: they slow down until it accepts them"
             );
         } else if used >= 1.0 && before < 1.0 {
             tracing::info!(
@@ -154,7 +154,7 @@ impl Pace {
 }
 
 fn too_late(TooLate(wait): TooLate) -> Fault {
-    Fault::wait("the job's turn to call the embedding model comes after the deadline", wait)
+    Fault::wait("the job's turn to call the embedding model would come after the deadline", wait)
 }
 
 #[cfg(test)]

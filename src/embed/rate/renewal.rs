@@ -122,7 +122,7 @@ impl Renewal {
                 (self.shares, self.share, self.renewed) = (shares, share, began);
                 self.follow(pace);
                 if std::mem::take(&mut self.is_on_its_own) {
-                    tracing::info!(event = "fleet_limit_shared", "the limit of the fleet is shared again");
+                    tracing::info!(event = "fleet_limit_shared", "the fleet's limit is shared again");
                 }
                 return Ok(());
             }
@@ -172,7 +172,7 @@ impl Renewal {
                 cause,
                 error = %fault,
                 requests_per_minute,
-                "the limit of the fleet cannot be shared: this process goes on with an equal share of it"
+                "the fleet's limit cannot be shared: this process continues with an equal share of it"
             );
         }
     }

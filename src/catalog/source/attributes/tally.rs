@@ -117,7 +117,7 @@ impl Tally {
                         "attribute {name} is kept as text: {odd_cells} of {cells} cells {are}, the first is `{odd}`"
                     ),
                     place: Some(*place),
-                    cure: format!(" (--attributes {name}:number makes faults of such rows)"),
+                    cure: format!(" (--attributes {name}:number treats such rows as faults)"),
                 });
             }
         }
