@@ -271,7 +271,7 @@ fn one_or(mut filters: Vec<Filter>, combine: impl FnOnce(Vec<Filter>) -> Filter)
     if filters.len() == 1 { filters.remove(0) } else { combine(filters) }
 }
 
-/// What to say of a key that is no operator where one has to be.
+/// What to say of a key that is not an operator where one must be.
 fn no_operator(key: &str, combines: bool) -> String {
     let shown = clip(key);
     if combines && OPERATORS.contains(&key) {

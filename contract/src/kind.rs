@@ -45,7 +45,7 @@ pub enum Cure {
     AddColumns,
     /// It is an answer that went wrong.
     FetchAgain,
-    /// Something of its own.
+    /// Something else.
     Do(&'static str),
 }
 
@@ -71,7 +71,7 @@ const EMPTY: Cure = Cure::Do("nothing was written to it");
 const SHEET: Cure = Cure::Do("save the sheet as CSV UTF-8");
 const ITEMS: Cure = Cure::Do("export the table as DynamoDB JSON");
 
-/// How files begin that are no text.
+/// How files that are not text begin.
 const BINARY: [(&[u8], Kind); 31] = [
     (b"ARROW1", Kind::ArrowFile),
     (b"\xff\xff\xff\xff", Kind::ArrowStream),

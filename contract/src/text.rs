@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::kind::{Cure, HEAD_BYTES, Kind, UNKNOWN};
 
-/// Bytes that are no UTF-8 text: what they are instead, and what to do.
+/// Bytes that are not UTF-8 text: what they are instead, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
     /// A text in another encoding.

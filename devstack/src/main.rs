@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use devstack::DevstackError;
 use tracing_subscriber::EnvFilter;
 
-/// What stands in for AWS on one machine: SQS, DynamoDB, S3, Bedrock embeddings, Lambda Managed Instances
+/// Stand-ins for AWS on one machine: SQS, DynamoDB, S3, Bedrock embeddings, Lambda Managed Instances
 ///
 /// Everything listens on 127.0.0.1 and ends with the command, even if that is killed. DEVSTACK_LOG sets what is logged
 /// (default: warn).

@@ -44,7 +44,7 @@ enum InTier {
     Taken,
     /// It has neither taken nor refused one.
     Unknown,
-    /// There is none, or the model does not have it: it is called without.
+    /// There is none, or the model does not support it and is called without.
     Without,
 }
 

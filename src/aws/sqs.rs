@@ -230,7 +230,7 @@ impl Inspect for SqsQueue {
     }
 }
 
-/// A queue's redrive policy; numbers stand in it as numbers or as strings.
+/// A queue's redrive policy; its numbers are written as numbers or as strings.
 pub(super) fn redrive(policy: &str) -> Option<Redrive> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let count = &policy["maxReceiveCount"];

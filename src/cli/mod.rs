@@ -43,7 +43,7 @@ enum Command {
     /// Build, publish, roll back and inspect catalogs
     #[command(subcommand)]
     Catalog(catalog::Command),
-    /// Search a catalog file here and now, without queue or table
+    /// Search a catalog file directly, without queue or table
     Search(search::SearchArgs),
     /// Put jobs on the queue
     Enqueue(enqueue::EnqueueArgs),
@@ -52,14 +52,14 @@ enum Command {
     /// Read records
     #[command(subcommand)]
     Result(result::Command),
-    /// Look into the dead-letter queue, send its letters back to the job queue, or delete them
+    /// List and show dead letters, send them back to the job queue, or delete them
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
-    /// Say how full the queues are and which catalog is current
+    /// Show how full the queues are and which catalog is current
     ///
-    /// Counts are SQS's own: approximate, and up to a minute old. SQS tells neither the age of the oldest message nor how many
-    /// come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also tells whether the event source mapping
-    /// is on.
+    /// Counts are SQS's own: approximate, and up to a minute old. SQS reports neither the age of the oldest message nor
+    /// how many come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also says whether the event
+    /// source mapping is on.
     Status(status::StatusArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),

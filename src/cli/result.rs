@@ -29,8 +29,8 @@ pub(super) enum Command {
     Get(Ids),
     /// Wait for records, then print them as `get` does
     ///
-    /// For those that did not come it looks into the dead-letter queue (NEARLINE_DEAD_LETTER_QUEUE_URL), and says why they
-    /// are there, or what was looked at. Such a look counts as a receive of each dead letter.
+    /// For missing records it looks into the dead-letter queue (NEARLINE_DEAD_LETTER_QUEUE_URL), and says why the jobs are
+    /// there, or what was looked at. Looking counts as a receive of each dead letter.
     Wait {
         #[command(flatten)]
         ids: Ids,

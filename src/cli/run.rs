@@ -1,6 +1,6 @@
 //! `nearline run`: the jobs of a file to the queue, and their records into another, a line for each, in order.
 //!
-//! What is answered already is not sent. What was sent is kept in `OUTPUT.sent`, so that a run that was killed goes on
+//! What is answered already is not sent. What was sent is kept in `OUTPUT.sent`, so that a run that was killed resumes
 //! where it was; the records themselves are the rest of its state. The output appears when it is whole.
 
 mod journal;
@@ -44,7 +44,7 @@ const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_
 pub(super) struct RunArgs {
     /// Jobs: one JSON object a line, or one array of them; `-`: standard input
     jobs: PathBuf,
-    /// Where to write the records: one a line, in the order of the jobs. Run again to go on after a kill
+    /// Where to write the records: one a line, in the order of the jobs. Run again to resume after a kill
     #[arg(long)]
     output: PathBuf,
     /// Longest wait without a new record, in seconds

@@ -17,7 +17,7 @@ use crate::intake::{BATCH_MAX, MESSAGE_MAX_BYTES, Outgoing, Queue};
 
 /// Calls in flight at once.
 const CALLS_IN_FLIGHT: usize = 8;
-/// Times a message is sent that SQS refused for a reason of its own.
+/// Times a message is sent that SQS refused for a reason on its side.
 const ATTEMPTS: u32 = 5;
 /// Pauses between them.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -77,7 +77,7 @@ pub(super) fn unsendable(body: &str, most: usize) -> Option<String> {
     Some(format!("it has the character {character}, which SQS refuses: write it as an escape, or leave it out"))
 }
 
-/// Sends jobs, and tells of those that were sent as they are. What it returns comes in the order of `jobs`.
+/// Sends jobs, and reports those that were sent, as they are sent. What it returns comes in the order of `jobs`.
 ///
 /// # Errors
 /// Only those of `on_sent`.

@@ -25,12 +25,12 @@ use crate::intake::{Inspect, QueueState};
 /// Time between two looks, and how many of them the catalog is taken from one for.
 const PERIOD: Duration = Duration::from_secs(3);
 const LOOKS_FOR_A_CATALOG: u32 = 10;
-/// To the corner of the terminal, and everything below it away: lines may be wrapped, so nobody counts them.
+/// To the corner of the terminal, and everything below it away: lines may be wrapped, so they are not counted.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
 #[derive(Args)]
 pub(super) struct StatusArgs {
-    /// Look again and again until Ctrl-C, and tell whether the queue grows or shrinks
+    /// Keep looking until Ctrl-C, and say whether the queue grows or shrinks
     #[arg(long)]
     watch: bool,
     /// As JSON: one object, with --watch one a line
@@ -61,11 +61,11 @@ struct Depth {
     delayed: u64,
 }
 
-/// The current catalog, as its pointer tells of it.
+/// The current catalog, as its pointer describes it.
 #[derive(Debug, Clone, Default, Serialize)]
 struct CatalogSeen {
     published_at: Option<String>,
-    /// None of a file, which would have to be read whole.
+    /// None for a file, which would have to be read whole.
     #[serde(flatten)]
     pointer: Option<PointerSeen>,
 }
@@ -80,7 +80,7 @@ struct PointerSeen {
 
 #[derive(Debug, Serialize)]
 struct Status {
-    /// When it was looked.
+    /// When it was read.
     time: String,
     queue: Part<Depth>,
     /// How fast the queue grows, negative if it shrinks; only with --watch.

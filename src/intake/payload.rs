@@ -82,7 +82,7 @@ fn delivery(record: &str) -> Result<Delivery, String> {
         receive_count: attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
         group: attribute("MessageGroupId").cloned(),
         sent_at: attribute("SentTimestamp").and_then(|milliseconds| sent_at(milliseconds)),
-        trace: None, // Lambda itself goes on with it
+        trace: None, // Lambda itself continues it
         message_id: message.message_id.filter(|id| !id.is_empty()).ok_or_else(|| missing("messageId"))?,
         receipt_handle: message.receipt_handle.ok_or_else(|| missing("receiptHandle"))?,
         body: message.body.unwrap_or_default(),

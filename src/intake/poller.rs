@@ -124,7 +124,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         while !self.stop.is_cancelled() {
             let Some(permit) = self.stop.run_until_cancelled(self.breaker.permit()).await else { break };
             let most = if matches!(permit, Permit::Probe(_)) { 1 } else { BATCH_MAX };
-            // A long poll is never dropped: the queue could hand messages to it that nobody would see for a while.
+            // A long poll is never dropped: the queue could hand it messages that nobody would see for a while.
             let received = self.queue.receive(most, LONG_POLL, self.visibility).await;
             self.failing.store(received.is_err(), Ordering::Relaxed);
             match received {

@@ -35,7 +35,7 @@ pub(super) enum Verdict {
 /// How a batch is held while it is settled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hold {
-    /// Until when its messages are in flight for certain: nobody else can receive them before.
+    /// Until when its messages are in flight for certain: no other process can receive them before then.
     pub(super) until: Instant,
     /// When settling has to be over.
     pub(super) end: Instant,
@@ -176,7 +176,7 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
     }
 
     /// Notes that a message is never tried again: neither after a process died between its dead letter and its deletion,
-    /// nor by whoever has a copy. Then ends it, at once if nobody else can be at work on it.
+    /// nor by a process that has a copy. Then ends it, at once if no other process can be working on it.
     async fn give_up(
         &self,
         delivery: &Delivery,

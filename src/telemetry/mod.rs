@@ -38,7 +38,7 @@ pub fn init(filter: &str) {
     };
 }
 
-/// Whether a filter can be read. A bare word that is no level would be taken for the name of a module and silence all
+/// Whether a filter can be read. A bare word that is not a level would be read as a module's name and silence all
 /// others.
 pub fn check_filter(filter: &str) -> bool {
     let bare_word = filter.chars().all(|c| c.is_ascii_alphanumeric());

@@ -100,7 +100,7 @@ async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).keep_alive(false).max_buf_size(REQUEST_MAX_BYTES);
     let served = http.serve_connection(TokioIo::new(connection), answer);
-    // Whoever asks in vain sees it; here it is nobody's concern.
+    // The client sees that it failed; nothing needs to be done here.
     if let Ok(Err(error)) = timeout(CONNECTION_TIME, served).await {
         tracing::debug!(%error, "a request for /metrics or a probe was not answered");
     }

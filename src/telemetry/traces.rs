@@ -38,7 +38,7 @@ const EXPORT_TIME: Duration = Duration::from_secs(10);
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 /// Longest answer of a collector.
 const ANSWER_MAX_BYTES: usize = 1 << 20;
-/// What the SDK calls a service that nobody named.
+/// What the SDK calls an unnamed service.
 const UNNAMED: &str = "unknown_service";
 
 /// Why traces cannot be exported.
@@ -79,7 +79,7 @@ impl Observer for Traces {
             .filter_map(|header| span_context_from_str(header))
             .filter(SpanContext::is_valid)
             .collect();
-        // A batch of one goes on with the trace of its message, and is sampled as that is. More have no common parent.
+        // A batch of one continues the trace of its message, and its sampling. More have no common parent.
         let (parent, links) = match &sent_in[..] {
             [only] if messages == 1 => (Context::new().with_remote_span_context(only.clone()), Vec::new()),
             _ => (Context::new(), sent_in.into_iter().map(Link::with_context).collect()),

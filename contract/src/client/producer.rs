@@ -40,7 +40,7 @@ pub struct Unsent {
 /// Why a job was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No record could answer it, so nobody would ever find one.
+    /// No record could answer it, so none would ever be found.
     #[error("it would be dead-lettered: {0}")]
     Unanswerable(JobError),
     /// It is larger than a message.
@@ -76,7 +76,7 @@ impl Producer {
 
     /// Sends jobs, ten to a call, and returns those that were not sent: none, if all went well.
     ///
-    /// What SQS refuses for a reason of its own is tried again after a pause, up to five times. One job that cannot be sent
+    /// What SQS refuses for a reason on its side is tried again after a pause, up to five times. One job that cannot be sent
     /// holds up no other. On a FIFO queue each `request_id` is a message group.
     #[must_use = "these jobs were not sent"]
     pub async fn enqueue(&self, jobs: &[JobMessage]) -> Vec<Unsent> {

@@ -17,7 +17,7 @@ use crate::record::{Group, ResultRecord};
 
 /// Most keys of one call.
 const CALL_MAX_KEYS: usize = 100;
-/// Pauses before the looks. As they double, nobody waits much longer than twice what a record took.
+/// Pauses between look-ups. As they double, nobody waits much longer than twice what a record took.
 const PAUSES: Pauses = Pauses { first: Duration::from_millis(100), longest: Duration::from_secs(2) };
 
 /// Reads records. It needs `dynamodb:BatchGetItem`, and `s3:GetObject` on `results/*` of the bucket for large results.
@@ -44,7 +44,7 @@ pub struct Found {
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The item is none.
+    /// The item is not a record.
     #[error(transparent)]
     NotARecord(#[from] NotARecord),
     /// Its results were not read.

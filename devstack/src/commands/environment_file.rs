@@ -1,4 +1,4 @@
-//! Files of settings, for shells and for whoever reads `NAME=value` lines.
+//! Files of settings, for shells and anything else that reads `NAME=value` lines.
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -30,8 +30,8 @@ fn content(variables: &[(String, String)]) -> Result<String, DevstackError> {
     Ok(content)
 }
 
-/// Makes way for a new file: what an earlier, killed run left behind goes, so that nobody takes it for ours. The file of
-/// stand-ins that are running stays.
+/// Makes way for a new file: what an earlier, killed run left behind is removed, so that it is not mistaken for ours.
+/// The file of stand-ins that are running stays.
 pub(crate) fn claim(file: &Path) -> Result<(), DevstackError> {
     let found = std::fs::read_to_string(file).unwrap_or_default();
     if let Some(endpoint) = living(&found) {

@@ -39,7 +39,7 @@ pub struct LambdaOptions {
     pub function_timeout: Duration,
     /// The function's environment, on top of this process's own.
     pub env: Vec<(String, String)>,
-    /// The queue whose messages the function gets.
+    /// The queue whose messages the function receives.
     pub queue_url: String,
     /// For the mapping's own calls: where the queue is, and as whom.
     pub sdk_config: SdkConfig,

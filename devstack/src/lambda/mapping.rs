@@ -31,7 +31,7 @@ use crate::stack::queue_attribute;
 
 /// As Lambda starts with for a standard queue.
 const POLLERS: usize = 5;
-/// Short, so that stopping needs not abandon a poll, which could be handed a message that nobody then works on.
+/// Short, so that stopping needs not abandon a poll, which could be handed a message that nobody then processes.
 const LONG_POLL: Duration = Duration::from_secs(1);
 /// Between polls when less than a long poll of the window is left.
 const SHORT_POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -146,7 +146,7 @@ async fn free_port() -> Result<u16, DevstackError> {
     Ok(listener.local_addr().map_err(listen)?.port())
 }
 
-/// What the health page of whoever listens on the port says; `None` while nobody does.
+/// What the health page on the port says; `None` while nothing listens.
 async fn health(port: u16) -> Option<String> {
     let request = format!("GET /_ministack/health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
     let exchange = async {

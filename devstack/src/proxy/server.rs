@@ -51,7 +51,7 @@ pub struct ProxyOptions {
     pub upstream: String,
     /// Where Bedrock is.
     pub bedrock_upstream: String,
-    /// What the faults follow from.
+    /// Seed of the faults.
     pub seed: u64,
     /// The share of calls that meet one, 0 to 1.
     pub rate: f64,

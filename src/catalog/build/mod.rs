@@ -1,9 +1,10 @@
 //! From a source to an artifact: look at all rows, embed what has no vector yet, write the file.
 //!
 //! A source is read once to find what is wrong with it, before anything is paid for, and once more to build; rows that
-//! all bring vectors are written the first time, unless they have attributes, whose types only all rows tell. Memory holds no source and no catalog: about 100 bytes for each row, and
-//! the largest batch of rows that a file has. Vectors that were paid for are kept in a journal beside the output until
-//! the artifact is whole, so that a build that was stopped or throttled goes on where it was.
+//! all bring vectors are written the first time, unless they have attributes, whose types only all rows tell. Memory
+//! holds no source and no catalog: about 100 bytes for each row, and the largest batch of rows that a file has. Vectors
+//! that were paid for are kept in a journal beside the output until the artifact is whole, so that a build that was
+//! stopped or throttled resumes where it was.
 
 mod again;
 #[cfg(test)]

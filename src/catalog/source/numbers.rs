@@ -63,7 +63,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Vec<f32>, String> {
 }
 
 /// Whether numbers are the halves of 64-bit ones: the lower half of each is any number at all, or zero if it was made of
-/// a rounder one; the upper half is none that is very large or small.
+/// a rounder one; the upper half is never very large or small.
 fn are_halves(numbers: &[f32]) -> bool {
     let (pairs, []) = numbers.as_chunks::<2>() else { return false };
     let is_odd = |number: f32| number != 0.0 && !(SMALLEST..=LARGEST).contains(&number.abs());

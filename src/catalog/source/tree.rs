@@ -22,7 +22,7 @@ const EXPORT_DATA: &str = "data";
 /// A folder: files and folders by their names, of which a file and a folder may have one together.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// Names that are no UTF-8 may look alike.
+    /// Names that are not UTF-8 may look alike.
     entries: BTreeMap<String, (Vec<PathBuf>, Vec<Tree>)>,
 }
 

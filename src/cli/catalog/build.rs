@@ -29,7 +29,7 @@ const PROGRESS_ROWS: u64 = 1_000;
 
 #[derive(Args)]
 pub(in crate::cli) struct BuildArgs {
-    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY (an object, or all below), or
+    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY (an object, or all under it), or
     /// dynamodb://TABLE[/INDEX][?KEY=VALUE&KEY=VALUE] (a scan, or a query for each value)
     #[arg(long)]
     input: Input,
@@ -39,33 +39,33 @@ pub(in crate::cli) struct BuildArgs {
     #[command(flatten)]
     columns: ColumnArgs,
     /// none: each row brings a vector, and the catalog names no model; or the model of the rows' own vectors, which is
-    /// called for texts without one and later for queries [default: NEARLINE_EMBEDDING_MODEL for texts; a catalog of
+    /// also called for texts without one and later for queries [default: NEARLINE_EMBEDDING_MODEL for texts; a catalog of
     /// own vectors names no model]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
-    /// Leave out rows that are not valid and texts that the model refuses, write them here (CSV), and build the rest; what
-    /// makes a file unreadable from some line on cannot be left out
+    /// Leave out invalid rows and texts that the model refuses, write them here (CSV), and build the rest; a fault that
+    /// makes the rest of a file unreadable cannot be left out
     #[arg(long, value_name = "REJECTS.csv")]
     skip_invalid: Option<PathBuf>,
-    /// Take the vectors over of a catalog that was built before, a file: only texts that changed are embedded
+    /// Reuse the vectors of an earlier catalog file: only texts that changed are embedded
     #[arg(long, value_name = "OLD.arrow")]
     from: Option<PathBuf>,
-    /// Embed by batch jobs of Bedrock, later and at half the price (Titan v2 only): where their files go, and stay
+    /// Embed by Bedrock batch jobs, later and at half the price (Titan v2 only); their files are kept here
     #[arg(long, value_name = "s3://BUCKET/PREFIX", requires = "batch_role")]
     batch_inference: Option<S3Prefix>,
-    /// The role that batch jobs work with: Bedrock may assume it, and it may read and write there
+    /// The role of the batch jobs: Bedrock may assume it, and it may read and write there
     #[arg(long, value_name = "ARN", requires = "batch_inference")]
     batch_role: Option<String>,
 }
 
 #[derive(Args)]
 pub(in crate::cli) struct CheckArgs {
-    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY or dynamodb://TABLE, as `catalog build --input`
-    /// takes them. Exits 1 if something is wrong with them
+    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY or dynamodb://TABLE, as for `catalog build
+    /// --input`. Exits with 1 if something is wrong with them
     input: Input,
     #[command(flatten)]
     columns: ColumnArgs,
-    /// none: each row must bring a vector; or the model that texts are for
+    /// none: each row must bring a vector; or the model that will embed the texts
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     /// As JSON
@@ -287,7 +287,7 @@ fn refused(survey: &Survey, consequence: &str) -> CliError {
     CliError::Other(format!("{rows} row{are} not valid ({}){consequence}", report::counts(&survey.kinds)))
 }
 
-/// Where the catalog of an object is built: a name of its own in this folder, the same again for a build that goes on.
+/// Where the catalog of an object is built: a name in this folder, the same again for a build that resumes.
 fn local(name: &ObjectName) -> PathBuf {
     let file = name.key.rsplit('/').next().unwrap_or(&name.key);
     let hash = Sha256::digest(name.to_string());

@@ -12,7 +12,7 @@ const ALIKE_SHOWN_MAX: usize = 10;
 /// Categories that people are shown; `--json` has all.
 const CATEGORIES_SHOWN_MAX: usize = 1_000;
 
-/// Says what somebody should know although it is no fault.
+/// Says what somebody should know although it is not a fault.
 pub(super) fn warn(source: &Source, survey: &Survey) {
     for note in &survey.notes {
         eprintln!("warning: {note}");

@@ -23,7 +23,7 @@ pub(super) const IDS: [&str; 4] = [POINTER, ARTIFACT, GUARD, MODEL];
 
 /// Longest time for loading an artifact: gigabytes take minutes.
 const LOAD_LIMIT: Duration = Duration::from_mins(10);
-/// What a catalog that is loading takes besides, in lengths of its file.
+/// What a loading catalog takes in addition, in lengths of its file.
 const WHILE_LOADING: f64 = 3.0;
 const MIB: f64 = (1 << 20) as f64;
 

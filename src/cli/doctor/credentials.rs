@@ -13,7 +13,7 @@ pub(super) const CLOCK: &str = "clock";
 
 /// Longest wait for an answer to whose they are: all else waits for it, and STS need not be within reach.
 const IDENTITY_LIMIT: Duration = Duration::from_secs(5);
-/// Clocks that differ by less are no trouble, and will not be for long if they drift apart.
+/// Clocks that differ by less are harmless, and stay so for long even if they drift apart.
 const SKEW_WARNING: Duration = Duration::from_mins(1);
 /// AWS refuses signatures that are older, or as far in the future.
 const SKEW_MAX: Duration = Duration::from_mins(5);
@@ -25,7 +25,7 @@ pub(super) fn region(sdk: &Sdk) -> Check {
     }
 }
 
-/// Whose credentials these are; failed if no call can work with them. Without a region nobody can be asked.
+/// Whose credentials these are; failed if no call can work with them. Without a region STS cannot be asked.
 pub(super) async fn credentials(sdk: &Sdk, queue_url: Option<&str>) -> Check {
     let given = async { sdk.credentials().await.map_err(|why| Fault::new(Cause::Misconfigured, why)) };
     if let Err(fault) = within(LIMIT, given).await {

@@ -34,7 +34,7 @@ pub(super) struct DoctorArgs {
     /// As one JSON object: {"ok", "duration_ms", "checks": [{"id", "status", "found", "fix"}]}
     #[arg(long)]
     json: bool,
-    /// Timeout of the Lambda function, such as 60s: the queue's visibility timeout is compared with it
+    /// Timeout of the Lambda function, such as 60s, to compare the queue's visibility timeout with
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     function_timeout: Option<Duration>,
 }

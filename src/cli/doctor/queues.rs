@@ -54,7 +54,8 @@ pub(super) async fn look(sdk: &Sdk, resources: &Resources) -> Found {
     Found { jobs, dead }
 }
 
-/// `sends`: what became of trying to send to the dead-letter queue, which tells of one whose attributes may not be read.
+/// `sends`: what became of trying to send to the dead-letter queue, which shows that a queue exists even if its
+/// attributes may not be read.
 pub(super) fn judge(expected: &Expected<'_>, found: &Found, sends: Option<&Result<(), Fault>>) -> Vec<Check> {
     let mut checks = vec![job_queue(expected, &found.jobs)];
     let jobs = found.jobs.as_ref().ok();

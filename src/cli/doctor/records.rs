@@ -24,7 +24,7 @@ pub(super) struct Found {
     bucket: Option<Result<Option<String>, Fault>>,
 }
 
-/// What became of trying them, which tells of those that may not be described.
+/// What became of trying them, which shows those that may not be described.
 pub(super) struct Tried<'a> {
     pub(super) reads: &'a Result<(), Fault>,
     pub(super) uploads: Option<&'a Result<(), Fault>>,

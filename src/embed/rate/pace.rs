@@ -66,7 +66,7 @@ impl Pace {
         Self::new("", limits, pacer, None)
     }
 
-    /// Whether calls have turns, so that who was refused need not pause by itself.
+    /// Whether calls have turns, so that a refused one need not pause by itself.
     pub(in crate::embed) fn has_turns(&self) -> bool {
         self.pacer.is_limited()
     }

@@ -4,7 +4,7 @@
 //! counts another as gone when, by its own clock, that one has not renewed for the lease since it was last seen to. So
 //! clocks may show any time, as long as they go equally fast.
 //!
-//! When nothing can be read or written, embedding goes on: with the share at first, then with no more than an equal
+//! When nothing can be read or written, embedding continues: with the share at first, then with no more than an equal
 //! share, then with just that. The step between lets those who had more give way before those who had less go up.
 
 use std::collections::HashMap;

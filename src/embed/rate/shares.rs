@@ -126,7 +126,7 @@ impl Shares {
     }
 
     /// What is fair: no process has less because another wants more, as long as it has not its equal share (max-min).
-    /// What nobody wants is divided equally.
+    /// What is left over is divided equally.
     fn fair(&self, name: &str, limit: f64) -> f64 {
         let count = self.processes.len() as f64;
         let least = IDLE * limit / count;
