@@ -3,8 +3,10 @@
 //! Data goes to stdout, people read stderr. Exit 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod catalog;
+mod colour;
 mod dead_letters;
 mod doctor;
+mod duration;
 mod enqueue;
 mod interrupt;
 mod jobs;
@@ -77,7 +79,7 @@ pub async fn run() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(CliError::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nearline: {error}");
+            colour::print_error(&error);
             if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use self::journal::Journal;
 use self::lots::{Failed, Job, Lot, sort_out};
+use super::duration::{within, written};
 use super::jobs;
 use super::output::{CliError, json};
 use super::progress::Progress;
@@ -47,9 +48,9 @@ pub(super) struct RunArgs {
     /// Where to write the records: one a line, in the order of the jobs. Run again to resume after a kill
     #[arg(long)]
     output: PathBuf,
-    /// Longest wait without a new record, in seconds
-    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=1_209_600))]
-    timeout: u32,
+    /// Longest wait without a new record, such as 90s or 2h; a bare number counts seconds
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = within(1..=1_209_600))]
+    timeout: Duration,
 }
 
 /// What is known of a job.
@@ -89,7 +90,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
     let mut run = Run { queue, results, jobs, states };
     run.look_around().await?;
     run.send(&mut journal).await?;
-    let open = run.wait(Duration::from_secs(args.timeout.into())).await?;
+    let open = run.wait(args.timeout).await?;
     if !open.is_empty() {
         // They may have been lost; if not, they will be replays.
         journal.forget(open.iter().map(|&number| run.jobs[number].request_id.as_str()), &target)?;
@@ -206,12 +207,13 @@ impl<Q: Queue, R: Records> Run<'_, Q, R> {
         Ok(open)
     }
 
-    fn unanswered(&self, open: &[usize], timeout: u32) -> String {
+    fn unanswered(&self, open: &[usize], timeout: Duration) -> String {
         let (count, total) = (open.len(), self.jobs.len());
         let places = jobs::list(open.iter().map(|&number| self.jobs[number].place));
         format!(
-            "{count} of {total} jobs have no record, {timeout} s after the last one came: {places}. Is a worker \
-             running, or are they in the dead-letter queue? Run the same command again to resend them and continue"
+            "{count} of {total} jobs have no record, {} after the last one came: {places}. Is a worker running, or are \
+             they in the dead-letter queue? Run the same command again to resend them and continue",
+            written(timeout)
         )
     }
 

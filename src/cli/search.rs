@@ -18,6 +18,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::catalog::open_catalog;
+use super::colour::{self, BAD, HEADING, paint};
 use super::output::{CliError, json, plain, print};
 use super::queries::{self, Defaults};
 use crate::aws::Sdk;
@@ -263,7 +264,9 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
             write_lines(BufWriter::new(file), lines).map_err(CliError::io(&what))?;
         }
         None if args.json => drop(lines),
-        None if args.text.is_some() => print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?,
+        None if args.text.is_some() => {
+            colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?
+        }
         None => {
             write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
         }
@@ -302,10 +305,10 @@ fn write_lines(mut sink: impl Write, lines: impl Iterator<Item = Line>) -> std::
 fn for_people(line: &Line) -> String {
     let mut text = Vec::new();
     if let Some(error) = &line.error {
-        text.push(format!("{}: {}", error.code, error.message));
+        text.push(format!("{}: {}", paint(BAD, error.code.as_str()), error.message));
     }
     for group in line.results.iter().flatten() {
-        text.extend(group.category.clone());
+        text.extend(group.category.as_deref().map(|category| paint(HEADING, category)));
         for found in &group.matches {
             let title = found.title.as_deref().unwrap_or_default();
             let category = found.category.as_deref().unwrap_or_default();
