@@ -1,7 +1,7 @@
 //! A record as a DynamoDB item, read. Only with the feature `dynamodb`; it reads what it is given and makes no call.
 //!
-//! The worker, the command line and the client all read items here. What this release does not know is passed over; of
-//! what it knows, an item has to have the right type.
+//! The worker, the command line and the client all read items here. Unknown attributes are skipped; known ones must have
+//the right type.
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;

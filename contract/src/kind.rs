@@ -1,7 +1,7 @@
 //! What a file is, by its first bytes: its name says little.
 //!
 //! Besides what can be read it knows what people have instead, so that a message names the thing and what to do. Formats
-//! whose first bytes are letters are told by bytes behind them that no text has.
+//that begin with letters are recognised by later bytes that no text has.
 
 use std::fmt;
 

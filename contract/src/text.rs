@@ -1,7 +1,7 @@
 //! What the bytes of a file are: text, or something that is named for what it is.
 //!
-//! A file of another kind is told by how it begins, so that its owner reads "this is an Excel workbook" and not of a
-//! byte that is wrong. It does no I/O, and looks at the form alone: what the text says is for others to read.
+//! A file of another kind is told by how it begins, so that its owner reads "this is an Excel workbook" and not about
+//a wrong byte. It does no I/O, and looks at the form alone: what the text says is for others to read.
 
 use std::fmt;
 

@@ -85,6 +85,12 @@ pub async fn run() -> ExitCode {
     }
 }
 
+/// What the command line takes.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 async fn dispatch(command: Command) -> Result<(), CliError> {
     telemetry::init(Reader::from_process().log()?);
     match command {
@@ -97,7 +103,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Status(args) => status::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
-        Command::Completions(args) => shell::completions(&args, Cli::command()),
-        Command::Man(args) => shell::man(&args, Cli::command()),
+        Command::Completions(args) => shell::completions(&args, definition()),
+        Command::Man(args) => shell::man(&args, definition()),
     }
 }

@@ -1,4 +1,4 @@
-//! Which messages of a batch are tried: all but those that were given up before, by whichever process.
+//! Which messages of a batch are tried: all but those that any process has given up before.
 //!
 //! Only a message that comes again can have been given up, so that others cost no call.
 

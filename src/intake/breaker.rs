@@ -1,4 +1,4 @@
-//! Stops receiving after a fault that an operator has to fix, but for one probe at a time.
+//! Stops receiving after a fault that needs an operator, except for one probe at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! One process serves as many invocations at once as Lambda sends it; they share the worker. The catalog is loaded
 //! before the first invocation is asked for. Of a batch only the ids of messages that failed are returned, never an
-//! error. When Lambda ends the environment, what is in flight is given back to the queue at once.
+//! error. When Lambda shuts the environment down, what is in flight is returned to the queue at once.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What a function is invoked with: a batch of SQS messages, a bare job, or something that is neither.
 //!
-//! Whatever else is wired to the function by mistake is named for what it is, never taken for an empty batch: an
+//! Anything else wired to the function by mistake is named for what it is, never taken for an empty batch: an
 //! asynchronous caller would think that its work was done.
 
 use aws_lambda_events::event::sqs::SqsMessage;

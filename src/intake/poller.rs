@@ -1,7 +1,7 @@
 //! The polling intake, for ECS, Kubernetes or a laptop: long polls of the queue, the same worker, batch deletes.
 //!
 //! A fixed number of loops receive, process and settle one batch each, which bounds what is in flight. While a batch
-//! is worked on its visibility is kept alive, so that the queue's timeout needs not cover a slow model.
+//is processed its visibility is extended, so the queue's timeout need not cover a slow model.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
 //! Carries outcomes out on the queue: which messages may go, which wait and for how long, which are dead-lettered.
 //!
-//! A message is only ever let go when its record or its dead letter exists. What is decided, [`super::policy`] decides.
+//! A message is deleted only when its record or its dead letter exists. Decisions are made in [`super::policy`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
 //! The metrics of a polling worker as Prometheus scrapes them: those of the registry by the conventions of Prometheus,
-//! and gauges that are read when somebody looks.
+//! and gauges that are read at each scrape.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! What a polling worker is at, for probes and gauges: asked when somebody looks, kept nowhere.
+//! The state of a polling worker, for probes and gauges: computed when asked, stored nowhere.
 
 use std::sync::{Arc, OnceLock};
 

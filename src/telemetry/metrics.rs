@@ -1,5 +1,5 @@
 //! The registry of metrics. CloudWatch counts the lines of events, which costs the worker nothing and works wherever its
-//! logs go there: Terraform makes a filter of each ([`filters`]). The other ways out tell the same ones.
+//! logs go there: Terraform makes a filter of each ([`filters`]). The other exporters use the same ones.
 
 use serde::Serialize;
 

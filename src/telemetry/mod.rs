@@ -1,5 +1,5 @@
-//! Logs: where they go and how they look, the events that others count on, the metrics that are made of them, and the
-//! other ways out for numbers.
+//! Logs: where they go and how they look, the events that others count on, the metrics derived from them, and the other
+//exporters of numbers.
 //!
 //! On a terminal lines are for people; anywhere else they are JSON, one object a line, fields at the top level. No
 //! query text is logged above debug. What programs read has a stable `event` ([`event`]); sentences may change.

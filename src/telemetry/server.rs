@@ -1,7 +1,7 @@
 //! Answers GET and HEAD for a few pages, to probes and scrapers: plain HTTP/1, one request for each connection.
 //!
 //! Bounded in each direction: connections, the time that one may take, the size of a request's head. Bodies of requests
-//! are not read. Pages are made on the runtime that works, so that an answer shows that it turns.
+//! are not read. Pages are rendered on the worker's own runtime, so an answer shows that it is responsive.
 
 use std::convert::Infallible;
 use std::io;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use devstack::DevstackError;
-use devstack::bedrock::{BedrockOptions, BedrockServer};
+use crate::DevstackError;
+use crate::bedrock::{BedrockOptions, BedrockServer};
 
 use super::Stop;
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::DevstackError;
+use crate::bedrock::BedrockOptions;
+use crate::lambda::{LambdaHarness, LambdaOptions};
+use crate::stack::{Stack, StackOptions};
 use aws_sdk_dynamodb::types::AttributeValue;
-use devstack::DevstackError;
-use devstack::bedrock::BedrockOptions;
-use devstack::lambda::{LambdaHarness, LambdaOptions};
-use devstack::stack::{Stack, StackOptions};
 use serde_json::Value;
 use tokio::process::Command;
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use devstack::DevstackError;
+use crate::DevstackError;
 
 use super::write_atomically;
 

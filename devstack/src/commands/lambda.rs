@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::DevstackError;
+use crate::lambda::{FUNCTION_NAME, LambdaHarness, LambdaOptions, LambdaStats};
+use crate::stack::http_client;
 use aws_config::BehaviorVersion;
-use devstack::DevstackError;
-use devstack::lambda::{FUNCTION_NAME, LambdaHarness, LambdaOptions, LambdaStats};
-use devstack::stack::http_client;
 
 use super::{Stop, write_atomically};
 

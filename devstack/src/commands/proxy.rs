@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devstack::DevstackError;
-use devstack::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
+use crate::DevstackError;
+use crate::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
 
 use super::environment_file::{claim, give_up, write};
 use super::{Stop, write_atomically};

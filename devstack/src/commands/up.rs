@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devstack::DevstackError;
-use devstack::bedrock::BedrockOptions;
-use devstack::stack::{Stack, StackOptions};
+use crate::DevstackError;
+use crate::bedrock::BedrockOptions;
+use crate::stack::{Stack, StackOptions};
 
 use super::Stop;
 use super::environment_file::{claim, give_up, write};

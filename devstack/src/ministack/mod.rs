@@ -1,4 +1,4 @@
-//! `MiniStack`, which plays SQS, DynamoDB and S3: one process on a free port of 127.0.0.1.
+//! `MiniStack`, which stands in for SQS, DynamoDB and S3: one process on a free port of 127.0.0.1.
 //!
 //! It is installed on first use, and keeps everything in memory. It sees nothing of the caller's
 //! environment, so that no profile, credential or endpoint of the developer can reach it. It ends with its owner.

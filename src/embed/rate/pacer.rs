@@ -1,4 +1,4 @@
-//! The line of those who wait for their turn to call a model.
+//! The queue of calls waiting for their turn.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
