@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::DevstackError;
 use crate::bedrock::{BedrockOptions, BedrockServer};
 
-use super::Stop;
+use super::stop::Stop;
 
 /// Serve Bedrock's InvokeModel for embedding models
 ///

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::Stop;
+use super::stop::Stop;
 
 /// What an embedding takes: about what Bedrock does.
 const EMBEDDING_LATENCY: Duration = Duration::from_millis(50);

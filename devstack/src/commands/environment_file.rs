@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::DevstackError;
 
-use super::write_atomically;
+use super::whole_file::write_atomically;
 
 /// Writes the settings; readers see all of them or none.
 pub(crate) fn write(file: &Path, variables: &[(String, String)]) -> Result<(), DevstackError> {

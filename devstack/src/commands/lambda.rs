@@ -8,7 +8,8 @@ use crate::lambda::{FUNCTION_NAME, LambdaHarness, LambdaOptions, LambdaStats};
 use crate::stack::http_client;
 use aws_config::BehaviorVersion;
 
-use super::{Stop, write_atomically};
+use super::stop::Stop;
+use super::whole_file::write_atomically;
 
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,8 @@ use crate::DevstackError;
 use crate::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
 
 use super::environment_file::{claim, give_up, write};
-use super::{Stop, write_atomically};
+use super::stop::Stop;
+use super::whole_file::write_atomically;
 
 /// Make calls to SQS, DynamoDB, S3 and Bedrock fail, by a seeded plan
 ///

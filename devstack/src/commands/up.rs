@@ -7,8 +7,8 @@ use crate::DevstackError;
 use crate::bedrock::BedrockOptions;
 use crate::stack::{Stack, StackOptions};
 
-use super::Stop;
 use super::environment_file::{claim, give_up, write};
+use super::stop::Stop;
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///
