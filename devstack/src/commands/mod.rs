@@ -14,9 +14,9 @@ mod whole_file;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 use crate::DevstackError;
-use tracing_subscriber::EnvFilter;
 
 /// Stand-ins for AWS on one machine: SQS, DynamoDB, S3, Bedrock embeddings, Lambda Managed Instances
 ///
