@@ -1,6 +1,6 @@
 //! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
 //!
-//! A name that is wrong ends the start, with words that lead to the setting; what may pass does not.
+//! A wrong name stops the start, with a message that leads to the setting; a fault that may pass does not.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -179,10 +179,7 @@ fn objects_whose_keys_vary_are_read_and_what_is_said_of_them_is_bounded() {
 fn items_as_a_scan_prints_them_are_read() {
     let item = r#"{"product_id":{"S":"a"},"category":{"S":"c"},"text":{"S":"x"},"price":{"N":"7"}}"#;
     let scan = rows(format!("{{\n\"Items\":[{item}],\"Count\":1}}")).unwrap_err();
-    assert!(
-        scan.contains("stand below the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"),
-        "{scan}"
-    );
+    assert!(scan.contains("are under the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"), "{scan}");
     for content in [item.to_owned(), format!("[{item}]")] {
         assert_eq!(ids(&rows(content).unwrap()), ["a"]);
     }
@@ -267,7 +264,7 @@ fn a_folder_is_its_files_in_the_order_of_their_names() {
     assert_eq!(ids(&found), ["d", "a", "b"]);
     assert_eq!(places(&found), ["more/part-2 line 1", "part-0.csv line 2", "part-1.jsonl line 1"]);
     folder.put("category=tea/x.jsonl", line("e"));
-    assert!(read(folder.0.path()).unwrap_err().contains("the values in the names of folders are not read"));
+    assert!(read(folder.0.path()).unwrap_err().contains("values in folder names are not read"));
     assert!(read(Folder::new().0.path()).unwrap_err().contains("the folder has no files"));
 }
 
