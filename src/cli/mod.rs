@@ -12,6 +12,7 @@ mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod probe;
 mod progress;
 mod queries;
 mod result;
@@ -63,6 +64,8 @@ enum Command {
     /// how many come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also says whether the event
     /// source mapping is on.
     Status(status::StatusArgs),
+    /// Ask a worker that listens whether it is well: a health check for images without a shell
+    Probe(probe::ProbeArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
     /// Print a script that completes commands and flags in a shell
@@ -102,6 +105,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Result(command) => result::run(command).await,
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Status(args) => status::run(args).await,
+        Command::Probe(args) => probe::run(&args),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Completions(args) => shell::completions(&args, definition()),
         Command::Man(args) => shell::man(&args, definition()),
