@@ -8,10 +8,12 @@ use std::sync::atomic::AtomicBool;
 use ndarray::{Array2, ArrayView1};
 
 use crate::kernel::{Available, Kernel};
+use crate::layout::Codes;
 use crate::packed::Packed;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
 use crate::row_set::{Identity, RowSet};
 use crate::rows::{IndexError, Rows};
+use crate::stored::{StoredIndex, Unfit};
 use crate::{brute_force, ways};
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
@@ -41,9 +43,30 @@ impl Index {
     /// As [`build`](Self::build), for a kernel of one's choice.
     pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Available) -> Result<Self, IndexError> {
         let rows = Rows::new(rows, categories)?;
-        let packs = rows.count() >= PACKED_ROWS_MIN && rows.dimension() <= PACKED_DIMENSION_MAX;
-        let packed = packs.then(|| Packed::build(&rows, kernel));
+        let packed = packs(&rows).then(|| Packed::build(&rows, kernel));
         Ok(Self { rows, packed, kernel, identity: Identity::new() })
+    }
+
+    /// As [`build_with`](Self::build_with), with what was packed before if it serves; and why it does not, if so.
+    /// `of` says which rows these are.
+    pub fn build_from(
+        rows: Array2<f32>,
+        categories: Vec<u32>,
+        kernel: Available,
+        of: [u8; 32],
+        stored: StoredIndex,
+    ) -> Result<(Self, Option<Unfit>), IndexError> {
+        let rows = Rows::new(rows, categories)?;
+        let (packed, unfit) = match stored.packed(&rows, of, kernel) {
+            Ok(packed) => (Some(packed), None),
+            Err(unfit) => (packs(&rows).then(|| Packed::build(&rows, kernel)), Some(unfit)),
+        };
+        Ok((Self { rows, packed, kernel, identity: Identity::new() }, unfit))
+    }
+
+    /// Packs its rows to be stored; `None` for so few that they are not packed. `of` says which rows they are.
+    pub fn stored(&self, codes: Codes, of: [u8; 32]) -> Option<StoredIndex> {
+        packs(&self.rows).then(|| StoredIndex::pack(&self.rows, codes, of))
     }
 
     /// How many rows there are, at least 1.
@@ -144,6 +167,11 @@ impl Index {
         };
         queries.iter().enumerate().map(prepare).collect()
     }
+}
+
+/// Whether codes pay.
+fn packs(rows: &Rows) -> bool {
+    rows.count() >= PACKED_ROWS_MIN && rows.dimension() <= PACKED_DIMENSION_MAX
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! | `score` | the definition of the score |
 //! | `query` | what may be asked, and how the answer looks |
 //! | `rows` | the vectors, their norms and categories |
+//! | `stored` | a packed index as bytes, checked against its rows |
 //! | `index` | the rows, and the ways to search them |
 //! | `brute_force` | the search that scores every row: the oracle |
 //! | `packed` | the codes of all rows, in scanning order |
@@ -20,6 +21,7 @@
 //! | `pca`, `rotation` | pruning by principal components, where a catalog allows it |
 //! | `quantize` | codes of vectors, and the bound of what they lose |
 //! | `layout`, `pages` | how codes lie in memory, and in which pages |
+//! | `bytes` | numbers as the bytes that files have of them |
 //! | `kernel` | the instruction sets that multiply codes |
 //! | `row_set` | the rows that a query may match |
 //! | `ways`, `direct`, `subset` | how a query is searched by their number: scored at once, gathered, or where they lie |
@@ -50,6 +52,7 @@
 
 mod active;
 mod brute_force;
+mod bytes;
 mod centroids;
 mod direct;
 mod index;
@@ -67,16 +70,20 @@ mod row_set;
 mod rows;
 mod scan;
 mod score;
+mod stored;
 mod subset;
 mod thresholds;
 mod top_k;
 mod warm_start;
 mod ways;
 
+pub use bytes::{as_bytes, as_bytes_mut, room};
 pub use index::Index;
 pub use kernel::{Available, Kernel, UnknownKernel};
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};
 pub use row_set::RowSet;
 pub use rows::IndexError;
+pub use layout::Codes;
 pub use score::{cosine, dot, norm};
+pub use stored::{STORED_FORMAT, StoredIndex, Unfit};
 pub use top_k::Match;
