@@ -11,10 +11,12 @@ use ndarray::{Array2, ArrayView1};
 use crate::changes::Changes;
 use crate::kernel::{Available, Kernel};
 use crate::layer::Layer;
+use crate::layout::Codes;
 use crate::overlay::Overlay;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
 use crate::row_set::{Identity, RowSet};
 use crate::rows::IndexError;
+use crate::stored::{StoredIndex, Unfit};
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
 const PACKED_ROWS_MIN: usize = 256;
@@ -40,6 +42,25 @@ impl Index {
     pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Available) -> Result<Self, IndexError> {
         let base = Layer::build(rows, categories, kernel, PACKED_ROWS_MIN)?;
         Ok(Self { base, overlay: None, kernel, identity: Identity::new() })
+    }
+
+    /// As [`build_with`](Self::build_with), with what was packed before if it serves; and why it does not, if so.
+    /// `of` says which rows these are.
+    pub fn build_from(
+        rows: Array2<f32>,
+        categories: Vec<u32>,
+        kernel: Available,
+        of: [u8; 32],
+        stored: StoredIndex,
+    ) -> Result<(Self, Option<Unfit>), IndexError> {
+        let (base, unfit) = Layer::build_from(rows, categories, kernel, PACKED_ROWS_MIN, of, stored)?;
+        Ok((Self { base, overlay: None, kernel, identity: Identity::new() }, unfit))
+    }
+
+    /// Packs the rows that it was built of, to be stored; `None` for so few that they are not packed. `of` says which rows
+    /// they are.
+    pub fn stored(&self, codes: Codes, of: [u8; 32]) -> Option<StoredIndex> {
+        self.base.packed.as_ref().map(|_| StoredIndex::pack(&self.base.rows, codes, of))
     }
 
     /// An index of the rows of `base` that are not dead, and of the changed ones. It answers as one that was built of

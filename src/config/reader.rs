@@ -146,6 +146,7 @@ impl Reader {
             embedding: self.limits_of_fleet(),
             max_attempts: self.whole(&MAX_ATTEMPTS, 1, 1_000) as u32,
             kernel: self.kernel(),
+            function_memory: self.function_memory(),
         };
         let search_threads = self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize);
         let telemetry = self.ways_out();

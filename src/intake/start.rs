@@ -65,6 +65,8 @@ pub struct Settings {
     pub max_attempts: u32,
     /// What scans.
     pub kernel: Available,
+    /// Memory that Lambda gives the function, in bytes.
+    pub function_memory: Option<u64>,
 }
 
 /// Why an intake did not start, or ended.
@@ -117,8 +119,17 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     stop: &CancellationToken,
 ) -> Result<Started<Q, R>, IntakeError> {
     let Services { queue, dead_letters, records, models, leases, artifacts, compute, clock } = services;
-    let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel } = settings;
-    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone() });
+    let Settings {
+        catalog: location,
+        catalog_refresh,
+        guard,
+        results,
+        embedding,
+        max_attempts,
+        kernel,
+        function_memory,
+    } = settings;
+    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone(), function_memory });
     let began = clock.now();
     let ((), (), catalog) = try_join3(
         check("NEARLINE_QUEUE_URL", is_there(&queue)),

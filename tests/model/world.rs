@@ -89,6 +89,7 @@ impl World {
                 },
                 max_attempts: [1, 2, 3, 5, 20][rng.usize(..5)],
                 kernel: Kernel::fastest(),
+                function_memory: None,
             },
             plan,
             clock,

@@ -148,6 +148,7 @@ async fn calls_of_concurrent_invocations_never_mix_their_traces() {
         embedding: Limits { max_concurrency: 4, ..Limits::default() },
         max_attempts: 3,
         kernel: Kernel::fastest(),
+        function_memory: None,
     };
     let stop = CancellationToken::new();
     let api = Api { begun: AtomicUsize::new(0), answered: AtomicUsize::new(0), stop: stop.clone() };

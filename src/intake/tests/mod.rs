@@ -82,6 +82,7 @@ impl World {
                 embedding: Limits { max_concurrency: 4, ..Limits::default() },
                 max_attempts: 3,
                 kernel: Kernel::fastest(),
+                function_memory: None,
             },
             plan,
             clock,

@@ -49,6 +49,7 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
             embedding: Limits { max_concurrency: 4, ..Limits::default() },
             max_attempts: 2,
             kernel: Kernel::fastest(),
+            function_memory: None,
         };
         let run = async || {
             let services = Services {
