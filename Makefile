@@ -185,8 +185,9 @@ destroy:  ## destroy the deployment, its data too, and wait until its instances 
 	python3 terraform/operate.py destroy
 
 ##@ Measure it
-bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
+bench:  ## time the search, by the shape of the question, with changed rows, and filters (about 5 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
+	cargo bench --locked --package nearline-search --bench changes
 	cargo bench --locked --package nearline --bench filters -- $(ARGS)
 
 bench-path: build $(PATH_VENV)/complete  ## CPU time, latency and memory of a job from queue to record, beside bare SDK calls and an engine in Python; ARGS="--against OTHER/nearline"

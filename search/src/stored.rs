@@ -9,6 +9,7 @@
 //! codes, scales, errors and rests. Codes lie as `portable` has them.
 
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -84,6 +85,7 @@ impl StoredIndex {
             Panels { rows: axes.rows, columns: axes.columns, values: axes.values.clone() }
         });
         let Packed { centroids, order, segments, .. } = packed;
+        let (centroids, order) = (centroids.and_then(Arc::into_inner), Arc::unwrap_or_clone(order));
         Self { of, codes, rows: rows.count(), axes, centroids, order, segments }
     }
 

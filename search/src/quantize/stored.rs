@@ -1,5 +1,7 @@
 //! A segment as bytes, and codes in the places that another kernel wants them in.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::Segment;
@@ -9,13 +11,15 @@ use crate::layout::{BLOCK, Coding, Group};
 impl Segment {
     /// Its numbers as bytes, in the order of a stored index.
     pub(crate) fn bytes(&self) -> [&[u8]; 4] {
-        [bytes_of(&self.codes), bytes_of(&self.scales), bytes_of(&self.errors), bytes_of(&self.rests)]
+        let Self { codes, scales, errors, rests, .. } = self;
+        [bytes_of(codes.as_slice()), bytes_of(scales.as_slice()), bytes_of(errors.as_slice()), bytes_of(rests.as_slice())]
     }
 
     /// The same, to be written.
     pub(crate) fn bytes_mut(&mut self) -> [&mut [u8]; 4] {
         let Self { codes, scales, errors, rests, .. } = self;
-        [bytes_of_mut(codes), bytes_of_mut(scales), bytes_of_mut(errors), bytes_of_mut(rests)]
+        let [scales, errors, rests] = [scales, errors, rests].map(|numbers| bytes_of_mut(Arc::make_mut(numbers)));
+        [bytes_of_mut(Arc::make_mut(codes)), scales, errors, rests]
     }
 
     /// Largest of the rows' errors.
@@ -33,7 +37,7 @@ impl Segment {
     /// Brings codes as they are stored into those of a kernel, or back.
     pub(crate) fn convert(&mut self, from: Coding, to: Coding) {
         let offset = (to.offset - from.offset) as u8;
-        self.codes.par_chunks_mut(self.groups.max(1)).for_each(|block| {
+        Arc::make_mut(&mut self.codes).par_chunks_mut(self.groups.max(1)).for_each(|block| {
             if offset != 0 {
                 block.iter_mut().flat_map(|group| &mut group.0).for_each(|code| *code = code.wrapping_add(offset));
             }
