@@ -266,6 +266,7 @@ mod tests {
 
     use super::*;
     use crate::index::Index;
+    use crate::numbers::Numbers;
     use crate::query::{Grouping, Query};
 
     const OF: [u8; 32] = [7; 32];
@@ -312,7 +313,9 @@ mod tests {
                 let stored = bytes(&built.stored(codes, OF).unwrap());
                 let stored = read(&stored, count, dimension, codes).unwrap();
                 assert_eq!(stored.axes.is_some(), prunes);
-                let restored = Index::build_from(vectors.clone(), categories.clone(), kernel, OF, stored);
+                let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
+                let restored =
+                    Index::build_from(numbers, dimension, categories.clone(), kernel, Some((OF, stored)));
                 let (restored, unfit) = restored.unwrap();
                 assert_eq!(unfit, None, "{kernel}");
                 for row in (0..count).step_by(count / 20) {
@@ -358,8 +361,9 @@ mod tests {
                 Ok(stored) => stored,
                 Err(unfit) => return unfit.to_string(),
             };
+            let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
             let (index, unfit) =
-                Index::build_from(vectors.clone(), categories.clone(), kernel, of, stored).unwrap();
+                Index::build_from(numbers, dimension, categories.clone(), kernel, Some((of, stored))).unwrap();
             assert_eq!(index.rows(), count, "it is there all the same");
             unfit.map(|unfit| unfit.to_string()).unwrap_or_default()
         };

@@ -18,8 +18,8 @@ impl Segment {
     /// The same, to be written.
     pub(crate) fn bytes_mut(&mut self) -> [&mut [u8]; 4] {
         let Self { codes, scales, errors, rests, .. } = self;
-        let [scales, errors, rests] = [scales, errors, rests].map(|numbers| bytes_of_mut(Arc::make_mut(numbers)));
-        [bytes_of_mut(Arc::make_mut(codes)), scales, errors, rests]
+        let [scales, errors, rests] = [scales, errors, rests].map(|numbers| bytes_of_mut(Arc::make_mut(numbers).as_mut_slice()));
+        [bytes_of_mut(Arc::make_mut(codes).as_mut_slice()), scales, errors, rests]
     }
 
     /// Largest of the rows' errors.

@@ -19,7 +19,7 @@ use super::queue::{Outgoing, Queue};
 use super::start::{Services, Settings};
 use super::{MemoryQueue, poller};
 use crate::catalog::{
-    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
+    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact, Vectors,
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
@@ -82,6 +82,7 @@ impl World {
                 max_attempts: 3,
                 kernel: Kernel::fastest(),
  function_memory: None,
+ vectors: Vectors::Memory,
             },
             plan,
             clock,
