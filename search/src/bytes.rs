@@ -1,9 +1,6 @@
 //! Numbers as bytes, in the order of files: little-endian, as every processor that this runs on has them.
 
-use std::collections::TryReserveError;
-
 use crate::layout::Group;
-use crate::pages::ask_for_huge_pages_later;
 
 const _: () = assert!(cfg!(target_endian = "little"), "files have numbers in little-endian order");
 
@@ -54,17 +51,20 @@ pub fn as_bytes_mut(numbers: &mut [f32]) -> &mut [u8] {
     bytes_of_mut(numbers)
 }
 
-/// Zeros for so many rows of so many numbers, in huge pages where the system has them.
-///
-/// # Errors
-/// There is no memory for them.
-pub fn room(rows: usize, dimension: usize) -> Result<Vec<f32>, TryReserveError> {
-    let count = rows.saturating_mul(dimension);
-    // Zeros of the system are not written, but whoever asks for them so ends if there are none.
-    Vec::<f32>::new().try_reserve_exact(count)?;
-    let numbers = vec![0.0; count];
-    ask_for_huge_pages_later(&numbers);
-    Ok(numbers)
+/// The numbers of bytes that lie where numbers may lie; none if they do not.
+#[expect(unsafe_code, reason = "a cast of a buffer")]
+pub(crate) fn numbers_of(bytes: &[u8]) -> &[f32] {
+    // SAFETY: any bits are a number, and what is not aligned is left out.
+    let (before, numbers, _) = unsafe { bytes.align_to() };
+    if before.is_empty() { numbers } else { &[] }
+}
+
+/// The same, to be written.
+#[expect(unsafe_code, reason = "a cast of a buffer")]
+pub(crate) fn numbers_of_mut(bytes: &mut [u8]) -> &mut [f32] {
+    // SAFETY: as above; whatever is written are bytes.
+    let (before, numbers, _) = unsafe { bytes.align_to_mut() };
+    if before.is_empty() { numbers } else { &mut [] }
 }
 
 #[cfg(test)]
@@ -79,14 +79,11 @@ mod tests {
         as_bytes_mut(&mut numbers)[8..12].copy_from_slice(&2.5_f32.to_le_bytes());
         assert_eq!(numbers.map(f32::to_bits), [1.0_f32, -0.0, 2.5, 1e-40].map(f32::to_bits));
         assert_eq!(as_bytes(&[]), []);
+        assert_eq!(numbers_of(as_bytes(&numbers)).len(), 4);
+        numbers_of_mut(as_bytes_mut(&mut numbers))[0] = 3.0;
+        assert_eq!(numbers[0].to_bits(), 3.0_f32.to_bits());
         let rows = [[1_u32; 16], [7; 16]];
         assert_eq!(bytes_of(&rows).len(), 128);
         assert_eq!(bytes_of(&rows)[64..68], [7, 0, 0, 0]);
-    }
-
-    #[test]
-    fn room_is_zeros_or_refused() {
-        assert_eq!(room(3, 2).unwrap(), [0.0; 6]);
-        assert!(room(usize::MAX, 2).is_err());
     }
 }

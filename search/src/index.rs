@@ -12,10 +12,11 @@ use crate::changes::Changes;
 use crate::kernel::{Available, Kernel};
 use crate::layer::Layer;
 use crate::layout::Codes;
+use crate::numbers::Numbers;
 use crate::overlay::Overlay;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
 use crate::row_set::{Identity, RowSet};
-use crate::rows::IndexError;
+use crate::rows::{IndexError, Rows};
 use crate::stored::{StoredIndex, Unfit};
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
@@ -44,23 +45,28 @@ impl Index {
         Ok(Self { base, overlay: None, kernel, identity: Identity::new() })
     }
 
-    /// As [`build_with`](Self::build_with), with what was packed before if it serves; and why it does not, if so.
-    /// `of` says which rows these are.
+    /// As [`build_with`](Self::build_with) of `rows` x `dimension` numbers, with what was packed before if it serves;
+    /// and why it does not, if so. `of` says which rows these are.
     pub fn build_from(
-        rows: Array2<f32>,
+        numbers: Numbers,
+        dimension: usize,
         categories: Vec<u32>,
         kernel: Available,
-        of: [u8; 32],
-        stored: StoredIndex,
+        stored: Option<([u8; 32], StoredIndex)>,
     ) -> Result<(Self, Option<Unfit>), IndexError> {
-        let (base, unfit) = Layer::build_from(rows, categories, kernel, PACKED_ROWS_MIN, of, stored)?;
+        let rows = Rows::of(numbers, [categories.len(), dimension], categories)?;
+        let (base, unfit) = Layer::build_from(rows, kernel, PACKED_ROWS_MIN, |rows| match stored {
+            Some((of, stored)) => stored.packed(rows, of, kernel).map_err(Some),
+            None => Err(None),
+        });
+        let unfit = unfit.flatten();
         Ok((Self { base, overlay: None, kernel, identity: Identity::new() }, unfit))
     }
 
-    /// Packs the rows that it was built of, to be stored; `None` for so few that they are not packed. `of` says which rows
-    /// they are.
+    /// Packs the rows that it was built of to be stored, without changes; `None` for so few that they are not packed. `of`
+    /// says which rows they are.
     pub fn stored(&self, codes: Codes, of: [u8; 32]) -> Option<StoredIndex> {
-        self.base.packed.as_ref().map(|_| StoredIndex::pack(&self.base.rows, codes, of))
+        self.base.packed.is_some().then(|| StoredIndex::pack(&self.base.rows, codes, of))
     }
 
     /// An index of the rows of `base` that are not dead, and of the changed ones. It answers as one that was built of

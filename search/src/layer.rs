@@ -9,7 +9,6 @@ use crate::packed::Packed;
 use crate::position_set::PositionSet;
 use crate::query::{PreparedQuery, Ranking};
 use crate::rows::{IndexError, Rows};
-use crate::stored::{StoredIndex, Unfit};
 use crate::{brute_force, ways};
 
 /// In more dimensions than this the 32-bit sums of codes could overflow.
@@ -32,26 +31,28 @@ impl Layer {
         kernel: Available,
         packed_rows_min: usize,
     ) -> Result<Self, IndexError> {
-        let rows = Rows::new(rows, categories)?;
-        let packed = packs(&rows, packed_rows_min).then(|| Packed::build(&rows, kernel));
-        Ok(Self { rows, packed })
+        let unpacked = |_: &Rows| Err(());
+        Ok(Self::build_from(Rows::new(rows, categories)?, kernel, packed_rows_min, unpacked).0)
     }
 
-    /// As [`build`](Self::build), with what was packed before if it serves; and why it does not, if so.
-    pub(crate) fn build_from(
-        rows: Array2<f32>,
-        categories: Vec<u32>,
+    /// The same, with what `packed` has of them; and why it does not, if so.
+    pub(crate) fn build_from<E>(
+        rows: Rows,
         kernel: Available,
         packed_rows_min: usize,
-        of: [u8; 32],
-        stored: StoredIndex,
-    ) -> Result<(Self, Option<Unfit>), IndexError> {
-        let rows = Rows::new(rows, categories)?;
-        let (packed, unfit) = match stored.packed(&rows, of, kernel) {
-            Ok(packed) => (Some(packed), None),
-            Err(unfit) => (packs(&rows, packed_rows_min).then(|| Packed::build(&rows, kernel)), Some(unfit)),
-        };
-        Ok((Self { rows, packed }, unfit))
+        packed: impl FnOnce(&Rows) -> Result<Packed, E>,
+    ) -> (Self, Option<E>) {
+        let packs = rows.count() >= packed_rows_min && rows.dimension() <= PACKED_DIMENSION_MAX;
+        if !packs {
+            return (Self { rows, packed: None }, None);
+        }
+        match packed(&rows) {
+            Ok(packed) => (Self { rows, packed: Some(packed) }, None),
+            Err(why) => {
+                let packed = Packed::build(&rows, kernel);
+                (Self { rows, packed: Some(packed) }, Some(why))
+            }
+        }
     }
 
     /// The same rows, of which no search finds the dead ones. All that is large is shared.
@@ -99,8 +100,4 @@ impl Layer {
     fn position(&self, row: usize) -> usize {
         self.packed.as_ref().map_or(row, |packed| packed.position(row))
     }
-}
-
-fn packs(rows: &Rows, at_least: usize) -> bool {
-    rows.count() >= at_least && rows.dimension() <= PACKED_DIMENSION_MAX
 }

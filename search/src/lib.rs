@@ -24,7 +24,7 @@
 //! | `pca`, `rotation` | pruning by principal components, where a catalog allows it |
 //! | `quantize` | codes of vectors, and the bound of what they lose |
 //! | `layout`, `pages` | how codes lie in memory, and in which pages |
-//! | `bytes` | numbers as the bytes that files have of them |
+//! | `bytes`, `numbers` | numbers as the bytes that files have of them; those of all rows, in memory or mapped |
 //! | `kernel` | the instruction sets that multiply codes |
 //! | `row_set`, `position_set` | the rows that a query may match, of an index and of a layer |
 //! | `ways`, `direct`, `subset` | how a query is searched by their number: scored at once, gathered, or where they lie |
@@ -64,6 +64,7 @@ mod kernel;
 mod layer;
 mod layout;
 mod numbering;
+mod numbers;
 mod order;
 mod overlay;
 mod packed;
@@ -85,11 +86,12 @@ mod top_k;
 mod warm_start;
 mod ways;
 
-pub use bytes::{as_bytes, as_bytes_mut, room};
+pub use bytes::{as_bytes, as_bytes_mut};
 pub use changes::Changes;
 pub use index::Index;
 pub use kernel::{Available, Kernel, UnknownKernel};
 pub use layout::Codes;
+pub use numbers::Numbers;
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};
 pub use row_set::RowSet;
 pub use rows::IndexError;

@@ -150,10 +150,11 @@ impl Packed {
         let chunks = chunks(&starts, order.len().div_ceil(BLOCK), full_chunk(rows.dimension()));
         let mut positions = vec![0; order.len()];
         (0..).zip(&order).for_each(|(position, &row)| positions[row as usize] = position);
+        let rotation = rotation.map(Arc::new);
         Self {
             kernel,
             segments,
-            rotation: rotation.map(Arc::new),
+            rotation,
             centroids: centroids.map(Arc::new),
             order: Arc::new(order),
             positions: Arc::new(positions),

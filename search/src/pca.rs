@@ -30,6 +30,10 @@ const TRIAL_QUERIES: usize = 32;
 const TRIAL_TOP_K: usize = 50;
 const TRIAL_BLOCKS: usize = 512;
 
+/// Rows that thresholds are taken of, and the best of them that are looked at at least.
+const THRESHOLD_ROWS: usize = 1 << 18;
+const THRESHOLD_RANK_MIN: usize = 4;
+
 /// What coding adds to a bound, about.
 const TRIAL_ERROR: f32 = 0.015;
 
@@ -178,11 +182,14 @@ fn trial(vectors: &Vectors<'_>, components: &Array2<f64>, order: &[u32]) -> Vec<
     ends.into_iter().zip(survivors).map(|(end, survivors)| (end, survivors as f64 / tries)).collect()
 }
 
-/// The score at the trial's rank for each query, over all rows.
+/// About the score at the trial's rank for each query: of large catalogs by some of the rows.
 fn thresholds(vectors: &Vectors<'_>, queries: &Array2<f32>, order: &[u32]) -> Vec<f32> {
-    let none = || (0..queries.nrows()).map(|_| TopK::new(TRIAL_TOP_K, f32::NEG_INFINITY)).collect::<Vec<_>>();
+    let stride = order.len().div_ceil(THRESHOLD_ROWS);
+    let rank = (TRIAL_TOP_K / stride).max(THRESHOLD_RANK_MIN);
+    let none = || (0..queries.nrows()).map(|_| TopK::new(rank, f32::NEG_INFINITY)).collect::<Vec<_>>();
+    let some: Vec<u32> = order.iter().copied().step_by(stride).collect();
     let panels = Panels::new(queries.t());
-    let best = order.par_chunks(1_024).fold(none, |mut best, rows| {
+    let best = some.par_chunks(1_024).fold(none, |mut best, rows| {
         let mut scores = Array2::zeros((rows.len(), queries.nrows()));
         if let Some(scores) = scores.as_slice_mut() {
             Kernel::fastest().multiply(&vectors(rows), &panels, scores);

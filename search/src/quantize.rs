@@ -97,8 +97,8 @@ impl Segment {
 
     /// The rows at some positions, one after the other.
     pub(crate) fn gather(&self, positions: &[usize], coding: Coding) -> Self {
-        let mut gathered =
-            Self::new(self.dimensions.clone(), positions.len().div_ceil(BLOCK), self.rests.is_empty(), coding);
+        let blocks = positions.len().div_ceil(BLOCK);
+        let mut gathered = Self::new(self.dimensions.clone(), blocks, self.rests.is_empty(), coding);
         let (codes, rests) = (Arc::make_mut(&mut gathered.codes), Arc::make_mut(&mut gathered.rests));
         let (scales, errors) = (Arc::make_mut(&mut gathered.scales), Arc::make_mut(&mut gathered.errors));
         for (at, &position) in positions.iter().enumerate() {

@@ -85,8 +85,7 @@ impl StoredIndex {
             Panels { rows: axes.rows, columns: axes.columns, values: axes.values.clone() }
         });
         let Packed { centroids, order, segments, .. } = packed;
-        // Nobody else has a share of them yet: nothing is copied.
-        let (centroids, order) = (centroids.map(Arc::unwrap_or_clone), Arc::unwrap_or_clone(order));
+        let (centroids, order) = (centroids.and_then(Arc::into_inner), Arc::unwrap_or_clone(order));
         Self { of, codes, rows: rows.count(), axes, centroids, order, segments }
     }
 
@@ -269,6 +268,7 @@ mod tests {
 
     use super::*;
     use crate::index::Index;
+    use crate::numbers::Numbers;
     use crate::query::{Grouping, Query};
 
     const OF: [u8; 32] = [7; 32];
@@ -315,7 +315,8 @@ mod tests {
                 let stored = bytes(&built.stored(codes, OF).unwrap());
                 let stored = read(&stored, count, dimension, codes).unwrap();
                 assert_eq!(stored.axes.is_some(), prunes);
-                let restored = Index::build_from(vectors.clone(), categories.clone(), kernel, OF, stored);
+                let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
+                let restored = Index::build_from(numbers, dimension, categories.clone(), kernel, Some((OF, stored)));
                 let (restored, unfit) = restored.unwrap();
                 assert_eq!(unfit, None, "{kernel}");
                 for row in (0..count).step_by(count / 20) {
@@ -363,7 +364,9 @@ mod tests {
                 Ok(stored) => stored,
                 Err(unfit) => return unfit.to_string(),
             };
-            let (index, unfit) = Index::build_from(vectors.clone(), categories.clone(), kernel, of, stored).unwrap();
+            let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
+            let (index, unfit) =
+                Index::build_from(numbers, dimension, categories.clone(), kernel, Some((of, stored))).unwrap();
             assert_eq!(index.rows(), count, "it is there all the same");
             unfit.map(|unfit| unfit.to_string()).unwrap_or_default()
         };

@@ -68,7 +68,7 @@ async fn get_range(
     let call = || Call::new("S3", "GetObject", name.to_string());
     let wanted = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
     let get = client.get_object().bucket(&name.bucket).key(&name.key).range(wanted);
-    let object = match get.set_if_match(tag.map(str::to_owned)).send().await {
+    let object = match get.set_if_match(tag.filter(|tag| !tag.is_empty()).map(str::to_owned)).send().await {
         Ok(object) => object,
         Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => return Ok(None),
         Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 412 => return Ok(None),
@@ -80,16 +80,18 @@ async fn get_range(
         }
         Err(error) => return Err(fault(&error, call())),
     };
-    // `bytes 0-9/100`; without it the service sends the whole object.
+    // `bytes 0-9/100`; without it the whole object comes.
     let of = object.content_range().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
-    let (Some(length), Some(tag)) = (of, object.e_tag.clone()) else {
-        let what = "it has no Content-Range or no ETag, which S3 always sends with a part of an object";
+    if of.is_none() && range.start > 0 {
+        let what = "it has no Content-Range, which S3 always sends with a part of an object";
         return Err(Fault::of(call(), Cause::InvalidAnswer, what));
-    };
+    }
+    let tag = object.e_tag.clone().unwrap_or_default();
     let (mut body, mut bytes) = (object.body, Vec::new());
     while let Some(chunk) = body.next().await {
         bytes.push(chunk.map_err(|error| Fault::of(call(), Cause::Unreachable, error.to_string()))?);
     }
+    let length = of.unwrap_or_else(|| bytes.iter().map(|chunk| chunk.len() as u64).sum());
     Ok(Some(Piece { bytes, length, tag }))
 }
 

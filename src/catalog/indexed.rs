@@ -4,8 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use ndarray::Array2;
-use nearline_search::{Available, Index, IndexError, RowSet};
+use nearline_search::{Available, Index, IndexError, Numbers, RowSet};
 
 use super::attributes::{Attributes, RowFilter};
 use super::error::CatalogError;
@@ -35,9 +34,10 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Invalid`], naming row and column (rows count from 0).
     pub fn new(rows: Rows, version: String, model_id: Option<String>, kernel: Available) -> Result<Self, CatalogError> {
-        Self::of(Table::of(rows)?, version, model_id, |vectors, categories| {
-            Index::build_with(vectors, categories, kernel)
-        })
+        let build = |numbers, dimension, categories| {
+            Index::build_from(numbers, dimension, categories, kernel, None).map(|(index, _)| index)
+        };
+        Self::of(Table::of(rows)?, version, model_id, build)
     }
 
     /// The catalog of columns; `index` makes their vectors and categories searchable.
@@ -48,18 +48,16 @@ impl Catalog {
         table: Table,
         version: String,
         model_id: Option<String>,
-        index: impl FnOnce(Array2<f32>, Vec<u32>) -> Result<Index, IndexError>,
+        index: impl FnOnce(Numbers, usize, Vec<u32>) -> Result<Index, IndexError>,
     ) -> Result<Self, CatalogError> {
-        let invalid = |error: String| CatalogError::Invalid(format!("column embedding: {error}"));
         let Table { products, categories, category_of, titles, vectors, dimension, attributes } = table;
         let count = products.len();
         let mut rows_by_category = vec![0; categories.len()];
         for &category in &category_of {
             rows_by_category[category as usize] += 1;
         }
-        let vectors =
-            Array2::from_shape_vec((count, dimension), vectors).map_err(|error| invalid(error.to_string()))?;
-        let index = index(vectors, category_of).map_err(|error| invalid(error.to_string()))?;
+        let index = index(vectors, dimension, category_of);
+        let index = index.map_err(|error| CatalogError::Invalid(format!("column embedding: {error}")))?;
         let attributes = attributes.of_rows(count);
         Ok(Self { version, model_id, products, categories, titles, attributes, index, rows_by_category })
     }

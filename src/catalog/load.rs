@@ -36,7 +36,7 @@ pub(super) async fn published<A: Artifacts>(
 ) -> Result<Catalog, CatalogError> {
     let download = Download::begin(artifacts, &name, pointer.bytes).await?;
     let known = download.known().await?;
-    let kernel = indexing.kernel;
+    let (kernel, vectors) = (indexing.kernel, indexing.vectors.clone());
     let index = indexes::of_kernel(&pointer, kernel).cloned();
     let index_name = index.as_ref().map(|index| ObjectName { bucket: name.bucket.clone(), key: index.key.clone() });
     let (to, mut pieces) = Pieces::new();
@@ -52,7 +52,7 @@ pub(super) async fn published<A: Artifacts>(
     };
     let (what, index_ref) = (name.to_string(), index.clone());
     let load = move |pieces: Pieces, mut index_pieces: Pieces| {
-        let content = read_once(known, pieces, &what, Some(&pointer.sha256))?;
+        let content = read_once(known, pieces, &what, Some(&pointer.sha256), &vectors)?;
         let stored = index_ref.and_then(|index| {
             let (rows, dimension) = (content.table.category_of.len(), content.table.dimension);
             let read = indexes::read(&mut index_pieces, &index, rows, dimension, kernel);
@@ -75,12 +75,12 @@ pub(super) async fn published<A: Artifacts>(
 
 /// Loads an artifact from disk.
 pub(super) async fn file(path: &Path, indexing: &Indexing, priority: Priority) -> Result<Catalog, CatalogError> {
-    let (path, kernel) = (path.to_owned(), indexing.kernel);
+    let (path, kernel, vectors) = (path.to_owned(), indexing.kernel, indexing.vectors.clone());
     let load = move || {
         let file = Reading { file: artifact::open(&path)?, path };
         let known = file.known()?;
         let name = file.path.display().to_string();
-        catalog(read_once(known, file, &name, None)?, kernel, None)
+        catalog(read_once(known, file, &name, None, &vectors)?, kernel, None)
     };
     run_long(&indexing.compute, priority, load).await
 }
@@ -93,24 +93,22 @@ fn catalog(
 ) -> Result<Catalog, CatalogError> {
     let Content { table, model_id, sha256 } = content;
     let version = artifact::version(&sha256).to_owned();
-    Catalog::of(table, version, model_id, |vectors, categories| match stored {
-        None => Index::build_with(vectors, categories, kernel),
-        Some((key, stored)) => {
-            let built = Index::build_from(vectors, categories, kernel, indexes::digest(&sha256), stored);
-            let (index, unfit) = built?;
-            if let Some(unfit) = unfit {
-                event::index_ignored(&key, &unfit);
-            }
-            Ok(index)
+    Catalog::of(table, version, model_id, |numbers, dimension, categories| {
+        let (key, stored) = stored.unzip();
+        let stored = stored.map(|stored| (indexes::digest(&sha256), stored));
+        let (index, unfit) = Index::build_from(numbers, dimension, categories, kernel, stored)?;
+        if let Some((key, unfit)) = key.zip(unfit) {
+            event::index_ignored(&key, &unfit);
         }
+        Ok(index)
     })
 }
 
 /// Loads an artifact that is in memory, in the same way.
-pub(super) fn memory(bytes: &Bytes, kernel: Available) -> Result<Catalog, CatalogError> {
+pub(super) fn memory(bytes: &Bytes, indexing: &Indexing) -> Result<Catalog, CatalogError> {
     let pieces = vec![(0, Buffer::from(bytes.clone()))];
     let known = Known::Parts(Blob::Pieces(pieces, bytes.len() as u64));
-    catalog(read_once(known, &bytes[..], "the catalog", None)?, kernel, None)
+    catalog(read_once(known, &bytes[..], "the catalog", None, &indexing.vectors)?, indexing.kernel, None)
 }
 
 impl Source for &[u8] {

@@ -29,6 +29,7 @@ pub mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 use nearline_contract::kind;
 
@@ -44,3 +45,4 @@ pub use memory::MemoryArtifacts;
 pub use pointer::{IndexRef, Pointer, UpdateRef, version};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};
+pub use vectors::Vectors;

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::pointer::Pointer;
+use super::vectors::Vectors;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -58,6 +59,10 @@ pub struct Size {
     pub alone: Needed,
     /// A process that serves it while another as large is loaded.
     pub refreshing: Needed,
+    /// The same with vectors in files that are mapped: what must be in memory.
+    pub alone_mapped: Needed,
+    /// As said.
+    pub refreshing_mapped: Needed,
 }
 
 /// What a process needs.
@@ -87,6 +92,8 @@ impl Shape {
             index_bytes: packed + 4 * rows,
             alone: Needed::of(alone),
             refreshing: Needed::of(alone + memory_bytes),
+            alone_mapped: Needed::of(alone - vectors),
+            refreshing_mapped: Needed::of(alone + memory_bytes - 2 * vectors),
         }
     }
 }
@@ -102,10 +109,11 @@ impl Needed {
 }
 
 /// What loading a published artifact takes at most: what stays, and what is there meanwhile.
-pub(super) fn to_load(pointer: &Pointer) -> u64 {
+pub(super) fn to_load(pointer: &Pointer, place: &Vectors) -> u64 {
     let Pointer { rows, dimension, bytes, .. } = *pointer;
     let vectors = rows.saturating_mul(dimension).saturating_mul(4);
     let strings = bytes.saturating_sub(vectors);
+    let vectors = if place.stay_in_memory() { vectors } else { 0 };
     let stays = vectors + packed_bytes(rows, dimension) + rows * ROW_BYTES + table_bytes(rows) + strings;
     stays + loading_bytes(rows)
 }

@@ -16,6 +16,7 @@ use super::indexes;
 use super::load::{self, run_long};
 use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
+use super::vectors::Vectors;
 use super::{room, size};
 use crate::compute::{Compute, Priority};
 
@@ -37,12 +38,14 @@ pub struct Indexing {
     /// Memory that Lambda gives the function, in bytes: a newer catalog is only loaded if it fits beside the one that
     /// serves, here and by what the system says.
     pub function_memory: Option<u64>,
+    /// Where vectors lie.
+    pub vectors: Vectors,
 }
 
 impl Default for Indexing {
     /// With the fastest kernel, where it is asked for.
     fn default() -> Self {
-        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None }
+        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None, vectors: Vectors::Memory }
     }
 }
 
@@ -130,7 +133,7 @@ impl<A: Artifacts> CatalogStore<A> {
     /// As [`CatalogStore::load`].
     pub async fn load_current(&self, current: Current) -> Result<Catalog, CatalogError> {
         let needed = match &current {
-            Current::Published { pointer, .. } => size::to_load(pointer),
+            Current::Published { pointer, .. } => size::to_load(pointer, &self.indexing.vectors),
             Current::File { path, .. } => std::fs::metadata(path).map_or(0, |file| size::to_load_file(file.len())),
         };
         room::check(needed, room::left(self.indexing.function_memory))?;
@@ -238,7 +241,7 @@ pub async fn load_file(path: &Path, indexing: &Indexing) -> Result<Catalog, Cata
 /// # Errors
 /// [`CatalogError`].
 pub fn load_bytes(bytes: &Bytes, indexing: &Indexing) -> Result<Catalog, CatalogError> {
-    load::memory(bytes, indexing.kernel)
+    load::memory(bytes, indexing)
 }
 
 /// The catalog of an artifact, whose bytes go before it is indexed; and its SHA-256.

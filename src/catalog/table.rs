@@ -1,5 +1,7 @@
 //! The columns of an artifact as a catalog keeps them: strings in arenas, vectors one after the other.
 
+use nearline_search::Numbers;
+
 use super::attributes::Attributes;
 use super::error::CatalogError;
 use super::names::{Column, Names};
@@ -15,7 +17,7 @@ pub(super) struct Table {
     /// `None`: no row has one.
     pub(super) titles: Option<Column>,
     /// Rows x dimension, row-major.
-    pub(super) vectors: Vec<f32>,
+    pub(super) vectors: Numbers,
     pub(super) dimension: usize,
     /// What filters look at; of as many rows, or of none.
     pub(super) attributes: Attributes,
@@ -41,7 +43,7 @@ impl Table {
         rows.product_ids.iter().try_for_each(|id| table.push_product(id))?;
         rows.categories.iter().for_each(|category| table.push_category(category));
         (0..).zip(&rows.titles).for_each(|(row, title)| table.push_title(row, title.as_deref()));
-        Ok(Self { vectors: rows.vectors, attributes: rows.attributes, ..table.shrunk() })
+        Ok(Self { vectors: rows.vectors.into(), attributes: rows.attributes, ..table.shrunk() })
     }
 
     /// The id of the next row.

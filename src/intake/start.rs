@@ -16,7 +16,9 @@ use super::policy::Policy;
 use super::queue::Queue;
 use super::settle::Settler;
 use crate::catalog::refresh::{self, Looks};
-use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing};
+use crate::catalog::{
+    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Vectors,
+};
 use crate::clock::Clock;
 use crate::compute::Compute;
 use crate::embed::{Embedders, Leases, Limits, Models};
@@ -67,6 +69,8 @@ pub struct Settings {
     pub kernel: Available,
     /// Memory that Lambda gives the function, in bytes.
     pub function_memory: Option<u64>,
+    /// Where vectors lie.
+    pub vectors: Vectors,
 }
 
 /// Why an intake did not start, or ended.
@@ -128,8 +132,9 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
         max_attempts,
         kernel,
         function_memory,
+        vectors,
     } = settings;
-    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone(), function_memory });
+    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone(), function_memory, vectors });
     let began = clock.now();
     let ((), (), catalog) = try_join3(
         check("NEARLINE_QUEUE_URL", is_there(&queue)),

@@ -11,18 +11,21 @@ use crate::layout::{BLOCK, Coding, Group};
 impl Segment {
     /// Its numbers as bytes, in the order of a stored index.
     pub(crate) fn bytes(&self) -> [&[u8]; 4] {
-        [bytes_of(&self.codes), bytes_of(&self.scales), bytes_of(&self.errors), bytes_of(&self.rests)]
+        let Self { codes, scales, errors, rests, .. } = self;
+        [
+            bytes_of(codes.as_slice()),
+            bytes_of(scales.as_slice()),
+            bytes_of(errors.as_slice()),
+            bytes_of(rests.as_slice()),
+        ]
     }
 
     /// The same, to be written.
     pub(crate) fn bytes_mut(&mut self) -> [&mut [u8]; 4] {
         let Self { codes, scales, errors, rests, .. } = self;
-        [
-            bytes_of_mut(Arc::make_mut(codes).as_mut_slice()),
-            bytes_of_mut(Arc::make_mut(scales).as_mut_slice()),
-            bytes_of_mut(Arc::make_mut(errors).as_mut_slice()),
-            bytes_of_mut(Arc::make_mut(rests).as_mut_slice()),
-        ]
+        let [scales, errors, rests] =
+            [scales, errors, rests].map(|numbers| bytes_of_mut(Arc::make_mut(numbers).as_mut_slice()));
+        [bytes_of_mut(Arc::make_mut(codes).as_mut_slice()), scales, errors, rests]
     }
 
     /// Largest of the rows' errors.

@@ -7,15 +7,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
 use nearline_contract::hash::hex;
-use nearline_search::{as_bytes, as_bytes_mut, room};
+use nearline_search::{Numbers, as_bytes, as_bytes_mut};
 use sha2::{Digest, Sha256};
 
-use super::read::{Opened, append, check_kind, model_id, no_room, numbers, read_bytes};
+use super::read::{Opened, append, check_kind, model_id, numbers, read_bytes};
 use crate::catalog::CatalogError;
 use crate::catalog::attributes::Builders;
 use crate::catalog::ipc::{Blob, Budget, Once, invalid};
 use crate::catalog::kind::HEAD_BYTES;
 use crate::catalog::table::Table;
+use crate::catalog::vectors::Vectors;
 
 /// Bytes that are read and hashed together.
 const PIECE_BYTES: usize = 1 << 20;
@@ -56,7 +57,8 @@ impl Known {
     }
 }
 
-/// Reads an artifact whose bytes come from `source`. `name` is for messages, `expected` the SHA-256 that they must have.
+/// Reads an artifact whose bytes come from `source`. `name` is for messages, `expected` the SHA-256 that they must have,
+/// `place` where vectors lie.
 ///
 /// # Errors
 /// [`CatalogError::Corrupt`] if they have another; [`CatalogError::Invalid`], naming batch or row, and column; those of
@@ -66,15 +68,16 @@ pub(in crate::catalog) fn read_once(
     mut source: impl Source,
     name: &str,
     expected: Option<&str>,
+    place: &Vectors,
 ) -> Result<Content, CatalogError> {
     let length = known.length();
     let plan = Plan::new(known);
-    let mut vectors = Vec::new();
+    let mut vectors = Numbers::default();
     if let Ok(Plan::InOrder { parts, .. }) = &plan {
         let (rows, dimension) = (parts.once.rows, parts.dimension);
-        vectors = room(rows, dimension).map_err(|error| no_room(rows, dimension, &error))?;
+        vectors = place.room(rows, dimension)?;
     }
-    let place = &mut vectors[..];
+    let numbers = &mut vectors[..];
     let (hashes, pieces) = channel();
     // A thread that is alone hashes when it has read: then what it keeps for that must be little.
     let alone = rayon::current_num_threads() == 1;
@@ -88,7 +91,7 @@ pub(in crate::catalog) fn read_once(
     let reading = move || {
         let read = match plan {
             Ok(Plan::InOrder { parts, model_id }) => {
-                parts.read(&mut progress, place).map(|table| Read::Columns(Box::new(table), model_id))
+                parts.read(&mut progress, numbers).map(|table| Read::Columns(Box::new(table), model_id))
             }
             Ok(Plan::Whole) => progress.until(length).map(Read::Whole),
             Err(error) => Err(error),
@@ -109,7 +112,13 @@ pub(in crate::catalog) fn read_once(
         Read::Columns(table, model_id) => Ok(Content { table: Table { vectors, ..*table }, model_id, sha256 }),
         Read::Whole(bytes) => {
             let artifact = read_bytes(&bytes)?;
-            Ok(Content { table: Table::of(artifact.rows)?, model_id: artifact.model_id, sha256 })
+            let mut table = Table::of(artifact.rows)?;
+            if !place.stay_in_memory() {
+                let mut numbers = place.room(table.category_of.len(), table.dimension)?;
+                numbers.copy_from_slice(&table.vectors);
+                table.vectors = numbers;
+            }
+            Ok(Content { table, model_id: artifact.model_id, sha256 })
         }
     }
 }

@@ -75,7 +75,9 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
         return Err(invalid("it has no rows"));
     }
     let mut rows = Rows { dimension, ..Rows::default() };
-    rows.vectors.try_reserve_exact(count * dimension).map_err(|error| no_room(count, dimension, &error))?;
+    rows.vectors
+        .try_reserve_exact(count * dimension)
+        .map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
     while let Some(batch) = file.next_batch()? {
         append(&mut rows, &batch, &mut budget)?;
         rows.vectors.extend_from_slice(&numbers(&batch, dimension, rows.product_ids.len() - batch.num_rows())?);
@@ -127,11 +129,6 @@ impl Opened {
 /// The model that the metadata names.
 pub(super) fn model_id(schema: &Schema) -> Option<String> {
     schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned()
-}
-
-/// There is no memory for so many vectors.
-pub(super) fn no_room(rows: usize, dimension: usize, error: &impl std::fmt::Display) -> CatalogError {
-    CatalogError::NoRoom(format!("{rows} rows of {dimension} numbers: {error}"))
 }
 
 /// Checks that reading the columns that are not of the format takes no more memory than the file can be worth.

@@ -24,7 +24,6 @@ const ALIGNMENT: u64 = 64;
 /// A part of a file that is read once.
 #[derive(Debug)]
 pub(in crate::catalog) struct Batch {
-    number: usize,
     /// Where it lies in the file.
     pub(in crate::catalog) body: Range<u64>,
     /// Rows that it has: none if it is a dictionary.
@@ -77,7 +76,7 @@ impl Once {
         }
         let mut batches = Vec::with_capacity(parts.len());
         let mut rows = 0_usize;
-        for (number, part) in parts.iter().enumerate() {
+        for part in parts {
             let message = part.message()?;
             let (mut rows_here, mut vectors) = (0, None);
             if let Some(batch) = message.header_as_record_batch() {
@@ -96,7 +95,7 @@ impl Once {
                 }
             }
             let vectors = vectors.map(|place| part.body.start + place.start..part.body.start + place.end);
-            batches.push(Batch { number, body: part.body.clone(), rows: rows_here, vectors });
+            batches.push(Batch { body: part.body.clone(), rows: rows_here, vectors });
         }
         let others = reader.columns.iter().copied().filter(|&other| other != column).collect();
         Ok(Some(Self { reader, others, batches, rows }))
@@ -124,7 +123,7 @@ impl Once {
         budget: &mut Budget,
     ) -> Result<Option<RecordBatch>, CatalogError> {
         let batch = &self.batches[number];
-        let part = &self.reader.container.parts[batch.number];
+        let part = &self.reader.container.parts[number];
         let length = batch.vectors.as_ref().map_or(0, |place| place.end - place.start);
         let gap = length % ALIGNMENT;
         let mut body = MutableBuffer::with_capacity(before.len() + gap as usize + behind.len());

@@ -75,6 +75,9 @@ pub(super) fn show(args: &SizeArgs) -> Result<(), CliError> {
         format!("index        {} for each coding", gib(size.index_bytes)),
         format!("alone        {}", needed(size.alone)),
         format!("refreshing   {}", needed(size.refreshing)),
+        "with NEARLINE_CATALOG_VECTORS=mapped, and a local disk for the rest:".to_owned(),
+        format!("alone        {}", needed(size.alone_mapped)),
+        format!("refreshing   {}", needed(size.refreshing_mapped)),
     ];
     print(&lines.join("\n"))
 }
