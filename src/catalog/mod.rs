@@ -8,6 +8,9 @@ pub mod artifact;
 mod artifacts;
 mod attributes;
 pub mod build;
+mod canary;
+mod candidate;
+mod change;
 mod error;
 mod folded;
 mod indexed;
@@ -17,12 +20,18 @@ mod memory;
 mod names;
 mod nearest;
 mod pointer;
+mod prune;
+mod publish;
+mod publishing;
 pub mod refresh;
+mod refusal;
 mod rows;
 pub mod source;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod upload;
+mod versions;
 
 use nearline_contract::kind;
 
@@ -30,11 +39,19 @@ pub use artifacts::Artifacts;
 #[cfg(test)]
 pub(crate) use attributes::tests::attributes;
 pub use attributes::{AttributeKind, AttributeSummary, Attributes, RowFilter};
+pub use canary::Serves;
+pub use candidate::{Candidate, Share};
+pub use change::{ChangeError, Seen};
 pub use error::CatalogError;
 pub use folded::folded;
 pub use indexed::Catalog;
 pub use location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 pub use memory::MemoryArtifacts;
 pub use pointer::{IndexRef, Pointer, UpdateRef, version};
+pub use prune::Pruning;
+pub use publish::{Checked, Publication};
+pub use publishing::{Condition, Listed, Part, Publishing, Tagged, Upload};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};
+pub use upload::{Content, Told, Uploaded};
+pub use versions::{Holding, Version};
