@@ -1,6 +1,6 @@
 //! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
 //!
-//! A name that is wrong ends the start, with words that lead to the setting; what may pass does not.
+//! A wrong name stops the start, with a message that leads to the setting; a fault that may pass does not.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -154,8 +154,11 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
                 if AssertUnwindSafe(watch).catch_unwind().await.is_ok() {
                     return;
                 }
-                // Without it this process would serve the old catalog for ever.
-                tracing::error!(event = "catalog_watch_panicked", "a bug: looking for newer catalogs begins again");
+                // Without it this process would serve the old catalog forever.
+                tracing::error!(
+                    event = "catalog_watch_panicked",
+                    "a bug: the check for newer catalogs failed and starts again"
+                );
             }
         });
     }

@@ -29,7 +29,7 @@ async fn a_build_that_was_throttled_goes_on_where_it_was_and_builds_the_same_byt
     let failed = world.nearline(&build).await;
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to go on"),
+        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to continue"),
         "{failed:?}"
     );
     assert_eq!(std::fs::read(&output).unwrap(), bytes);
@@ -119,7 +119,7 @@ async fn a_new_catalog_is_taken_up_a_broken_one_is_not_and_rejections_that_it_me
         .unwrap();
     until("the error in the log", || async {
         let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap_or_default();
-        log.contains("the old one serves on").then_some(())
+        log.contains("the old one keeps serving").then_some(())
     })
     .await;
 

@@ -20,33 +20,33 @@ use crate::catalog::{Catalog, CatalogLocation, Indexing};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Make a catalog of products: embed what has no vector; goes on where an earlier build was stopped
+    /// Build a catalog of products: embed those without a vector; resumes a build that was stopped
     ///
-    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, exports of
-    /// DynamoDB, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
-    /// (only this is embedded), and optionally title and embedding (numbers; the text is not embedded then). Model and
-    /// dimension: NEARLINE_EMBEDDING_MODEL (what is called), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
+    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, DynamoDB
+    /// exports, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
+    /// (the only one embedded), and optionally title and embedding (numbers; the text is then not embedded). Model and
+    /// dimension: NEARLINE_EMBEDDING_MODEL (the model to call), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
     /// name does not say so), NEARLINE_EMBEDDING_DIMENSION.
     Build(Box<build::BuildArgs>),
-    /// List all that is wrong with products, with their own lines, before anything is paid for
+    /// List everything wrong with products, with line numbers, before anything is paid for
     Check(build::CheckArgs),
-    /// Check a catalog, upload it, and make it the current one; goes on where an earlier upload was stopped
+    /// Check a catalog, upload it, and make it the current one; resumes an upload that was stopped
     Publish(publish::PublishArgs),
-    /// Make a version current that was published before
+    /// Make an earlier published version current
     Rollback(publish::RollbackArgs),
     /// Make the candidate current
     Promote(publish::AtArgs),
-    /// End the candidate: all jobs are answered by the current catalog again
+    /// End the candidate: the current catalog answers all jobs again
     Drop(publish::AtArgs),
     /// List what is published: which versions, when, and which of them serve
     Versions(versions::VersionsArgs),
-    /// Delete old versions, and what nothing names any more
+    /// Delete old versions, and objects that nothing names any more
     ///
-    /// The current version, the one before it and the candidate stay, and all that is younger than a day.
+    /// The current version, the one before it and the candidate stay, and so does everything younger than a day.
     Prune(versions::PruneArgs),
-    /// Tell how differently two catalogs answer the same jobs
+    /// Compare how two catalogs answer the same jobs
     Compare(compare::CompareArgs),
-    /// Say what is in a catalog: rows, categories, model, memory needed
+    /// Show what is in a catalog: rows, categories, model, memory needed
     Inspect {
         /// Catalog file, or s3://BUCKET/PREFIX for the current one there
         catalog: CatalogLocation,

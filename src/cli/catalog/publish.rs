@@ -21,7 +21,7 @@ pub(in crate::cli) struct PublishArgs {
     /// Embedding model to name in a catalog that names none
     #[arg(long)]
     model: Option<String>,
-    /// Which model that is, if its name does not say so, as the ARN of an application inference profile; unset:
+    /// Which model that is, if its name does not say so, such as the ARN of an application inference profile; unset:
     /// NEARLINE_EMBEDDING_MODEL_FAMILY
     #[arg(long, value_name = "ID")]
     model_family: Option<String>,
