@@ -31,7 +31,7 @@ use crate::under_way::UnderWay;
 use crate::worker::{Plan, RowSets, Source, groups};
 
 /// Texts that wait for the embedder at once.
-const TEXTS_IN_FLIGHT: usize = 1_024;
+pub(super) const TEXTS_IN_FLIGHT: usize = 1_024;
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "queries"]))]
@@ -118,9 +118,9 @@ struct Figures<'a> {
 }
 
 /// A query that can be scanned.
-struct Prepared {
-    plan: Plan,
-    vector: Vec<f32>,
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) vector: Vec<f32>,
 }
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
@@ -227,7 +227,7 @@ async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
     Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
 }
 
-async fn prepare_one(
+pub(super) async fn prepare_one(
     catalog: &Catalog,
     row_sets: &RowSets,
     embedder: Option<&Embedder>,
