@@ -10,6 +10,7 @@ mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod page;
 mod progress;
 mod queries;
 mod result;
