@@ -8,4 +8,4 @@ function load(button) {
 }
 for (const button of document.querySelectorAll("[data-image]")) button.onclick = () => load(button);
 const all = document.getElementById("images");
-if (all) all.onclick = () => { all.remove(); document.querySelectorAll("[data-image]").forEach(load); };
+if (all) all.onclick = () => { document.querySelectorAll("[data-image]").forEach(load); all.parentElement.remove(); };

@@ -109,8 +109,9 @@ struct Line {
 }
 
 impl Line {
-    fn answer(&self) -> Answer<'_> {
-        let id = self.request_id.iter().filter(|id| **id != self.asked);
+    /// For a page; a text has no id of its own.
+    fn answer(&self, is_job: bool) -> Answer<'_> {
+        let id = self.request_id.iter().filter(|_| is_job);
         let id = id.map(|id| ("request id".to_owned(), id.clone()));
         let (results, error) = (self.results.as_deref(), self.error.as_ref());
         Answer { title: self.asked.clone(), facts: id.collect(), results, error }
@@ -284,7 +285,7 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
     match (&args.html, &args.output) {
         (Some(path), _) => {
             let lines: Vec<Line> = lines.collect();
-            page::write(path, &lines.iter().map(Line::answer).collect::<Vec<_>>())?;
+            page::write(path, &lines.iter().map(|line| line.answer(args.queries.is_some())).collect::<Vec<_>>())?;
         }
         (None, Some(path)) => {
             let what = path.display().to_string();
