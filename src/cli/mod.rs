@@ -12,6 +12,7 @@ mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod page;
 mod probe;
 mod progress;
 mod queries;
