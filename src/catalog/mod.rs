@@ -35,6 +35,6 @@ pub use folded::folded;
 pub use indexed::Catalog;
 pub use location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 pub use memory::MemoryArtifacts;
-pub use pointer::Pointer;
+pub use pointer::{IndexRef, Pointer, UpdateRef, version};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};

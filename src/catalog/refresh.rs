@@ -11,7 +11,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::artifact;
 use super::artifacts::Artifacts;
 use super::error::CatalogError;
 use super::indexed::Catalog;
@@ -54,7 +53,7 @@ impl Looks {
 
 /// Content that does not serve.
 struct Refusal {
-    sha256: String,
+    version: String,
     /// Times that it was read.
     tries: u32,
     error: String,
@@ -99,9 +98,8 @@ pub async fn watch<A: Artifacts>(
                 continue;
             }
         };
-        let sha256 = current.sha256().to_owned();
-        let newer = artifact::version(&sha256).to_owned();
-        let known = refused.as_mut().filter(|known| known.sha256 == sha256 && known.tries == TRIES_MAX);
+        let newer = current.version().to_owned();
+        let known = refused.as_mut().filter(|known| known.version == newer && known.tries == TRIES_MAX);
         if newer != serving
             && let Some(known) = known
         {
@@ -127,11 +125,11 @@ pub async fn watch<A: Artifacts>(
                     }
                     // Wrong bytes may be somebody's on the way; what is wrong in the right bytes stays so.
                     let tries = match (&error, &refused) {
-                        (CatalogError::Corrupt { .. }, Some(known)) if known.sha256 == sha256 => known.tries + 1,
+                        (CatalogError::Corrupt { .. }, Some(known)) if known.version == newer => known.tries + 1,
                         (CatalogError::Corrupt { .. }, _) => 1,
                         _ => TRIES_MAX,
                     };
-                    refused = Some(Refusal { sha256, tries, error: error.to_string(), said: last });
+                    refused = Some(Refusal { version: newer, tries, error: error.to_string(), said: last });
                 }
             }
         }

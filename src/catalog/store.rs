@@ -59,11 +59,11 @@ pub enum Current {
 }
 
 impl Current {
-    /// Lower-case hex SHA-256 of the artifact.
-    pub fn sha256(&self) -> &str {
+    /// Its version.
+    pub fn version(&self) -> &str {
         match self {
-            Self::Published { pointer, .. } => &pointer.sha256,
-            Self::File { sha256, .. } => sha256,
+            Self::Published { pointer, .. } => &pointer.version,
+            Self::File { sha256, .. } => artifact::version(sha256),
         }
     }
 }
@@ -134,6 +134,11 @@ impl<A: Artifacts> CatalogStore<A> {
         pointer: Pointer,
         priority: Priority,
     ) -> Result<Catalog, CatalogError> {
+        if !pointer.updates.is_empty() {
+            let (version, updates) = (&pointer.version, pointer.updates.len());
+            let why = format!("version {version} has {updates} updates, which this release does not apply");
+            return Err(CatalogError::Invalid(why));
+        }
         let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key };
         let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
         let kernel = self.indexing.kernel;

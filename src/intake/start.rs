@@ -156,8 +156,11 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
                 if AssertUnwindSafe(watch).catch_unwind().await.is_ok() {
                     return;
                 }
-                // Without it this process would serve the old catalog for ever.
-                tracing::error!(event = "catalog_watch_panicked", "a bug: looking for newer catalogs begins again");
+                // Without it this process would serve the old catalog forever.
+                tracing::error!(
+                    event = "catalog_watch_panicked",
+                    "a bug: the check for newer catalogs failed and starts again"
+                );
             }
         });
     }

@@ -103,7 +103,7 @@ pub fn jobs_failed(fault: &Fault, messages: usize, one: Subject<'_>) {
         };
     }
     match fault.kind {
-        Kind::Retry | Kind::JobRefused => log!(warn, JOBS_RETRIED, "jobs are tried again"),
+        Kind::Retry | Kind::JobRefused => log!(warn, JOBS_RETRIED, "jobs will be retried"),
         Kind::Permanent => {
             log!(error, JOBS_BLOCKED, "permanent fault: jobs are held until an operator fixes it");
         }
@@ -140,7 +140,7 @@ pub fn not_dead_lettered(one: Subject<'_>, fault: &Fault) {
         service,
         operation,
         error = %fault,
-        "a message could not be dead-lettered and is tried again"
+        "a message could not be dead-lettered and will be retried"
     );
 }
 
@@ -156,7 +156,7 @@ pub fn catalog_refused(error: &impl Display, newer: &str, serving: &str) {
         %error,
         newer,
         serving,
-        "the new catalog is not used, the old one serves on"
+        "the new catalog was refused, the old one keeps serving"
     );
 }
 

@@ -184,7 +184,8 @@ impl<R: Records> Worker<R> {
             Ok(job) => engine.answer(job, under_way, stages).await,
             Err(Refusal::Invalid(error)) => Err(NoAnswer::Rejected(error.clone())),
             Err(Refusal::NewerVersion(version)) => {
-                let text = format!("job version {version} is newer than this worker, which leaves it to a newer one");
+                let text =
+                    format!("job version {version} is newer than this worker, which leaves it to a newer worker");
                 Err(NoAnswer::Fault(Fault::new(Cause::NewerVersion, text)))
             }
         };
@@ -204,7 +205,7 @@ impl<R: Records> Worker<R> {
     fn replay_of_retryable(&self, sent_at: Option<OffsetDateTime>) -> Outcome {
         match (&self.looks, sent_at) {
             (Some(looks), Some(sent_at)) if !looks.have_seen(sent_at, self.clock.now()) => {
-                let text = "the job was rejected by this catalog, and waits for a look at what is published now";
+                let text = "the job was rejected by this catalog, and waits until the latest published one is checked";
                 Outcome::Failed(Fault::new(Cause::CatalogUnseen, text))
             }
             _ => Outcome::Replayed,

@@ -155,7 +155,7 @@ async fn vectors_of_ones_own_call_no_model_and_are_labelled_only_as_one_says() {
     world.write("mixed.csv", format!("{own}c,mugs,,a red mug\n"));
     let built = world.build("mixed.csv", "mixed.arrow", &[]).await;
     assert!(built.status.success(), "{built:?}");
-    assert!(stderr(&built).contains("2 rows with vectors of their own, which are taken to be of the same model"));
+    assert!(stderr(&built).contains("2 rows with vectors of their own, assumed to come from the same model"));
     let mixed = artifact::read(&*world.read("mixed.arrow")).unwrap();
     assert_eq!((mixed.model_id.as_deref(), mixed.rows.product_ids.len()), (Some(MODEL), 3));
     assert_eq!(mixed.rows.vectors[..DIMENSION], devstack::lexical::embed("a", DIMENSION));

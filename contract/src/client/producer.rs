@@ -40,11 +40,11 @@ pub struct Unsent {
 /// Why a job was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No record could answer it, so nobody would ever find one.
+    /// No record could answer it, so none would ever be found.
     #[error("it would be dead-lettered: {0}")]
     Unanswerable(JobError),
     /// It is larger than a message.
-    #[error("it is {0} bytes; SQS takes at most {CALL_MAX_BYTES}")]
+    #[error("it is {0} bytes; SQS allows at most {CALL_MAX_BYTES}")]
     TooLarge(usize),
     /// It has a character that no message has.
     #[error("it has the character {0}, which SQS refuses")]
@@ -76,7 +76,7 @@ impl Producer {
 
     /// Sends jobs, ten to a call, and returns those that were not sent: none, if all went well.
     ///
-    /// What SQS refuses for a reason of its own is tried again after a pause, up to five times. One job that cannot be sent
+    /// What SQS refuses for a reason on its side is tried again after a pause, up to five times. One job that cannot be sent
     /// holds up no other. On a FIFO queue each `request_id` is a message group.
     #[must_use = "these jobs were not sent"]
     pub async fn enqueue(&self, jobs: &[JobMessage]) -> Vec<Unsent> {

@@ -44,7 +44,7 @@ impl Mapping {
             let found = KNOWN.iter().find(|entry| entry.name == fold(known));
             let found = found.ok_or_else(|| {
                 let names = KNOWN.map(|known| known.name).join(", ");
-                format!("--column {column}: `{}` is none of the columns that are read: {names}", known.trim())
+                format!("--column {column}: `{}` is not one of the columns that can be mapped: {names}", known.trim())
             })?;
             if mapping.columns.iter().any(|(known, _)| *known == found.name) {
                 return Err(format!("--column {}=... is given twice", found.name));
@@ -53,7 +53,7 @@ impl Mapping {
         }
         mapping.text = text.map(str::parse).transpose()?;
         if mapping.text.is_some() && mapping.columns.iter().any(|(known, _)| *known == TEXT.name) {
-            return Err("--text and --column text=... both say what is embedded: give one of them".to_owned());
+            return Err("--text and --column text=... both say what is embedded: use one".to_owned());
         }
         Ok(mapping)
     }
@@ -127,7 +127,7 @@ impl Mapping {
                 Some(column) => Ok(Some(column)),
                 None if may_lack => Ok(None),
                 None => Err(CatalogError::Invalid(format!(
-                    "--column {flag}={}: there is no such column; it has {}",
+                    "--column {flag}={}: no such column; it has {}",
                     clip(name),
                     list(&names)
                 ))),
@@ -139,7 +139,7 @@ impl Mapping {
                 Some(column) => Ok(Some(column)),
                 None if may_lack => Ok(None),
                 None => Err(CatalogError::Invalid(format!(
-                    "--text names `{}`, which is no column; it has {}",
+                    "--text names `{}`, which is not a column; it has {}",
                     clip(name),
                     list(&names)
                 ))),
@@ -152,7 +152,7 @@ impl Mapping {
                 None if may_lack => {}
                 None => {
                     return Err(CatalogError::Invalid(format!(
-                        "--attributes {}: there is no such column; it has {}{}",
+                        "--attributes {}: no such column; it has {}{}",
                         clip(name),
                         list(&names),
                         kinds_hint(name)
@@ -237,8 +237,8 @@ impl Mapping {
             ""
         };
         CatalogError::Invalid(format!(
-            "column `{shown}` would be {}: did you mean embedding? --column embedding={shown} reads it, \
-             --column embedding= says that there are no vectors{numbers}",
+            "column `{shown}` would be {}: did you mean embedding? --column embedding={shown} reads it, --column \
+             embedding= says there are no vectors{numbers}",
             self.fate()
         ))
     }

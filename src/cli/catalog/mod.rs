@@ -19,15 +19,15 @@ use crate::config::Reader;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Make a catalog of products: embed what has no vector; goes on where an earlier build was stopped
+    /// Build a catalog of products: embed those without a vector; resumes a build that was stopped
     ///
-    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, exports of
-    /// DynamoDB, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
-    /// (only this is embedded), and optionally title and embedding (numbers; the text is not embedded then). Model and
-    /// dimension: NEARLINE_EMBEDDING_MODEL (what is called), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
+    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, DynamoDB
+    /// exports, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
+    /// (the only one embedded), and optionally title and embedding (numbers; the text is then not embedded). Model and
+    /// dimension: NEARLINE_EMBEDDING_MODEL (the model to call), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
     /// name does not say so), NEARLINE_EMBEDDING_DIMENSION.
     Build(Box<build::BuildArgs>),
-    /// List all that is wrong with products, with their own lines, before anything is paid for
+    /// List everything wrong with products, with line numbers, before anything is paid for
     Check(build::CheckArgs),
     /// Check a catalog, upload it, and make it the current one
     Publish {
@@ -39,12 +39,12 @@ pub(super) enum Command {
         /// Embedding model to name in a catalog that names none
         #[arg(long)]
         model: Option<String>,
-        /// Which model that is, if its name does not say so, as the ARN of an application inference profile; unset:
+        /// Which model that is, if its name does not say so, such as the ARN of an application inference profile; unset:
         /// NEARLINE_EMBEDDING_MODEL_FAMILY
         #[arg(long, value_name = "ID")]
         model_family: Option<String>,
     },
-    /// Make a version current that was published before
+    /// Make an earlier published version current
     Rollback {
         /// Version: the first 16 hex digits of the file's SHA-256
         version: String,
@@ -52,7 +52,7 @@ pub(super) enum Command {
         #[arg(long)]
         to: S3Prefix,
     },
-    /// Say what is in a catalog: rows, categories, model, memory needed
+    /// Show what is in a catalog: rows, categories, model, memory needed
     Inspect {
         /// Catalog file, or s3://BUCKET/PREFIX for the current one there
         catalog: CatalogLocation,

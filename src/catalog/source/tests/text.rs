@@ -51,7 +51,7 @@ fn all_faults_of_rows_are_named_with_line_and_column() {
         "line 3: column product_id: is empty; column text: is empty, and there is no embedding",
         "line 4: column embedding: is neither a JSON array of numbers nor base64 of 32-bit floats",
         "line 5: has 2 cells, the header 4: quote a cell that holds the separator `,`",
-        "line 6: column embedding: is no JSON array of numbers: expected value at column 4 (JSON has no NaN)",
+        "line 6: column embedding: is not a JSON array of numbers: expected value at column 4 (JSON has no NaN)",
         "line 7: column embedding: is all zero: it has no direction to compare",
     ];
     assert_eq!(fault(csv).lines().collect::<Vec<_>>(), expected);
@@ -92,7 +92,7 @@ fn json_is_read_as_lines_as_objects_and_as_an_array() {
         fault("{\"product_id\":\"a\",\"category\":[1],\"text\":\"x\"}\nnope\n{\"category\":\"c\",\"text\":\"x\"}\n");
     let expected = [
         "line 1: column category: is [1]: a string or number was expected",
-        "line 2: is no JSON object: expected ident at column 2",
+        "line 2: is not a JSON object: expected ident at column 2",
         "line 3: column product_id: is missing",
     ];
     assert_eq!(faults.lines().collect::<Vec<_>>(), expected);
