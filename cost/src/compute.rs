@@ -95,7 +95,7 @@ pub(crate) fn managed(scenario: &Scenario, packed: &Packed, term: Term, prices: 
 /// Lines of standard Lambda: what each invocation takes, whatever it waits for.
 pub(crate) fn standard(scenario: &Scenario, prices: &Prices) -> Vec<Line> {
     let invocations = scenario.traffic(scenario.mean_rate()).invocations * scenario.seconds();
-    let (seconds, gib) = (scenario.workload.invocation_seconds, scenario.deployment.environment.gib());
+    let (seconds, gib) = (scenario.workload.invocation_seconds, f64::from(scenario.deployment.standard_memory_mib) / 1_024.0);
     let duration = duration_cost(invocations, seconds, gib, scenario.deployment.architecture, prices);
     vec![
         Line::new("Lambda", "duration", invocations * seconds * gib, "GB-s", duration),
@@ -140,11 +140,11 @@ mod tests {
     fn three_environments_answer_until_their_slots_or_processors_are_half_taken() {
         let quiet = at(10.0);
         assert_eq!((quiet.environments, quiet.by_cpu, quiet.by_slots), (3, 1, 1));
-        // 1,200 jobs a second are 120 invocations at 0.2 s: 24 of 48 slots; and 1.008 of 6 vCPUs.
-        let full = at(1_200.0);
+        // 1,800 jobs a second are 180 invocations of 0.2 s: 36 of 72 slots; and 1.512 of 9 vCPUs.
+        let full = at(1_800.0);
         assert_eq!((full.environments, full.by_cpu, full.by_slots), (3, 2, 3));
         assert!((full.slot_utilisation - 0.5).abs() < 1e-9 && (full.cpu_utilisation - 0.168).abs() < 1e-9);
-        assert_eq!(at(1_300.0).environments, 4);
+        assert_eq!(at(1_900.0).environments, 4);
     }
 
     #[test]

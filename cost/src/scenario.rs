@@ -139,6 +139,8 @@ pub enum Network {
 pub struct Deployment {
     /// Size of an execution environment.
     pub environment: Environment,
+    /// Memory of the function on standard Lambda, in MiB.
+    pub standard_memory_mib: u32,
     /// Processors.
     pub architecture: Architecture,
     /// Fewest environments.
@@ -186,7 +188,8 @@ pub struct Deployment {
 impl Default for Deployment {
     fn default() -> Self {
         Self {
-            environment: Environment { memory_mib: 4_096, gib_per_vcpu: 2 },
+            environment: Environment { memory_mib: 6_144, gib_per_vcpu: 2 },
+            standard_memory_mib: 2_048,
             architecture: Architecture::Arm64,
             environments_min: 3,
             environments_max: 15_000,

@@ -37,7 +37,25 @@ fn requests_follow_from_rate_linger_and_sizes() {
     assert_eq!(requests(&large, "SendMessageBatch"), (360_000, 4 * 360_000), "200,000 bytes are four times 64 KiB");
     let total: f64 = fast.requests.iter().map(|row| row.cost_usd).sum();
     assert!((fast.cost_usd - total).abs() < 1e-9 && total > 1.0, "{total}");
-    assert!(requests(&fast, "InvokeModel").0 <= 3_600_000.min(fast.jobs_to_choose_from));
+}
+
+#[test]
+fn built_in_queries_that_the_cache_has_lost_are_embedded_again() {
+    let hours = |hours| plan(vec![Stage::constant(1_000.0, Duration::from_hours(hours))], Shape::plain(0, Choice::Uniform));
+    let texts = requests(&hours(1), "InvokeModel").0;
+    assert!((3_500_000..3_600_000).contains(&texts), "{texts} of 3.6 million, of 1.8 million different ones");
+    // 50 million jobs: as if all texts stayed once embedded, this was $2.99.
+    let plan = hours(14);
+    let row = plan.requests.iter().find(|row| row.operation.starts_with("InvokeModel")).unwrap();
+    let of_fifty_million = row.cost_usd * 50e6 / plan.messages as f64;
+    assert!((75.0..90.0).contains(&of_fifty_million), "{of_fifty_million}");
+}
+
+#[test]
+fn a_few_jobs_in_turn_are_embedded_once_each() {
+    let lines: String = (0..200).map(|n| format!("{{\"request_id\":\"a\",\"query\":\"q{n}\"}}\n")).collect();
+    let jobs = Jobs::new("dry".into(), Source::from_lines(lines).unwrap(), Shape::plain(0, Choice::InTurn));
+    assert!((embedded(&jobs, 1e6, 10.0, None) - 200.0).abs() < 1e-9);
 }
 
 #[test]

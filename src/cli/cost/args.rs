@@ -1,6 +1,7 @@
 //! The options: a load, what jobs are like, and what answers them. Defaults are those of `nearline-cost`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use nearline_cost::{
@@ -9,6 +10,8 @@ use nearline_cost::{
 
 /// Highest rate that can be asked for, jobs a second.
 const RATE_MAX: f64 = 1e7;
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
 
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new("load").required(true).args(
@@ -68,14 +71,14 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = positive_or_none, help_heading = "Jobs")]
     reads_per_job: f64,
     /// How long an invocation takes
-    #[arg(long, value_name = "MS", default_value = "200", value_parser = positive, help_heading = "Jobs")]
-    invocation_ms: f64,
+    #[arg(long, value_name = "D", default_value = "200ms", value_parser = length, help_heading = "Jobs")]
+    invocation_time: Duration,
     /// How long the model takes for a call, which is a part of that
-    #[arg(long, value_name = "MS", default_value = "100", value_parser = positive, help_heading = "Jobs")]
-    embedding_ms: f64,
+    #[arg(long, value_name = "D", default_value = "100ms", value_parser = length, help_heading = "Jobs")]
+    model_time: Duration,
     /// CPU time of a job
-    #[arg(long, value_name = "MS", default_value = "0.84", value_parser = positive, help_heading = "Jobs")]
-    cpu_ms: f64,
+    #[arg(long, value_name = "D", default_value = "840us", value_parser = length, help_heading = "Jobs")]
+    cpu_time: Duration,
     /// Jobs of an invocation. Default: as many as the rate brings
     #[arg(long, value_name = "N", value_parser = factor, help_heading = "Jobs")]
     jobs_per_batch: Option<f64>,
@@ -113,13 +116,17 @@ pub(in crate::cli) struct CostArgs {
     /// Processors
     #[arg(long, value_enum, value_name = "A", default_value = "arm64", help_heading = "Deployment")]
     architecture: ArchitectureName,
-    /// Memory of an execution environment, of standard Lambda's too
-    #[arg(long, value_name = "MIB", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(2_048..=32_768))]
+    /// Memory of an execution environment
+    #[arg(long, value_name = "MIB", default_value_t = 6_144, value_parser = clap::value_parser!(u32).range(2_048..=32_768))]
     #[arg(help_heading = "Deployment")]
     memory_mib: u32,
     /// GiB of it for each vCPU: 2, 4 or 8
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = ratio, help_heading = "Deployment")]
     memory_gib_per_vcpu: u32,
+    /// Memory of the function on standard Lambda
+    #[arg(long, value_name = "MIB", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(512..=10_240))]
+    #[arg(help_heading = "Deployment")]
+    standard_memory_mib: u32,
     /// Fewest environments
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=15_000))]
     #[arg(help_heading = "Deployment")]
@@ -154,12 +161,12 @@ pub(in crate::cli) struct CostArgs {
     /// Writes a second that the table takes; 4,000 when it is new
     #[arg(long, value_name = "N", default_value = "4000", value_parser = count, help_heading = "Deployment")]
     table_writes_per_second: f64,
-    /// Days that a record counts
-    #[arg(long, value_name = "D", default_value = "7", value_parser = positive, help_heading = "Deployment")]
-    results_days: f64,
-    /// Days that log lines are kept
-    #[arg(long, value_name = "D", default_value = "30", value_parser = positive, help_heading = "Deployment")]
-    log_days: f64,
+    /// How long a record counts
+    #[arg(long, value_name = "D", default_value = "7d", value_parser = length, help_heading = "Deployment")]
+    results_ttl: Duration,
+    /// How long log lines are kept
+    #[arg(long, value_name = "D", default_value = "30d", value_parser = length, help_heading = "Deployment")]
+    log_retention: Duration,
     /// The way to AWS's services
     #[arg(long, value_enum, value_name = "N", default_value = "endpoints", help_heading = "Deployment")]
     network: NetworkName,
@@ -265,9 +272,9 @@ impl CostArgs {
             message_bytes: f64::from(self.message_bytes),
             jobs_per_send: f64::from(self.jobs_per_send),
             reads_per_job: self.reads_per_job,
-            invocation_seconds: self.invocation_ms / 1_000.0,
-            embedding_seconds: self.embedding_ms / 1_000.0,
-            cpu_seconds: self.cpu_ms / 1_000.0,
+            invocation_seconds: self.invocation_time.as_secs_f64(),
+            embedding_seconds: self.model_time.as_secs_f64(),
+            cpu_seconds: self.cpu_time.as_secs_f64(),
             jobs_per_batch: self.jobs_per_batch,
             text_share: self.texts,
             tokens_per_text: self.tokens_per_text,
@@ -281,6 +288,7 @@ impl CostArgs {
         workload.answer.product_id_bytes = f64::from(self.product_id_bytes);
         let deployment = Deployment {
             environment: Environment { memory_mib: self.memory_mib, gib_per_vcpu: self.memory_gib_per_vcpu },
+            standard_memory_mib: self.standard_memory_mib,
             architecture: match self.architecture {
                 ArchitectureName::Arm64 => Architecture::Arm64,
                 ArchitectureName::X86 => Architecture::X86,
@@ -305,8 +313,8 @@ impl CostArgs {
             rows: self.rows,
             dimension: f64::from(self.dimension),
             table_writes_per_second: self.table_writes_per_second,
-            results_days: self.results_days,
-            log_days: self.log_days,
+            results_days: self.results_ttl.as_secs_f64() / DAY,
+            log_days: self.log_retention.as_secs_f64() / DAY,
             network: match self.network {
                 NetworkName::Endpoints => Network::Endpoints,
                 NetworkName::Nat => Network::Nat,
@@ -335,6 +343,12 @@ fn count(text: &str) -> Result<f64, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     count(text).ok().filter(|rate| *rate <= RATE_MAX).ok_or(format!("must be a number above 0 and at most {RATE_MAX}"))
+}
+
+/// `200ms`, `840us`, `7d`.
+fn length(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text).ok().filter(|length| !length.is_zero());
+    length.ok_or("must be longer than 0s, such as 200ms, 840us or 7d".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

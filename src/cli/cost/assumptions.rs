@@ -39,9 +39,9 @@ pub(super) fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
             "{} matches a record, {} bytes, {} write units",
             number(answer.matches()), number(answer.record_bytes()), number(answer.write_units())
         ), "by DynamoDB's rules for the size of an item"),
-        of("--cpu-ms", format!("{} ms of CPU time a job", number(workload.cpu_seconds * 1e3)),
+        of("--cpu-time", format!("{} ms of CPU time a job", number(workload.cpu_seconds * 1e3)),
             "docs/benchmarks.md, default@64 with TLS, on a Xeon; Graviton was not measured"),
-        of("--invocation-ms", format!("{} ms an invocation", number(workload.invocation_seconds * 1e3)),
+        of("--invocation-time", format!("{} ms an invocation", number(workload.invocation_seconds * 1e3)),
             "between what `make bench-path` measured, with a model that takes 100 ms, and slower models"),
         of("--jobs-per-batch", format!("{} jobs an invocation", number(traffic.jobs_per_batch)),
             "a mapping without a window starts with five invocations at once, and fills batches before it adds more"),
@@ -55,7 +55,7 @@ pub(super) fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
         of("--message-bytes, --jobs-per-send", format!(
             "{} bytes, {} a request", number(workload.message_bytes), number(workload.jobs_per_send)
         ), "for the mapping's bytes a second, 1,000 more around each"),
-        of("--results-days, --log-days", format!(
+        of("--results-ttl, --log-retention", format!(
             "records {} days and two, log lines {}", number(deployment.results_days), number(deployment.log_days)
         ), "a line has 600 bytes, a process writes one a second at most; Lambda's own 500 an invocation"),
         of("--hours-per-month", format!("{} hours", number(workload.hours_per_month)), "a twelfth of a year"),

@@ -27,11 +27,11 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// At least one type of instance must hold the environments.
+    /// At least one type of instance must hold the environments, which the command has made sure of.
     pub(super) fn new(scenario: &Scenario, prices: &Prices) -> Self {
         let rate = scenario.peak_rate();
         let fleet = fleet(scenario, rate, prices);
-        let of = |term| bill(scenario, term, prices).unwrap_or(Bill { lines: Vec::new(), total_usd: f64::NAN });
+        let of = |term| bill(scenario, term, prices).expect("a type of instance that holds the environments was found");
         let deployment = &scenario.deployment;
         Self {
             on_demand: of(Some(Term::OnDemand)),
