@@ -6,9 +6,12 @@
 //! quantities stand in the comments here.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::layout::{BLOCK, Coding, Group, STEP};
-use crate::pages::ask_for_huge_pages;
+use crate::pages::ask_for_huge_pages_later;
+
+mod stored;
 
 /// Covers, for each vector, the rounding of its components to f32 and of the norms that are computed from them.
 pub(crate) const ROUNDING: f32 = 1.0 / (1 << 21) as f32;
@@ -22,19 +25,19 @@ const BOUND_ROUNDING: f64 = 1.0 / (1 << 20) as f64;
 /// Stands for "no threshold" where minus infinity would let the padding pass: finite, below every bound.
 const NO_THRESHOLD: f32 = -1e30;
 
-/// Consecutive dimensions of all rows, in blocks of 16 rows.
-#[derive(Debug)]
+/// Consecutive dimensions of all rows, in blocks of 16 rows. A copy shares all until it is written to.
+#[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) dimensions: Range<usize>,
     /// For each block [`groups`](Self::groups) of codes.
-    codes: Vec<Group>,
+    codes: Arc<Vec<Group>>,
     groups: usize,
     /// Per row: what its codes are multiples of.
-    pub(crate) scales: Vec<[f32; BLOCK]>,
+    pub(crate) scales: Arc<Vec<[f32; BLOCK]>>,
     /// Per row: at least the norm of what the codes lose, in this segment and those before (E).
-    pub(crate) errors: Vec<[f32; BLOCK]>,
+    pub(crate) errors: Arc<Vec<[f32; BLOCK]>>,
     /// Per row: at least the norm of the segments after this one (R); none for the last segment.
-    pub(crate) rests: Vec<[f32; BLOCK]>,
+    pub(crate) rests: Arc<Vec<[f32; BLOCK]>>,
 }
 
 /// The part of a [`Segment`] that holds some consecutive blocks, while they are being written.
@@ -54,18 +57,18 @@ fn groups(dimensions: &Range<usize>) -> usize {
 
 impl Segment {
     /// Room for `blocks` blocks, of which no row reaches any threshold.
-    pub(crate) fn new(dimensions: Range<usize>, blocks: usize, last: bool) -> Self {
+    pub(crate) fn new(dimensions: Range<usize>, blocks: usize, last: bool, coding: Coding) -> Self {
         let groups = groups(&dimensions);
         let mut codes = Vec::with_capacity(blocks * groups);
-        ask_for_huge_pages(codes.spare_capacity_mut());
-        codes.resize(blocks * groups, Group([0; 64]));
+        ask_for_huge_pages_later(codes.spare_capacity_mut());
+        codes.resize(blocks * groups, Group([coding.offset as u8; 64]));
         Self {
             dimensions,
-            codes,
+            codes: Arc::new(codes),
             groups,
-            scales: vec![[0.0; BLOCK]; blocks],
-            errors: vec![[f32::NEG_INFINITY; BLOCK]; blocks],
-            rests: if last { Vec::new() } else { vec![[0.0; BLOCK]; blocks] },
+            scales: Arc::new(vec![[0.0; BLOCK]; blocks]),
+            errors: Arc::new(vec![[f32::NEG_INFINITY; BLOCK]; blocks]),
+            rests: Arc::new(if last { Vec::new() } else { vec![[0.0; BLOCK]; blocks] }),
         }
     }
 
@@ -94,19 +97,22 @@ impl Segment {
 
     /// The rows at some positions, one after the other.
     pub(crate) fn gather(&self, positions: &[usize], coding: Coding) -> Self {
-        let mut gathered = Self::new(self.dimensions.clone(), positions.len().div_ceil(BLOCK), self.rests.is_empty());
+        let blocks = positions.len().div_ceil(BLOCK);
+        let mut gathered = Self::new(self.dimensions.clone(), blocks, self.rests.is_empty(), coding);
+        let (codes, rests) = (Arc::make_mut(&mut gathered.codes), Arc::make_mut(&mut gathered.rests));
+        let (scales, errors) = (Arc::make_mut(&mut gathered.scales), Arc::make_mut(&mut gathered.errors));
         for (at, &position) in positions.iter().enumerate() {
             let (block, lane) = (at / BLOCK, at % BLOCK);
             let (from_block, from_lane) = (position / BLOCK, position % BLOCK);
-            let to = &mut gathered.codes[block * self.groups..][..self.groups];
+            let to = &mut codes[block * self.groups..][..self.groups];
             let from = self.block(from_block);
             match coding.run {
                 4 => copy_lane::<4>(from, from_lane, to, lane),
                 _ => copy_lane::<8>(from, from_lane, to, lane),
             }
-            gathered.scales[block][lane] = self.scales[from_block][from_lane];
-            gathered.errors[block][lane] = self.errors[from_block][from_lane];
-            if let (Some(to), Some(from)) = (gathered.rests.get_mut(block), self.rests.get(from_block)) {
+            scales[block][lane] = self.scales[from_block][from_lane];
+            errors[block][lane] = self.errors[from_block][from_lane];
+            if let (Some(to), Some(from)) = (rests.get_mut(block), self.rests.get(from_block)) {
                 to[lane] = from[from_lane];
             }
         }
@@ -116,9 +122,10 @@ impl Segment {
     /// Parts of `blocks` blocks each, the last one maybe shorter.
     pub(crate) fn parts(&mut self, blocks: usize) -> impl Iterator<Item = SegmentPart<'_>> {
         let groups = self.groups;
-        let mut rests = self.rests.chunks_mut(blocks);
-        let codes = self.codes.chunks_mut(blocks * groups);
-        let numbers = self.scales.chunks_mut(blocks).zip(self.errors.chunks_mut(blocks));
+        let mut rests = Arc::make_mut(&mut self.rests).chunks_mut(blocks);
+        let codes = Arc::make_mut(&mut self.codes).chunks_mut(blocks * groups);
+        let errors = Arc::make_mut(&mut self.errors).chunks_mut(blocks);
+        let numbers = Arc::make_mut(&mut self.scales).chunks_mut(blocks).zip(errors);
         let dimensions = self.dimensions.clone();
         codes.zip(numbers).map(move |(codes, (scales, errors))| SegmentPart {
             dimensions: dimensions.clone(),
@@ -132,9 +139,8 @@ impl Segment {
 }
 
 /// Codes the rows of some blocks: `rows` x dimensions, of length 1, each within `error` of its exact value (eta).
-/// Returns the largest of their errors. The lanes of rows that are missing at the end stay as they are.
-pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, parts: &mut [SegmentPart<'_>]) -> f32 {
-    let mut largest = 0.0_f32;
+/// The lanes of rows that are missing at the end stay as they are.
+pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, parts: &mut [SegmentPart<'_>]) {
     let mut codes = vec![0_i8; dimension];
     for (at, row) in rows.chunks_exact(dimension).enumerate() {
         let (block, lane) = (at / BLOCK, at % BLOCK);
@@ -145,7 +151,6 @@ pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, p
             let (scale, lost_here) = code(values, coding.row_max, codes);
             lost += lost_here;
             let norm_lost = norm_up(lost, dimension) + error;
-            largest = largest.max(norm_lost);
             part.scales[block][lane] = scale;
             part.errors[block][lane] = norm_lost;
             if let Some(rests) = part.rests.get_mut(block) {
@@ -156,7 +161,6 @@ pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, p
             place(codes, lane, coding, groups);
         }
     }
-    largest
 }
 
 /// Writes the codes of one row into its lane of a block.

@@ -1,22 +1,28 @@
 //! The rows of a catalog: vectors, norms and categories, checked once when an index takes them over.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use ndarray::Array2;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::pages::ask_for_huge_pages;
+use crate::numbers::Numbers;
 use crate::score::norm;
 
-/// Searchable rows: n vectors of D dimensions, each in one category.
-#[derive(Debug)]
+/// Searchable rows: n vectors of D dimensions, each in one category. A copy shares them.
+#[derive(Debug, Clone)]
 pub(crate) struct Rows {
-    /// n x D in standard layout, catalog order.
-    vectors: Array2<f32>,
+    /// n x D, row by row, catalog order.
+    vectors: Arc<Numbers>,
+    dimension: usize,
     /// Per row, above 0.
-    norms: Vec<f64>,
+    norms: Arc<Vec<f64>>,
     /// Per row, dense from 0.
-    category_of: Vec<u32>,
+    category_of: Arc<Vec<u32>>,
     category_count: u32,
+    /// A bit for each row that is dead, which no search finds; empty if all live.
+    dead: Vec<u64>,
 }
 
 /// Why rows cannot be searched. Row and column numbers count from 0.
@@ -47,12 +53,42 @@ pub enum IndexError {
     /// The cosine with a zero vector is not defined.
     #[error("row {row} is all zeros, which has no direction; leave it out or embed it again")]
     ZeroRow { row: usize },
+    /// Changed rows do not fit their base.
+    #[error("the changed rows have {actual} dimensions, but the base has {expected}")]
+    DimensionMismatch { expected: usize, actual: usize },
+    /// Changes lead from a base to what is searched, not from one change to the next.
+    #[error("the base has changed rows itself; put all changes together and apply them to the index that was built")]
+    ChangedBase,
+    /// A dead row, or one whose place is kept, that the base does not have.
+    #[error("row {row} is said to be changed, but the base has {rows} rows, numbered from 0")]
+    NoSuchRow { row: u32, rows: usize },
+    /// Kept places do not belong to changed rows of the base, or not in that order.
+    #[error(
+        "changed row {changed} cannot take the place of row {row} of the base: kept places must ascend, be those of \
+         dead rows, and belong to the first changed rows"
+    )]
+    PlaceNotFree { changed: usize, row: u32 },
 }
 
 impl Rows {
     /// Checks them and takes them over. Copies the vectors only if they are not in standard layout.
     pub(crate) fn new(vectors: Array2<f32>, category_of: Vec<u32>) -> Result<Self, IndexError> {
-        let (count, dimension) = vectors.dim();
+        let dimension = vectors.ncols();
+        let count = vectors.nrows();
+        let vectors = if vectors.is_standard_layout() { vectors } else { vectors.as_standard_layout().into_owned() };
+        let numbers = match vectors.into_raw_vec_and_offset() {
+            (numbers, None | Some(0)) if numbers.len() == count * dimension => numbers,
+            (numbers, offset) => numbers[offset.unwrap_or(0)..][..count * dimension].to_vec(),
+        };
+        Self::of(numbers.into(), [count, dimension], category_of)
+    }
+
+    /// The same of so many rows of so many numbers.
+    pub(crate) fn of(
+        vectors: Numbers,
+        [count, dimension]: [usize; 2],
+        category_of: Vec<u32>,
+    ) -> Result<Self, IndexError> {
         if count > u32::MAX as usize {
             return Err(IndexError::TooManyRows { rows: count });
         }
@@ -65,21 +101,61 @@ impl Rows {
         if category_of.len() != count {
             return Err(IndexError::LengthMismatch { rows: count, categories: category_of.len() });
         }
-        let category_count = count_dense(&category_of)?;
-        let vectors = if vectors.is_standard_layout() { vectors } else { vectors.as_standard_layout().into_owned() };
-        ask_for_huge_pages(standard_layout(&vectors));
-        let norms = positive_norms(&vectors)?;
-        Ok(Self { vectors, norms, category_of, category_count })
+        let category_count = count_dense(&category_of, 0)?;
+        if vectors.len() != count.saturating_mul(dimension) {
+            return Err(IndexError::LengthMismatch { rows: vectors.len() / dimension, categories: category_of.len() });
+        }
+        vectors.ask_for_huge_pages();
+        let norms = positive_norms(&vectors, dimension)?;
+        Ok(Self {
+            vectors: Arc::new(vectors),
+            dimension,
+            norms: Arc::new(norms),
+            category_of: Arc::new(category_of),
+            category_count,
+            dead: Vec::new(),
+        })
+    }
+
+    /// The same rows, some of them dead.
+    pub(crate) fn without(&self, dead: &[u32]) -> Self {
+        let mut rest = self.clone();
+        if !dead.is_empty() {
+            rest.dead.resize(self.count().div_ceil(64), 0);
+        }
+        for &row in dead {
+            rest.dead[row as usize / 64] |= 1 << (row % 64);
+        }
+        rest
+    }
+
+    /// Whether a search may find a row.
+    #[inline]
+    pub(crate) fn is_live(&self, row: u32) -> bool {
+        self.dead.is_empty() || self.dead[row as usize / 64] >> (row % 64) & 1 == 0
+    }
+
+    /// How many rows live.
+    pub(crate) fn live(&self) -> usize {
+        self.count() - self.dead.iter().map(|word| word.count_ones() as usize).sum::<usize>()
+    }
+
+    /// Of a bit for each row those of rows that live.
+    pub(crate) fn live_of<'a>(&self, bits: &'a [u64]) -> Cow<'a, [u64]> {
+        if self.dead.is_empty() {
+            return Cow::Borrowed(bits);
+        }
+        Cow::Owned(bits.iter().zip(&self.dead).map(|(bits, dead)| bits & !dead).collect())
     }
 
     /// How many there are, at least 1.
     pub(crate) fn count(&self) -> usize {
-        self.vectors.nrows()
+        self.norms.len()
     }
 
     /// Components of each vector, at least 1.
     pub(crate) fn dimension(&self) -> usize {
-        self.vectors.ncols()
+        self.dimension
     }
 
     /// At least 1.
@@ -94,7 +170,7 @@ impl Rows {
 
     /// All vectors, one after the other.
     pub(crate) fn vectors(&self) -> &[f32] {
-        standard_layout(&self.vectors)
+        &self.vectors
     }
 
     pub(crate) fn vector(&self, row: u32) -> &[f32] {
@@ -111,17 +187,20 @@ impl Rows {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(self.vectors()) + size_of_val(self.norms.as_slice()) + size_of_val(self.category_of.as_slice())
+        self.vectors.memory_bytes()
+            + size_of_val(self.norms.as_slice())
+            + size_of_val(self.category_of.as_slice())
+            + self.unshared_bytes()
+    }
+
+    /// Of that, what copies do not share.
+    pub(crate) fn unshared_bytes(&self) -> usize {
+        size_of_val(self.dead.as_slice())
     }
 }
 
-fn standard_layout(vectors: &Array2<f32>) -> &[f32] {
-    vectors.as_slice().expect("vectors are brought into standard layout when they are taken over")
-}
-
-/// The number of categories, if they are numbered from 0 by first appearance.
-fn count_dense(categories: &[u32]) -> Result<u32, IndexError> {
-    let mut count = 0;
+/// The number of categories, if those after the first `count` are numbered by first appearance.
+pub(crate) fn count_dense(categories: &[u32], mut count: u32) -> Result<u32, IndexError> {
     for (row, &category) in categories.iter().enumerate() {
         if category > count {
             return Err(IndexError::CategoriesNotDense { row, category, expected: count });
@@ -133,13 +212,15 @@ fn count_dense(categories: &[u32]) -> Result<u32, IndexError> {
 
 /// The norm of each row, or the first row that has no usable one. A norm is 0 only for a row of zeros and not finite
 /// only if a component is not, so each row is read once.
-fn positive_norms(vectors: &Array2<f32>) -> Result<Vec<f64>, IndexError> {
-    let norms: Vec<f64> = standard_layout(vectors).par_chunks_exact(vectors.ncols()).map(norm).collect();
+fn positive_norms(vectors: &[f32], dimension: usize) -> Result<Vec<f64>, IndexError> {
+    let norms: Vec<f64> = vectors.par_chunks_exact(dimension).map(norm).collect();
     match norms.iter().position(|norm| !norm.is_finite() || *norm == 0.0) {
         None => Ok(norms),
-        Some(row) => Err(match vectors.row(row).indexed_iter().find(|(_, value)| !value.is_finite()) {
-            Some((column, &value)) => IndexError::NotFinite { row, column, value },
-            None => IndexError::ZeroRow { row },
-        }),
+        Some(row) => {
+            Err(match (0..).zip(&vectors[row * dimension..][..dimension]).find(|(_, value)| !value.is_finite()) {
+                Some((column, &value)) => IndexError::NotFinite { row, column, value },
+                None => IndexError::ZeroRow { row },
+            })
+        }
     }
 }

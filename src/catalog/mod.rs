@@ -8,25 +8,32 @@ pub mod artifact;
 mod artifacts;
 mod attributes;
 pub mod build;
+mod download;
 mod error;
 mod folded;
 mod indexed;
+pub mod indexes;
 mod ipc;
+mod load;
 mod location;
 mod memory;
 mod names;
 mod nearest;
 mod pointer;
 pub mod refresh;
+mod room;
 mod rows;
+pub mod size;
 pub mod source;
 pub mod store;
+mod table;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 use nearline_contract::kind;
 
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, Piece};
 #[cfg(test)]
 pub(crate) use attributes::tests::attributes;
 pub use attributes::{AttributeKind, AttributeSummary, Attributes, RowFilter};
@@ -38,3 +45,4 @@ pub use memory::MemoryArtifacts;
 pub use pointer::{IndexRef, Pointer, UpdateRef, version};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};
+pub use vectors::Vectors;

@@ -5,15 +5,20 @@
 
 use std::path::{Path, PathBuf};
 
-use nearline_search::{Available, Kernel};
+use bytes::Bytes;
+use nearline_search::{Available, Codes, Kernel};
 
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
 use super::error::CatalogError;
 use super::indexed::Catalog;
+use super::indexes;
+use super::load::{self, run_long};
 use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
-use crate::compute::{Compute, LongError, Priority};
+use super::vectors::Vectors;
+use super::{room, size};
+use crate::compute::{Compute, Priority};
 
 /// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
@@ -30,12 +35,17 @@ pub struct Indexing {
     pub kernel: Available,
     /// What indexes them.
     pub compute: Compute,
+    /// Memory that Lambda gives the function, in bytes: a newer catalog is only loaded if it fits beside the one that
+    /// serves, here and by what the system says.
+    pub function_memory: Option<u64>,
+    /// Where vectors lie.
+    pub vectors: Vectors,
 }
 
 impl Default for Indexing {
     /// With the fastest kernel, where it is asked for.
     fn default() -> Self {
-        Self { kernel: Kernel::fastest(), compute: Compute::Inline }
+        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None, vectors: Vectors::Memory }
     }
 }
 
@@ -122,8 +132,13 @@ impl<A: Artifacts> CatalogStore<A> {
     /// # Errors
     /// As [`CatalogStore::load`].
     pub async fn load_current(&self, current: Current) -> Result<Catalog, CatalogError> {
+        let needed = match &current {
+            Current::Published { pointer, .. } => size::to_load(pointer, &self.indexing.vectors),
+            Current::File { path, .. } => std::fs::metadata(path).map_or(0, |file| size::to_load_file(file.len())),
+        };
+        room::check(needed, room::left(self.indexing.function_memory))?;
         match current {
-            Current::File { path, .. } => load_file_with(&path, &self.indexing, Priority::Background).await,
+            Current::File { path, .. } => load::file(&path, &self.indexing, Priority::Background).await,
             Current::Published { prefix, pointer } => self.load_published(&prefix, pointer, Priority::Background).await,
         }
     }
@@ -139,18 +154,8 @@ impl<A: Artifacts> CatalogStore<A> {
             let why = format!("version {version} has {updates} updates, which this release does not apply");
             return Err(CatalogError::Invalid(why));
         }
-        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key };
-        let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
-        let kernel = self.indexing.kernel;
-        let load = move || {
-            let found = artifact::sha256(&bytes[..]).unwrap_or_default();
-            if found != pointer.sha256 {
-                let why = format!("its SHA-256 is {found}, expected {}", pointer.sha256);
-                return Err(CatalogError::Corrupt { what: name.to_string(), why });
-            }
-            Ok(catalog(Loaded::hashed(bytes, found)?, kernel)?.0)
-        };
-        run_long(&self.indexing.compute, priority, load).await
+        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
+        load::published(&self.artifacts, &self.indexing, name, pointer, priority).await
     }
 
     /// Reads the pointer of a prefix.
@@ -184,7 +189,16 @@ impl<A: Artifacts> CatalogStore<A> {
         if self.artifacts.length(&name).await? != Some(length) {
             self.artifacts.put(&name, bytes).await?;
         }
-        self.point(prefix, Pointer::new(&catalog, &name, sha256, length)).await
+        let mut pointer = Pointer::new(&catalog, &name, sha256, length);
+        for codes in Codes::ALL {
+            let Some((index, bytes)) = indexes::pack(&catalog, &pointer.sha256, prefix, codes) else { break };
+            let name = ObjectName { bucket: prefix.bucket.clone(), key: index.key.clone() };
+            if self.artifacts.length(&name).await? != Some(index.bytes) {
+                self.artifacts.put(&name, bytes).await?;
+            }
+            pointer.indexes.push(index);
+        }
+        self.point(prefix, pointer).await
     }
 
     /// Points to a version that was published before, after reading it whole.
@@ -219,13 +233,15 @@ fn artifact_name(version: &str) -> String {
 /// # Errors
 /// [`CatalogError`].
 pub async fn load_file(path: &Path, indexing: &Indexing) -> Result<Catalog, CatalogError> {
-    load_file_with(path, indexing, Priority::Foreground).await
+    load::file(path, indexing, Priority::Foreground).await
 }
 
-async fn load_file_with(path: &Path, indexing: &Indexing, priority: Priority) -> Result<Catalog, CatalogError> {
-    let (path, kernel) = (path.to_owned(), indexing.kernel);
-    let load = move || Ok(catalog(artifact::load_path(&path)?, kernel)?.0);
-    run_long(&indexing.compute, priority, load).await
+/// Loads an artifact that is in memory, as one from elsewhere is loaded.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn load_bytes(bytes: &Bytes, indexing: &Indexing) -> Result<Catalog, CatalogError> {
+    load::memory(bytes, indexing)
 }
 
 /// The catalog of an artifact, whose bytes go before it is indexed; and its SHA-256.
@@ -234,17 +250,4 @@ fn catalog(loaded: Loaded, kernel: Available) -> Result<(Catalog, String), Catal
     drop(bytes);
     let version = artifact::version(&sha256).to_owned();
     Ok((Catalog::new(artifact.rows, version, artifact.model_id, kernel)?, sha256))
-}
-
-/// A malformed file can make its reader panic: that must not end the one who watches for new catalogs.
-async fn run_long<T: Send + 'static>(
-    compute: &Compute,
-    priority: Priority,
-    work: impl FnOnce() -> Result<T, CatalogError> + Send + 'static,
-) -> Result<T, CatalogError> {
-    match compute.run_long(priority, work).await {
-        Ok(result) => result,
-        Err(panic @ LongError::Panicked(_)) => Err(CatalogError::Invalid(format!("reading it failed: {panic}"))),
-        Err(error @ LongError::NoThreads(_)) => Err(CatalogError::NoRoom(error.to_string())),
-    }
 }

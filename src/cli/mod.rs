@@ -13,6 +13,7 @@ mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod probe;
 mod progress;
 mod queries;
 mod result;
@@ -69,6 +70,8 @@ enum Command {
     /// Prices are AWS's list prices of us-east-1, dated and with their sources (--list-prices). Whatever else is assumed is an
     /// option, and printed with its reason.
     Cost(Box<cost::CostArgs>),
+    /// Ask a worker that listens whether it is well: a health check for images without a shell
+    Probe(probe::ProbeArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
     /// Print a script that completes commands and flags in a shell
@@ -109,6 +112,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Status(args) => status::run(args).await,
         Command::Cost(args) => cost::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Completions(args) => shell::completions(&args, definition()),
         Command::Man(args) => shell::man(&args, definition()),

@@ -120,7 +120,7 @@ mod tests {
         assert!(fault(&npy("'<f4'", "(99999999999999999999, 3)", 24)).contains("header is damaged"));
         assert!(fault(&[MAGIC, &[2, 0], &u32::MAX.to_le_bytes()].concat()).contains("header is damaged"));
         assert!(fault(&[MAGIC, &[1, 0], &[4, 0], b"oops"].concat()).contains("header is damaged: `oops`"));
-        assert!(fault(b"PK\x03\x04 a zip").contains("does not begin as a NumPy array"));
+        assert!(fault(b"PK\x03\x04 a zip").contains("is not a NumPy array"));
     }
 
     #[test]

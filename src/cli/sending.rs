@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_sqs_is_sure_to_refuse_is_known_before() {
         assert_eq!(unsendable("12345", 5), None);
-        assert_eq!(unsendable("123456", 5).unwrap(), "it is 6 bytes; the queue takes at most 5");
+        assert_eq!(unsendable("123456", 5).unwrap(), "it is 6 bytes; the queue allows at most 5");
         assert!(unsendable("a\u{fffe}", 5).unwrap().contains("U+FFFE"));
     }
 

@@ -136,6 +136,13 @@ pub(super) const KERNEL: Setting = Setting {
     required_by: "",
     meaning: "scoring kernel; unset: the fastest that the processor has (every kernel gives the same bits)",
 };
+pub(super) const CATALOG_VECTORS: Setting = Setting {
+    name: "NEARLINE_CATALOG_VECTORS",
+    default: Some("memory"),
+    range: "memory, mapped",
+    required_by: "",
+    meaning: "where the f32 vectors lie; mapped: in a file on the local disk (TMPDIR), for catalogs larger than memory",
+};
 pub(super) const LOG: Setting = Setting {
     name: "NEARLINE_LOG",
     default: Some("info"),
@@ -185,6 +192,7 @@ pub const SETTINGS: [&Setting; 21] = [
     &MAX_ATTEMPTS,
     &SEARCH_THREADS,
     &KERNEL,
+    &CATALOG_VECTORS,
     &LOG,
     &METRICS,
     &METRICS_NAMESPACE,

@@ -1,6 +1,6 @@
 //! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
 //!
-//! A name that is wrong ends the start, with words that lead to the setting; what may pass does not.
+//! A wrong name stops the start, with a message that leads to the setting; a fault that may pass does not.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use super::policy::Policy;
 use super::queue::Queue;
 use super::settle::Settler;
 use crate::catalog::refresh::{self, Looks};
-use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing};
+use crate::catalog::{
+    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Vectors,
+};
 use crate::clock::Clock;
 use crate::compute::Compute;
 use crate::embed::{Embedders, Leases, Limits, Models};
@@ -65,6 +67,10 @@ pub struct Settings {
     pub max_attempts: u32,
     /// What scans.
     pub kernel: Available,
+    /// Memory that Lambda gives the function, in bytes.
+    pub function_memory: Option<u64>,
+    /// Where vectors lie.
+    pub vectors: Vectors,
 }
 
 /// Why an intake did not start, or ended.
@@ -117,8 +123,18 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     stop: &CancellationToken,
 ) -> Result<Started<Q, R>, IntakeError> {
     let Services { queue, dead_letters, records, models, leases, artifacts, compute, clock } = services;
-    let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel } = settings;
-    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone() });
+    let Settings {
+        catalog: location,
+        catalog_refresh,
+        guard,
+        results,
+        embedding,
+        max_attempts,
+        kernel,
+        function_memory,
+        vectors,
+    } = settings;
+    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone(), function_memory, vectors });
     let began = clock.now();
     let ((), (), catalog) = try_join3(
         check("NEARLINE_QUEUE_URL", is_there(&queue)),

@@ -106,6 +106,11 @@ run "existing_network" {
     networking_mode             = "existing"
     existing_subnet_ids         = ["subnet-1", "subnet-2"]
     existing_security_group_ids = ["sg-1"]
+    allowed_instance_types      = []
+  }
+  assert {
+    condition     = local.allowed_types == null && output.environments_per_instance["c*.4xlarge"] == 5 && output.mapping_maximum_concurrency == 31 * 24 # on a 24xlarge
+    error_message = "Lambda must choose if it is asked to, and the plan say what fits where."
   }
   assert {
     condition     = output.vpc_id == null && startswith(output.capacity_provider, "nearline-")

@@ -163,9 +163,9 @@ async fn vectors_of_ones_own_call_no_model_and_are_labelled_only_as_one_says() {
     assert_eq!(world.stack.bedrock().stats().texts, 1);
     world.write("mixed.csv", "product_id,category,embedding,text\na,tea,\"[1, 2]\",\nb,tea,,green tea\n");
     let failed = world.build("mixed.csv", "mixed.arrow", &[]).await;
-    assert!(stderr(&failed).contains("its vectors have 2 numbers, the model is to make 384"), "{failed:?}");
+    assert!(stderr(&failed).contains("its vectors have 2 numbers, but the model would make 384"), "{failed:?}");
     let failed = world.build("mixed.csv", "none.arrow", &["--model", "none"]).await;
-    assert!(stderr(&failed).contains("line 3: column embedding: is empty, and no model is to be called"), "{failed:?}");
+    assert!(stderr(&failed).contains("line 3: column embedding: is empty, and no model is called"), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +215,7 @@ async fn an_older_catalog_gives_the_vectors_of_the_texts_that_stayed() {
     world.set("NEARLINE_EMBEDDING_MODEL", TITAN);
     world.set("NEARLINE_EMBEDDING_DIMENSION", "256");
     let failed = world.build("new.csv", "titan.arrow", &["--from", "old.arrow"]).await;
-    let why = format!("old.arrow: its vectors are of model `{MODEL}`, this build's are of `{TITAN}`");
+    let why = format!("old.arrow: its vectors come from model `{MODEL}`, this build's from `{TITAN}`");
     assert!(stderr(&failed).contains(&why), "{failed:?}");
     assert_eq!(world.stack.bedrock().stats().texts, paid);
     let failed = world.build("new.csv", "titan.arrow", &["--from", "nothing.arrow"]).await;
@@ -240,15 +240,20 @@ async fn no_build_writes_over_what_it_or_another_one_reads_or_writes() {
     }
     for (input, output, flags, why) in [
         ("link.csv", "products.csv", &[][..], "--output is --input"),
-        ("folder", "folder/out.arrow", &[], "--output lies in the folder --input"),
+        ("folder", "folder/out.arrow", &[], "--output is inside the --input folder"),
         ("s3://nearline/in/x", "s3://nearline/in/x", &[], "--output is --input"),
-        ("s3://nearline/in", "s3://nearline/in/out.arrow", &[], "--output lies in the folder --input"),
+        ("s3://nearline/in", "s3://nearline/in/out.arrow", &[], "--output is inside the --input folder"),
         ("products.csv", "out.arrow", &["--skip-invalid", "link.csv"], "--skip-invalid is --input"),
         ("products.csv", "out.arrow", &["--skip-invalid", "out.arrow"], "--skip-invalid is --output"),
         ("products.csv", "s3://nearline", &[], "--output must be s3://BUCKET/KEY"),
-        ("folder", "folder/deep/er/out.arrow", &[], "--output lies in the folder --input"),
-        ("folder", "linked/out.arrow", &[], "--output lies in the folder --input"),
-        ("folder", "out.arrow", &["--skip-invalid", "folder/deep/rejects.csv"], "--skip-invalid lies in the folder"),
+        ("folder", "folder/deep/er/out.arrow", &[], "--output is inside the --input folder"),
+        ("folder", "linked/out.arrow", &[], "--output is inside the --input folder"),
+        (
+            "folder",
+            "out.arrow",
+            &["--skip-invalid", "folder/deep/rejects.csv"],
+            "--skip-invalid is inside the --input folder",
+        ),
         ("products.csv", "folder", &[], "--output folder is a folder: name a file in it"),
         ("products.csv", "new/", &[], "--output new/ is a folder: name a file in it"),
         ("products.csv", "new/out.arrow", &[], "there is no folder new"),
@@ -304,7 +309,7 @@ async fn batch_jobs_embed_a_build_and_are_started_once_however_often_it_is_kille
     world.stack.bedrock().set_batch_options(BatchOptions { delay, refused, ..BatchOptions::default() });
     world.write("few.csv", GOOD);
     let built = world.build("few.csv", "few.arrow", &flags).await;
-    assert!(stderr(&built).contains("3 texts are too few for a job"), "{built:?}");
+    assert!(stderr(&built).contains("3 texts are too few for a batch job"), "{built:?}");
     assert_eq!(ids(&world.read("few.arrow")).len(), 3);
     let built = world.build("products.csv", "out.arrow", &flags).await;
     assert!(built.status.success(), "{built:?}");

@@ -29,7 +29,7 @@ async fn a_build_that_was_throttled_goes_on_where_it_was_and_builds_the_same_byt
     let failed = world.nearline(&build).await;
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to go on"),
+        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to continue"),
         "{failed:?}"
     );
     assert_eq!(std::fs::read(&output).unwrap(), bytes);
@@ -87,7 +87,7 @@ async fn a_worker_does_not_start_without_the_catalog_it_was_promised() {
     let key = format!("nearline/catalogs/{version}.arrow");
     s3.put_object().bucket("nearline").key(&key).body(b"rotten".to_vec().into()).send().await.unwrap();
     let failed = world.nearline(&["worker"]).await;
-    assert!(stderr(&failed).contains("is not what it should be: its SHA-256 is"), "{failed:?}");
+    assert!(stderr(&failed).contains("failed its integrity check: its SHA-256 is"), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +119,7 @@ async fn a_new_catalog_is_taken_up_a_broken_one_is_not_and_rejections_that_it_me
         .unwrap();
     until("the error in the log", || async {
         let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap_or_default();
-        log.contains("the old one serves on").then_some(())
+        log.contains("the old one keeps serving").then_some(())
     })
     .await;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use clap::Command;
+use clap::{Arg, Command};
 
 use crate::world::{World, stderr};
 
@@ -13,10 +13,15 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const PLACEHOLDER: &str = "s3://bucket/prefix";
 
 fn programs() -> [Command; 3] {
-    // The queue of `devstack lambda` comes from the environment otherwise.
-    let devstack = devstack::commands::definition();
-    let devstack = devstack.mut_subcommand("lambda", |lambda| lambda.mut_arg("queue_url", |arg| arg.required(false)));
-    [nearline::cli::definition(), loadgen::definition().name("loadgen"), devstack]
+    let programs =
+        [nearline::cli::definition(), loadgen::definition().name("loadgen"), devstack::commands::definition()];
+    programs.map(with_settings)
+}
+
+/// As where all settings are in the environment.
+fn with_settings(command: Command) -> Command {
+    let set = |argument: Arg| if argument.get_env().is_some() { argument.required(false) } else { argument };
+    command.mut_args(set).mut_subcommands(with_settings)
 }
 
 /// The documents that show commands: their names and texts.

@@ -180,9 +180,9 @@ async fn a_table_of_dynamodb_gives_the_rows_of_a_scan_or_of_some_categories() {
     for (input, why) in [
         ("dynamodb://nothing", "DynamoDB Scan nothing: ResourceNotFoundException"),
         ("dynamodb://products/category-index?category=none", "there are no items"),
-        ("s3://nearline/nothing", "there is no such object, and none below"),
+        ("s3://nearline/nothing", "no such object, and none under"),
         ("s3://no-such-bucket/x", "NoSuchBucket"),
-        ("gs://bucket/x", "gs:// is not read"),
+        ("gs://bucket/x", "gs:// is not supported"),
     ] {
         let failed = world.build(input, "none.arrow", &[]).await;
         assert!(!failed.status.success() && stderr(&failed).contains(why), "{input}: {failed:?}");

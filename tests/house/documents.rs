@@ -94,7 +94,11 @@ pub(crate) fn dead_links(root: &Path, documents: &[Document]) -> Vec<String> {
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
-        if part.as_os_str() == ".." { drop(normal.pop()) } else { normal.push(part) }
+        if part.as_os_str() == ".." {
+            normal.pop();
+        } else {
+            normal.push(part);
+        }
     }
     normal
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use nearline::catalog::{CatalogGuard, CatalogLocation, MemoryArtifacts};
+use nearline::catalog::{CatalogGuard, CatalogLocation, MemoryArtifacts, Vectors};
 use nearline::clock::Clock;
 use nearline::compute::Compute;
 use nearline::embed::{Limits, MemoryLeases, MemoryModels};
@@ -89,6 +89,8 @@ impl World {
                 },
                 max_attempts: [1, 2, 3, 5, 20][rng.usize(..5)],
                 kernel: Kernel::fastest(),
+                function_memory: None,
+                vectors: Vectors::Memory,
             },
             plan,
             clock,

@@ -296,7 +296,7 @@ mod tests {
         let unsent = producer.enqueue(&[job("two words"), large, odd, job("r")]).await;
         let why: Vec<String> = unsent.iter().map(|unsent| unsent.why.to_string()).collect();
         assert!(why[0].starts_with("it would be dead-lettered: invalid_request_id"), "{}", why[0]);
-        assert!(why[1].ends_with("bytes; SQS takes at most 1048576"), "{}", why[1]);
+        assert!(why[1].ends_with("bytes; SQS allows at most 1048576"), "{}", why[1]);
         assert_eq!(why[2], "it has the character U+FFFF, which SQS refuses");
         assert_eq!(entries(&service), [[3]]);
     }

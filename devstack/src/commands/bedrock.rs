@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use super::stop::Stop;
 use crate::DevstackError;
 use crate::bedrock::{BedrockOptions, BedrockServer};
-
-use super::Stop;
 
 /// Serve Bedrock's InvokeModel for embedding models
 ///

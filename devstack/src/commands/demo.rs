@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::DevstackError;
-use crate::bedrock::BedrockOptions;
-use crate::lambda::{LambdaHarness, LambdaOptions};
-use crate::stack::{Stack, StackOptions};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::Stop;
+use super::stop::Stop;
+use crate::DevstackError;
+use crate::bedrock::BedrockOptions;
+use crate::lambda::{LambdaHarness, LambdaOptions};
+use crate::stack::{Stack, StackOptions};
 
 /// What an embedding takes: about what Bedrock does.
 const EMBEDDING_LATENCY: Duration = Duration::from_millis(50);

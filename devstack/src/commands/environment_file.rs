@@ -5,9 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use super::whole_file::write_atomically;
 use crate::DevstackError;
-
-use super::write_atomically;
 
 /// Writes the settings; readers see all of them or none.
 pub(crate) fn write(file: &Path, variables: &[(String, String)]) -> Result<(), DevstackError> {

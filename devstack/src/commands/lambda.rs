@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
+
+use super::stop::Stop;
+use super::whole_file::write_atomically;
 use crate::DevstackError;
 use crate::lambda::{FUNCTION_NAME, LambdaHarness, LambdaOptions, LambdaStats};
 use crate::stack::http_client;
-use aws_config::BehaviorVersion;
-
-use super::{Stop, write_atomically};
 
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::environment_file::{claim, give_up, write};
+use super::stop::Stop;
+use super::whole_file::write_atomically;
 use crate::DevstackError;
 use crate::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
-
-use super::environment_file::{claim, give_up, write};
-use super::{Stop, write_atomically};
 
 /// Make calls to SQS, DynamoDB, S3 and Bedrock fail, by a seeded plan
 ///

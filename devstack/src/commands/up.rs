@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::environment_file::{claim, give_up, write};
+use super::stop::Stop;
 use crate::DevstackError;
 use crate::bedrock::BedrockOptions;
 use crate::stack::{Stack, StackOptions};
-
-use super::Stop;
-use super::environment_file::{claim, give_up, write};
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///

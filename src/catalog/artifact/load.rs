@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(named.bytes, bytes("model"));
         assert_eq!(named.sha256, sha256(&named.bytes[..]).unwrap());
         let other = named.with_model("other").unwrap_err().to_string();
-        assert!(other.contains("is `model` already, not `other`"), "{other}");
+        assert!(other.contains("is already `model`, not `other`"), "{other}");
     }
 
     #[test]

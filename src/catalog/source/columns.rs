@@ -325,8 +325,8 @@ mod tests {
         assert_eq!((none.embedding, none.notes.len()), (None, 0));
         for (flag, why) in [
             ("product_id", "must be KNOWN=NAME"),
-            ("colour=red", "is none of the columns that are read"),
-            ("title=nope", "there is no such column; it has `product_id`, `category`"),
+            ("colour=red", "is not one of the columns that can be mapped"),
+            ("title=nope", "no such column; it has `product_id`, `category`"),
         ] {
             let error = layout(&[flag], &["product_id", "category"]).unwrap_err();
             assert!(error.contains(why), "{error}");

@@ -5,6 +5,7 @@ mod input;
 mod inspect;
 mod open;
 mod report;
+mod size;
 
 pub(super) use open::open_catalog;
 
@@ -52,6 +53,8 @@ pub(super) enum Command {
         #[arg(long)]
         to: S3Prefix,
     },
+    /// Show what a catalog of so many products would take: memory, file, and the size of a Lambda function
+    Size(size::SizeArgs),
     /// Show what is in a catalog: rows, categories, model, memory needed
     Inspect {
         /// Catalog file, or s3://BUCKET/PREFIX for the current one there
@@ -71,6 +74,7 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
             let pointer = store().await?.rollback(&to, &version).await?;
             announce(&to, &pointer)
         }
+        Command::Size(args) => size::show(&args),
         Command::Inspect { catalog, json } => inspect::show(&load(&catalog).await?, json),
     }
 }

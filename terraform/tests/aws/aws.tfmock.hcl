@@ -67,3 +67,11 @@ mock_resource "aws_lambda_event_source_mapping" {
 mock_resource "aws_scheduler_schedule_group" {
   defaults = { arn = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/made" }
 }
+
+mock_resource "aws_ecs_cluster" {
+  defaults = { arn = "arn:aws:ecs:us-east-1:123456789012:cluster/made" }
+}
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = { arn = "arn:aws:ecs:us-east-1:123456789012:task-definition/made:1" }
+}

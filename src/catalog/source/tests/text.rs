@@ -108,12 +108,12 @@ fn a_fault_of_one_object_is_a_fault_of_its_line_wherever_it_stands() {
     let good = r#"{"product_id":"a","category":"c","text":"x"}"#;
     for (bad, why) in [
         (r#"{"product_id":NaN}"#, "(JSON has no NaN and no Infinity: write null)"),
-        (r#"{"product_id":"b","category":"c","text":"x"#, "is no JSON object"),
+        (r#"{"product_id":"b","category":"c","text":"x"#, "is not a JSON object"),
         (r#"{"product_id":"b","category":"c","text":"x","Text":"y"}"#, "column text appears twice"),
         (r#"{"product_id":"b","category":"c","text":"x","vector":[1]}"#, "column `vector` would be ignored"),
         (r#"{"product_id":"b","tags":[{"name":"t"}],"text":"x"}"#, "column category: is missing"),
         (r#"{"product_id":"b","\ud83d":1}"#, r"it has half a character (\ud83d) at column 20"),
-        (r#"["b","c","x"]"#, "is no JSON object"),
+        (r#"["b","c","x"]"#, "is not a JSON object"),
     ] {
         for (lines, place) in [([bad, good], 1), ([good, bad], 2)] {
             if bad.starts_with('[') && place == 1 {
@@ -180,7 +180,7 @@ fn items_as_a_scan_prints_them_are_read() {
     let item = r#"{"product_id":{"S":"a"},"category":{"S":"c"},"text":{"S":"x"},"price":{"N":"7"}}"#;
     let scan = rows(format!("{{\n\"Items\":[{item}],\"Count\":1}}")).unwrap_err();
     assert!(
-        scan.contains("stand below the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"),
+        scan.contains("are under the key `Items`: write them alone, one per line (jq -c '.\"Items\"[]')"),
         "{scan}"
     );
     for content in [item.to_owned(), format!("[{item}]")] {
@@ -216,7 +216,7 @@ fn items_of_dynamodb_are_read_with_their_types() {
     let export = folder.0.path().join("export");
     assert_eq!(ids(&read(&export).unwrap()), ["a", "7"]);
     folder.put("export/manifest-files.json", list(&["2.json.gz", "1.json.gz", "3.json.gz"]));
-    assert!(read(&export).unwrap_err().contains("names data/3.json.gz, which is not there"));
+    assert!(read(&export).unwrap_err().contains("names data/3.json.gz, which is missing"));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -267,7 +267,7 @@ fn a_folder_is_its_files_in_the_order_of_their_names() {
     assert_eq!(ids(&found), ["d", "a", "b"]);
     assert_eq!(places(&found), ["more/part-2 line 1", "part-0.csv line 2", "part-1.jsonl line 1"]);
     folder.put("category=tea/x.jsonl", line("e"));
-    assert!(read(folder.0.path()).unwrap_err().contains("the values in the names of folders are not read"));
+    assert!(read(folder.0.path()).unwrap_err().contains("values in folder names are not read"));
     assert!(read(Folder::new().0.path()).unwrap_err().contains("the folder has no files"));
 }
 
