@@ -132,9 +132,10 @@ examples:  ## write examples/catalog.csv and jobs.jsonl anew
 	cargo build $(ONE_BUILD) --example generate
 	$(VENVS)/debug/examples/generate
 
-docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers, what libraries read
+docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, bills, metrics, producers, what libraries read
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
+	UPDATE_DOCS=1 cargo test --locked -p nearline --lib cli::cost
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib -- report view
 	$(MAKE) test-producers ARGS="--table docs/producers.md"

@@ -1,14 +1,15 @@
 //! What a run would do: its stages, the requests that it makes and causes, and what they cost.
 //!
-//! Nothing is sent. Estimates are rounded up: looks are as many as the rate allows while jobs are sent, and no query comes
-//! from a cache.
+//! Nothing is sent. Looks are as many as the rate allows while jobs are sent. Of the texts, those are embedded that the
+//! cache of one worker does not have: it holds few of the built-in queries.
 
 use std::fmt;
 use std::time::Duration;
 
 use nearline_contract::{GroupBy, Target, receive};
+use nearline_cost::{Texts, cache_entries};
 
-use crate::jobs::{Jobs, Kind};
+use crate::jobs::{Choice, Jobs, Kind};
 use crate::prices::{self, Price};
 use crate::report::StageSettings;
 use crate::requests::SQS_BILLED_BYTES;
@@ -26,6 +27,8 @@ const MATCH_BYTES: f64 = 60.0;
 const RECORD_BYTES: f64 = 400.0;
 /// Groups of a record when no catalog is at hand.
 const GROUPS_ASSUMED: usize = 10;
+/// Dimensions of the catalog when none is at hand.
+const DIMENSION_ASSUMED: usize = 384;
 /// Rounds of looks that a second has at most; each is one request at least.
 const ROUNDS_PER_SECOND: f64 = 40.0;
 /// Messages that one batch of the worker has.
@@ -135,7 +138,7 @@ impl<'a> Plan<'a> {
         let sample = Sample::take(jobs, options.catalog, SAMPLE.min(schedule.jobs()));
         let mut assumptions = vec![
             "list prices of us-east-1 without free tiers; compute, logs and data transfer are not included".to_owned(),
-            "every text is embedded once: none comes from the worker's cache, none is throttled".to_owned(),
+            "texts are embedded by one worker with a cache of its own; none is throttled".to_owned(),
             "look-ups after the last send, until every record was seen, are not included".to_owned(),
         ];
         if options.catalog.is_none() {
@@ -201,8 +204,9 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
     let distinct = sample.share(sample.distinct()) * all;
     let bytes = sample.share(sample.bytes);
     let record_bytes = sample.mean_record_bytes();
-    let texts = (sample.share(sample.texts) * all).min(jobs.source().len() as f64);
-    let tokens = texts * (sample.text_chars / sample.texts.max(1.0) / CHARS_PER_TOKEN).ceil();
+    let characters = sample.text_chars / sample.texts.max(1.0);
+    let texts = embedded(jobs, sample.share(sample.texts) * all, characters, options.catalog);
+    let tokens = texts * (characters / CHARS_PER_TOKEN).ceil();
     let sqs = prices::sqs(options.fifo);
     let row = |by, service, operation, requests: f64, billed: f64, price: Price| {
         let (requests, billed) = (requests.ceil(), billed.ceil());
@@ -243,7 +247,7 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
         row("worker", "SQS", "ReceiveMessage", batches, batches * billed_requests(WORKER_BATCH * bytes), sqs),
         row("worker", "SQS", "DeleteMessageBatch", batches, batches, sqs),
         row("worker", "Lambda", "Invoke", batches, batches, prices::LAMBDA_REQUEST),
-        row("worker", "Bedrock", "InvokeModel, at most (tokens)", texts, tokens, prices::BEDROCK_TOKEN),
+        row("worker", "Bedrock", "InvokeModel (tokens)", texts, tokens, prices::BEDROCK_TOKEN),
         row("worker", "DynamoDB", "BatchGetItem", batches, all, prices::DYNAMODB_READ),
         row(
             "worker",
@@ -255,6 +259,21 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
         ),
     ]);
     rows
+}
+
+/// How many of these texts the worker's cache does not have.
+fn embedded(jobs: &Jobs, texts: f64, characters: f64, catalog: Option<&CatalogInfo>) -> f64 {
+    let distinct = jobs.source().len() as f64;
+    let dimension = catalog.map_or(DIMENSION_ASSUMED, |catalog| catalog.dimension);
+    let cache_entries = cache_entries(dimension as f64, characters);
+    let zipf = match jobs.choice() {
+        // Each text comes back only after all the others.
+        Choice::InTurn if distinct <= cache_entries => return texts.min(distinct),
+        Choice::InTurn => return texts,
+        Choice::Uniform => 0.0,
+        Choice::Zipf { exponent, .. } => exponent,
+    };
+    Texts { distinct: Some(distinct), zipf, cache_entries }.embedded(texts, 1.0)
 }
 
 fn billed_requests(bytes: f64) -> f64 {

@@ -118,13 +118,13 @@ pub(crate) enum Choice {
     #[default]
     Uniform,
     /// The one at rank r with a weight of `1 / r^s`.
-    Zipf(Zipf<f64>),
+    Zipf { law: Zipf<f64>, exponent: f64 },
 }
 
 impl Choice {
     /// Zipf's law over the ranks `1..=count`; `exponent` is finite and not negative.
     pub(crate) fn zipf(count: u64, exponent: f64) -> Self {
-        Zipf::new(count.max(1) as f64, exponent).map_or(Self::Uniform, Self::Zipf)
+        Zipf::new(count.max(1) as f64, exponent).map_or(Self::Uniform, |law| Self::Zipf { law, exponent })
     }
 
     /// The rank, from 0, for job `index` among `count`.
@@ -132,7 +132,7 @@ impl Choice {
         match self {
             Self::InTurn => index % count,
             Self::Uniform => random.random_range(0..count),
-            Self::Zipf(zipf) => (zipf.sample(random) as u64).clamp(1, count) - 1,
+            Self::Zipf { law, .. } => (law.sample(random) as u64).clamp(1, count) - 1,
         }
     }
 }

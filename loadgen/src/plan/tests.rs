@@ -32,7 +32,7 @@ fn requests_follow_from_rate_linger_and_sizes() {
     plan(vec![Stage::constant(1_000.0, hour)], plain(), |fast| {
         assert_eq!(requests(fast, "SendMessageBatch"), (360_000, 360_000));
         assert_eq!(requests(fast, "GetQueueAttributes").0, 7_200);
-        assert!(requests(fast, "InvokeModel").0 <= 3_600_000.min(fast.jobs.source().len()));
+        assert!(requests(fast, "InvokeModel").0 <= 3_600_000);
         assert!(fast.cost_usd() > 1.0, "{fast}");
     });
     // 10 messages of 100 bytes: one message lingers 20 ms for two others at 100 a second.
@@ -40,6 +40,27 @@ fn requests_follow_from_rate_linger_and_sizes() {
     assert_eq!(sends(100.0, plain()).0, 120_000);
     let large = Shape { payload_bytes: Some(20_000..=20_000), ..plain() };
     assert_eq!(sends(1_000.0, large), (360_000, 4 * 360_000), "200,000 bytes are four times 64 KiB");
+}
+
+#[test]
+fn built_in_queries_that_the_cache_has_lost_are_embedded_again() {
+    let hours = |hours| vec![Stage::constant(1_000.0, Duration::from_hours(hours))];
+    let plain = || Shape::plain(0, Choice::Uniform);
+    let texts = plan(hours(1), plain(), |plan| requests(plan, "InvokeModel").0);
+    assert!((3_500_000..3_600_000).contains(&texts), "{texts} of 3.6 million, of 1.8 million different ones");
+    // 50 million jobs: as if all texts stayed once embedded, this was $2.99.
+    plan(hours(14), plain(), |plan| {
+        let row = plan.requests.iter().find(|row| row.operation.starts_with("InvokeModel")).unwrap();
+        let of_fifty_million = row.cost_usd * 50e6 / plan.schedule.jobs() as f64;
+        assert!((75.0..90.0).contains(&of_fifty_million), "{of_fifty_million}");
+    });
+}
+
+#[test]
+fn a_few_jobs_in_turn_are_embedded_once_each() {
+    let lines: String = (0..200).map(|n| format!("{{\"request_id\":\"a\",\"query\":\"q{n}\"}}\n")).collect();
+    let jobs = Jobs::new("dry".into(), Source::from_lines(lines).unwrap(), Shape::plain(0, Choice::InTurn));
+    assert!((embedded(&jobs, 1e6, 10.0, None) - 200.0).abs() < 1e-9);
 }
 
 #[test]
