@@ -11,10 +11,13 @@ pub mod build;
 mod canary;
 mod candidate;
 mod change;
+mod download;
 mod error;
 mod folded;
 mod indexed;
+pub mod indexes;
 mod ipc;
+mod load;
 mod location;
 mod memory;
 mod names;
@@ -25,17 +28,21 @@ mod publish;
 mod publishing;
 pub mod refresh;
 mod refusal;
+mod room;
 mod rows;
+pub mod size;
 pub mod source;
 pub mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod vectors;
 mod versions;
 
 use nearline_contract::kind;
 
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, Piece};
 #[cfg(test)]
 pub(crate) use attributes::tests::attributes;
 pub use attributes::{AttributeKind, AttributeSummary, Attributes, RowFilter};
@@ -54,4 +61,5 @@ pub use publishing::{Condition, Listed, Part, Publishing, Tagged, Upload};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};
 pub use upload::{Content, Told, Uploaded};
+pub use vectors::Vectors;
 pub use versions::{Holding, Version};
