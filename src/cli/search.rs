@@ -265,7 +265,7 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
         }
         None if args.json => drop(lines),
         None if args.text.is_some() => {
-            colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?
+            colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?;
         }
         None => {
             write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
