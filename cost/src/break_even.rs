@@ -47,10 +47,7 @@ mod tests {
 
     fn costs(scenario: &Scenario, jobs: f64) -> (f64, f64) {
         let (at, prices) = (scenario.at(jobs), Prices::default());
-        (
-            bill(&at, Some(Term::OnDemand), &prices).unwrap().total_usd,
-            bill(&at, None, &prices).unwrap().total_usd,
-        )
+        (bill(&at, Some(Term::OnDemand), &prices).unwrap().total_usd, bill(&at, None, &prices).unwrap().total_usd)
     }
 
     #[test]

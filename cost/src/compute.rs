@@ -55,7 +55,8 @@ pub fn fleet(scenario: &Scenario, rate: f64, prices: &Prices) -> Fleet {
     let (workload, deployment) = (&scenario.workload, &scenario.deployment);
     let busy = rate * workload.cpu_seconds;
     let in_flight = scenario.traffic(rate).in_flight;
-    let each = |needed: f64, of_one: f64| (needed / (of_one * deployment.target_utilisation) - 1e-9).ceil().max(0.0) as u64;
+    let each =
+        |needed: f64, of_one: f64| (needed / (of_one * deployment.target_utilisation) - 1e-9).ceil().max(0.0) as u64;
     let (vcpu, slots) = (deployment.environment.vcpu(), deployment.slots());
     let (by_cpu, by_slots) = (each(busy, vcpu), each(in_flight, slots));
     let environments = by_cpu.max(by_slots).max(deployment.environments_min).max(1);
@@ -95,12 +96,10 @@ pub(crate) fn managed(scenario: &Scenario, packed: &Packed, term: Term, prices: 
 /// Lines of standard Lambda: what each invocation takes, whatever it waits for.
 pub(crate) fn standard(scenario: &Scenario, prices: &Prices) -> Vec<Line> {
     let invocations = scenario.traffic(scenario.mean_rate()).invocations * scenario.seconds();
-    let (seconds, gib) = (scenario.workload.invocation_seconds, f64::from(scenario.deployment.standard_memory_mib) / 1_024.0);
+    let (seconds, gib) =
+        (scenario.workload.invocation_seconds, f64::from(scenario.deployment.standard_memory_mib) / 1_024.0);
     let duration = duration_cost(invocations, seconds, gib, scenario.deployment.architecture, prices);
-    vec![
-        Line::new("Lambda", "duration", invocations * seconds * gib, "GB-s", duration),
-        requests(scenario, prices),
-    ]
+    vec![Line::new("Lambda", "duration", invocations * seconds * gib, "GB-s", duration), requests(scenario, prices)]
 }
 
 /// US dollars for the duration of invocations on standard Lambda.

@@ -58,7 +58,14 @@ pub fn limits(scenario: &Scenario, rate: f64, fleet: &Fleet) -> Vec<Limit> {
 }
 
 /// A limit that grows with the rate.
-fn growing(what: &'static str, rate: f64, needed: f64, allowed: Option<f64>, unit: &'static str, remedy: &str) -> Limit {
+fn growing(
+    what: &'static str,
+    rate: f64,
+    needed: f64,
+    allowed: Option<f64>,
+    unit: &'static str,
+    remedy: &str,
+) -> Limit {
     let used = allowed.map(|allowed| needed / allowed);
     let reached_at = used.filter(|used| *used > 0.0).map(|used| rate / used);
     Limit { what, needed, allowed, unit, used, reached_at, remedy: remedy.to_owned() }
@@ -76,7 +83,14 @@ fn mapping(scenario: &Scenario, rate: f64) -> Vec<Limit> {
     vec![
         growing("mapping: bytes", rate, traffic.payload_bytes / 1e6, Some(bytes / 1e6), "MB/s", &remedy),
         growing("mapping: invocations at once", rate, traffic.in_flight, Some(invocations), "", &remedy),
-        growing("queue: messages in flight", rate, in_flight, Some(SQS_IN_FLIGHT), "", "shorter invocations, or a second queue"),
+        growing(
+            "queue: messages in flight",
+            rate,
+            in_flight,
+            Some(SQS_IN_FLIGHT),
+            "",
+            "shorter invocations, or a second queue",
+        ),
     ]
 }
 
@@ -87,7 +101,9 @@ fn instances(scenario: &Scenario, rate: f64, fleet: &Fleet) -> Vec<Limit> {
     let wanted = fleet.by_cpu.max(fleet.by_slots) as f64;
     let vcpu = fleet.packed.as_ref().map_or(0.0, |packed| packed.instances as f64 * packed.instance.vcpu);
     let most = deployment.environments_max as f64;
-    let at = |share: f64, most: f64| (wanted > deployment.environments_min as f64 && share > 0.0).then(|| rate * most / share);
+    let at = |share: f64, most: f64| {
+        (wanted > deployment.environments_min as f64 && share > 0.0).then(|| rate * most / share)
+    };
     let limit = |what, needed: f64, most: f64, remedy: &str| Limit {
         what,
         needed,
@@ -97,7 +113,8 @@ fn instances(scenario: &Scenario, rate: f64, fleet: &Fleet) -> Vec<Limit> {
         reached_at: at(needed, most),
         remedy: remedy.to_owned(),
     };
-    let mut found = vec![limit("environments", environments, most, "raise execution_environments.max, or the environment's size")];
+    let mut found =
+        vec![limit("environments", environments, most, "raise execution_environments.max, or the environment's size")];
     if vcpu > 0.0 {
         let ceiling = deployment.max_vcpu_count.min(PROVIDER_VCPU);
         let remedy = if deployment.max_vcpu_count < PROVIDER_VCPU {
@@ -119,7 +136,14 @@ fn table(scenario: &Scenario, rate: f64) -> Vec<Limit> {
     let quota = "raise the table's quota by Service Quotas";
     let mut found = vec![
         growing("table: writes", rate, writes, Some(deployment.table_writes_per_second), "units/s", &warm),
-        growing("table: reads", rate, reads, Some(NEW_TABLE_READS.max(deployment.table_writes_per_second)), "units/s", &warm),
+        growing(
+            "table: reads",
+            rate,
+            reads,
+            Some(NEW_TABLE_READS.max(deployment.table_writes_per_second)),
+            "units/s",
+            &warm,
+        ),
     ];
     if deployment.table_writes_per_second < TABLE_UNITS {
         found.push(growing("table: quota of writes", rate, writes, Some(TABLE_UNITS), "units/s", quota));
@@ -138,12 +162,20 @@ fn model(scenario: &Scenario, rate: f64, fleet: &Fleet) -> Vec<Limit> {
     } else {
         (scenario.traffic(rate).jobs_per_batch * share).clamp(1.0, deployment.model.texts_per_call())
     };
-    let ask = "ask for a higher quota of the model in this region, set embedding_fleet_requests_per_minute to what there is";
+    let ask =
+        "ask for a higher quota of the model in this region, set embedding_fleet_requests_per_minute to what there is";
     let calls = texts / per_call / 60.0 * workload.embedding_seconds;
     let room = fleet.environments as f64 * MODEL_CALLS;
     vec![
         growing("Bedrock: requests a minute", rate, texts / per_call, deployment.model_requests_per_minute, "", ask),
-        growing("Bedrock: tokens a minute", rate, texts * workload.tokens_per_text, deployment.model_tokens_per_minute, "", ask),
+        growing(
+            "Bedrock: tokens a minute",
+            rate,
+            texts * workload.tokens_per_text,
+            deployment.model_tokens_per_minute,
+            "",
+            ask,
+        ),
         growing("Bedrock: calls at once", rate, calls, Some(room), "", "raise embedding_max_concurrency"),
     ]
 }
@@ -162,7 +194,11 @@ fn memory(scenario: &Scenario) -> Vec<Limit> {
         remedy: remedy.to_owned(),
     };
     vec![
-        limit("memory: catalog", deployment.catalog_bytes(), "more memory_mib, fewer dimensions, or catalogs by tenant"),
+        limit(
+            "memory: catalog",
+            deployment.catalog_bytes(),
+            "more memory_mib, fewer dimensions, or catalogs by tenant",
+        ),
         limit("memory: while a newer catalog loads", deployment.refresh_bytes(), "more memory_mib"),
     ]
 }

@@ -75,7 +75,8 @@ pub fn packings(
 ) -> Vec<Packed> {
     let fee = 1.0 + prices.cost(Name::ManagedFee, 1.0);
     let allowed = |one: &&InstanceType| {
-        one.architecture == architecture && (types.is_empty() || types.iter().any(|pattern| matches(pattern, &one.name)))
+        one.architecture == architecture
+            && (types.is_empty() || types.iter().any(|pattern| matches(pattern, &one.name)))
     };
     let mut found: Vec<Packed> = prices
         .instances()
@@ -143,7 +144,10 @@ mod tests {
     #[test]
     fn the_default_fleet_takes_three_xlarge_and_a_large_holds_none_of_it() {
         let fleet = packings(environment(4, 2), 3, Architecture::Arm64, &[], &Prices::default());
-        assert_eq!((fleet[0].instance.name.as_str(), fleet[0].instances, fleet[0].environments_each), ("c7g.xlarge", 3, 1));
+        assert_eq!(
+            (fleet[0].instance.name.as_str(), fleet[0].instances, fleet[0].environments_each),
+            ("c7g.xlarge", 3, 1)
+        );
         assert!((fleet[0].usd_per_hour - 3.0 * 0.145 * 1.15).abs() < 1e-9, "{fleet:?}");
         assert!((fleet[0].vcpu_unused - 0.5).abs() < 1e-9);
         assert!(fleet.iter().all(|one| !one.instance.name.ends_with(".large")));
@@ -151,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_large_fleet_goes_where_least_is_left_over() {
-        let fleet = cheapest(environment(4, 2), 300, Architecture::Arm64, &["c7g.*".into()], &Prices::default()).unwrap();
+        let fleet =
+            cheapest(environment(4, 2), 300, Architecture::Arm64, &["c7g.*".into()], &Prices::default()).unwrap();
         assert_eq!((fleet.instance.name.as_str(), fleet.environments_each, fleet.instances), ("c7g.8xlarge", 15, 20));
     }
 

@@ -184,7 +184,13 @@ impl Scaler {
 }
 
 /// Runs the stages, and then on until nothing is left on the queue. The result has `intervals` parts at most.
-pub fn simulate(scenario: &Scenario, stages: &[Stage], scaling: Scaling, intervals: usize, prices: &Prices) -> Simulation {
+pub fn simulate(
+    scenario: &Scenario,
+    stages: &[Stage],
+    scaling: Scaling,
+    intervals: usize,
+    prices: &Prices,
+) -> Simulation {
     let first = stages.first().map_or(0.0, |stage| stage.from);
     let start = fleet(scenario, first, prices).environments.min(scenario.deployment.environments_max);
     let seconds = run(scenario, stages, scaling, start);

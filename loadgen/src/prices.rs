@@ -33,9 +33,11 @@ const fn price(service: &'static str, unit: &'static str, name: Name) -> Price {
     Price { service, unit, name }
 }
 
-pub(crate) const SQS_STANDARD: Price = price("SQS, standard queue", "request, for each 64 KiB started", Name::SqsStandard);
+pub(crate) const SQS_STANDARD: Price =
+    price("SQS, standard queue", "request, for each 64 KiB started", Name::SqsStandard);
 pub(crate) const SQS_FIFO: Price = price("SQS, FIFO queue", "request, for each 64 KiB started", Name::SqsFifo);
-pub(crate) const DYNAMODB_READ: Price = price("DynamoDB on demand", "read unit: 4 KB read consistently", Name::DynamoRead);
+pub(crate) const DYNAMODB_READ: Price =
+    price("DynamoDB on demand", "read unit: 4 KB read consistently", Name::DynamoRead);
 pub(crate) const DYNAMODB_WRITE: Price = price("DynamoDB on demand", "write unit: 1 KB written", Name::DynamoWrite);
 pub(crate) const S3_GET: Price = price("S3 standard", "GET request", Name::S3Get);
 pub(crate) const BEDROCK_TOKEN: Price = price("Bedrock, Nova multimodal embeddings", "text token", Name::BedrockNova);
@@ -86,10 +88,8 @@ mod tests {
             .skip(2)
             .take_while(|line| line.starts_with('|'))
             .collect();
-        let expected: Vec<String> = ALL
-            .iter()
-            .map(|price| format!("| {} | {} | {:.3} |", price.service, price.unit, price.of(1e6)))
-            .collect();
+        let expected: Vec<String> =
+            ALL.iter().map(|price| format!("| {} | {} | {:.3} |", price.service, price.unit, price.of(1e6))).collect();
         assert_eq!(rows, expected);
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn published<A: Artifacts>(
             let read = indexes::read(&mut index_pieces, &index, rows, dimension, kernel);
             read.map_err(|why| event::index_ignored(&index.key, &why)).ok().map(|stored| (index.key, stored))
         });
-        catalog(content, kernel, stored)
+        Ok(catalog(content, kernel, stored)?.0)
     };
     if let Compute::Inline = indexing.compute {
         // Nobody feeds who works on the same thread.
@@ -73,8 +73,12 @@ pub(super) async fn published<A: Artifacts>(
     tokio::join!(loading, feeding).0
 }
 
-/// Loads an artifact from disk.
-pub(super) async fn file(path: &Path, indexing: &Indexing, priority: Priority) -> Result<Catalog, CatalogError> {
+/// Loads an artifact from disk, and says its SHA-256.
+pub(super) async fn file(
+    path: &Path,
+    indexing: &Indexing,
+    priority: Priority,
+) -> Result<(Catalog, String), CatalogError> {
     let (path, kernel, vectors) = (path.to_owned(), indexing.kernel, indexing.vectors.clone());
     let load = move || {
         let file = Reading { file: artifact::open(&path)?, path };
@@ -85,30 +89,32 @@ pub(super) async fn file(path: &Path, indexing: &Indexing, priority: Priority) -
     run_long(&indexing.compute, priority, load).await
 }
 
-/// The catalog of what was read; `stored`: what was packed before, and under which key it lies.
+/// The catalog of what was read, and its SHA-256; `stored`: what was packed before, and under which key it lies.
 fn catalog(
     content: Content,
     kernel: Available,
     stored: Option<(String, StoredIndex)>,
-) -> Result<Catalog, CatalogError> {
+) -> Result<(Catalog, String), CatalogError> {
     let Content { table, model_id, sha256 } = content;
     let version = artifact::version(&sha256).to_owned();
-    Catalog::of(table, version, model_id, |numbers, dimension, categories| {
+    let of = indexes::digest(&sha256);
+    let catalog = Catalog::of(table, version, model_id, |numbers, dimension, categories| {
         let (key, stored) = stored.unzip();
-        let stored = stored.map(|stored| (indexes::digest(&sha256), stored));
+        let stored = stored.map(|stored| (of, stored));
         let (index, unfit) = Index::build_from(numbers, dimension, categories, kernel, stored)?;
         if let Some((key, unfit)) = key.zip(unfit) {
             event::index_ignored(&key, &unfit);
         }
         Ok(index)
-    })
+    })?;
+    Ok((catalog, sha256))
 }
 
 /// Loads an artifact that is in memory, in the same way.
 pub(super) fn memory(bytes: &Bytes, indexing: &Indexing) -> Result<Catalog, CatalogError> {
     let pieces = vec![(0, Buffer::from(bytes.clone()))];
     let known = Known::Parts(Blob::Pieces(pieces, bytes.len() as u64));
-    catalog(read_once(known, &bytes[..], "the catalog", None, &indexing.vectors)?, indexing.kernel, None)
+    Ok(catalog(read_once(known, &bytes[..], "the catalog", None, &indexing.vectors)?, indexing.kernel, None)?.0)
 }
 
 impl Source for &[u8] {

@@ -13,6 +13,7 @@ mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod page;
 mod probe;
 mod progress;
 mod queries;

@@ -119,7 +119,7 @@ impl<Q: Queue, R: Records> Function<Q, R> {
             sent_in: Vec::new(),
             batch,
             stages,
-            calls_in_flight: self.worker.engine().calls_in_flight(),
+            calls_in_flight: self.worker.serving().calls_in_flight(),
             duration: started.elapsed(),
         });
         let mut response = SqsBatchResponse::default();

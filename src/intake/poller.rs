@@ -186,7 +186,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         let done = deliveries.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Ack);
         self.deletions.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
         drop(settling);
-        let calls_in_flight = self.worker.engine().calls_in_flight();
+        let calls_in_flight = self.worker.serving().calls_in_flight();
         let sent_in = deliveries.iter().filter_map(|delivery| delivery.trace.clone()).collect();
         let duration = started.elapsed();
         self.batches.tell(Done { sent_in, batch, stages, calls_in_flight, duration, ..Done::default() });
@@ -228,20 +228,20 @@ impl<Q: Queue, R: Records> Watched for Poller<Q, R> {
     }
 
     fn serving(&self) -> Serving {
-        let engine = self.worker.engine();
-        let catalog = engine.catalog();
+        let serving = self.worker.serving();
+        let catalog = serving.current().catalog();
         Serving {
             version: catalog.version().to_owned(),
             model: catalog.model_id().map(str::to_owned),
             rows: catalog.rows(),
             dimension: catalog.dimension(),
-            memory_bytes: catalog.memory_bytes(),
+            memory_bytes: serving.memory_bytes(),
             kernel: catalog.index().kernel(),
         }
     }
 
     fn model_calls_in_flight(&self) -> usize {
-        self.worker.engine().calls_in_flight()
+        self.worker.serving().calls_in_flight()
     }
 
     fn batches_in_flight(&self) -> usize {

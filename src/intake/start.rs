@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::settle::Settler;
 use crate::catalog::refresh::{self, Looks};
 use crate::catalog::{
-    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Vectors,
+    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Serves, Share, Vectors,
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
@@ -160,15 +160,11 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let looks = catalog_refresh.map(|period| Arc::new(Looks::new(period, began)));
     let worker = Arc::new(Worker::new(engine, results.clone(), looks.clone(), clock.clone()));
     if let Some(looks) = looks {
-        let (served, replaced, stop) = (Arc::clone(&worker), Arc::clone(&worker), stop.clone());
-        let replace = move |catalog: Catalog| {
-            replaced.replace_engine(engines.start(catalog)?);
-            Ok(())
-        };
+        let (served, stop) = (Served { worker: Arc::clone(&worker), engines }, stop.clone());
         tokio::spawn(async move {
             loop {
-                let serving = served.engine().catalog().version().to_owned();
-                let watch = refresh::watch(&store, &location, serving, &looks, &clock, &stop, &replace);
+                let serving = served.worker.serving().current().catalog().version().to_owned();
+                let watch = refresh::watch(&store, &location, serving, &looks, &clock, &stop, &served);
                 if AssertUnwindSafe(watch).catch_unwind().await.is_ok() {
                     return;
                 }
@@ -183,4 +179,45 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let queue = Arc::new(queue);
     let settler = Settler::new(Arc::clone(&queue), dead_letters, results, Policy { max_attempts });
     Ok((worker, settler, queue))
+}
+
+/// The worker, as the watch for newer catalogs has it.
+struct Served<R, M> {
+    worker: Arc<Worker<R>>,
+    engines: Engines<M>,
+}
+
+impl<R: Records, M: Models> Serves for Served<R, M> {
+    fn replace(&self, catalog: Catalog) -> Result<(), CatalogError> {
+        let engine = self.engines.start(catalog)?;
+        self.worker.serve(|serving| serving.replace(engine));
+        Ok(())
+    }
+
+    fn tries_candidates(&self) -> bool {
+        true
+    }
+
+    fn tried(&self) -> Option<(String, Share)> {
+        let serving = self.worker.serving();
+        serving.candidate().map(|(engine, share)| (engine.catalog().version().to_owned(), share))
+    }
+
+    fn try_out(&self, catalog: Catalog, share: Share) -> Result<(), CatalogError> {
+        let engine = self.engines.start(catalog)?;
+        self.worker.serve(|serving| serving.set_candidate(Some((engine, share))));
+        Ok(())
+    }
+
+    fn set_share(&self, share: Share) {
+        self.worker.serve(|serving| serving.set_share(share));
+    }
+
+    fn promote(&self, version: &str) -> bool {
+        self.worker.serve(|serving| serving.promote(version))
+    }
+
+    fn end_trial(&self) {
+        self.worker.serve(|serving| serving.set_candidate(None));
+    }
 }

@@ -26,6 +26,15 @@ pub const CATALOG_UNKNOWN: &str = "catalog_unknown";
 /// A packed index is not used.
 pub const INDEX_IGNORED: &str = "index_ignored";
 
+/// A candidate answers a share of the jobs.
+pub const CANDIDATE_SERVES: &str = "candidate_serves";
+/// A candidate answers no jobs any more.
+pub const CANDIDATE_ENDED: &str = "candidate_ended";
+/// A candidate is broken, or not what the guard wants.
+pub const CANDIDATE_REFUSED: &str = "candidate_refused";
+/// The pointer to the candidate cannot be read.
+pub const CANDIDATE_UNKNOWN: &str = "candidate_unknown";
+
 /// The line of a batch, or of so many.
 pub(super) fn batch(done: &Done, batches: usize) {
     let Done { invocation, trace, batch, stages, calls_in_flight, duration, .. } = done;
@@ -170,4 +179,30 @@ pub fn index_ignored(key: &str, why: &impl Display) {
 /// It is not known whether there is a new catalog.
 pub fn catalog_unknown(error: &impl Display, serving: &str) {
     tracing::error!(event = CATALOG_UNKNOWN, %error, serving, "cannot tell whether there is a new catalog");
+}
+
+/// A candidate answers a share of the jobs.
+pub fn candidate_serves(candidate: &str, share: impl Display, serving: &str) {
+    tracing::info!(event = CANDIDATE_SERVES, candidate, %share, serving, "the candidate answers a share of the jobs");
+}
+
+/// A candidate answers no jobs any more: it was dropped, replaced or promoted.
+pub fn candidate_ended(candidate: &str, serving: &str) {
+    tracing::info!(event = CANDIDATE_ENDED, candidate, serving, "the current catalog answers all jobs");
+}
+
+/// A candidate answers no jobs.
+pub fn candidate_refused(error: &impl Display, candidate: &str, serving: &str) {
+    tracing::error!(
+        event = CANDIDATE_REFUSED,
+        %error,
+        candidate,
+        serving,
+        "the candidate is not used, the current catalog answers all jobs"
+    );
+}
+
+/// It is not known whether there is a candidate.
+pub fn candidate_unknown(error: &impl Display, serving: &str) {
+    tracing::warn!(event = CANDIDATE_UNKNOWN, %error, serving, "cannot tell whether there is a candidate");
 }

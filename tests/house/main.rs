@@ -70,8 +70,11 @@ fn the_cost_model_depends_on_nothing_that_could_do_io() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("cost/Cargo.toml");
     let manifest = fs::read_to_string(manifest).expect("the cost model has a manifest");
     let (_, dependencies) = manifest.split_once("[dependencies]\n").expect("it has dependencies");
-    let names: Vec<&str> =
-        dependencies.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split(['.', ' ']).next()).collect();
+    let names: Vec<&str> = dependencies
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split(['.', ' ']).next())
+        .collect();
     assert_eq!(names, ["humantime", "serde", "serde_json", "strsim", "thiserror"]);
 }
 

@@ -12,7 +12,8 @@ use nearline::compute::Compute;
 use nearline::embed::{Limits, MemoryLeases, MemoryModels};
 use nearline::fault::Cause;
 use nearline::fault_plan::{FaultPlan, Storm};
-use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda, poller};
+use nearline::intake::poller::{self, Loops};
+use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda};
 use nearline::results::{self, MemoryRecords};
 use nearline::telemetry::health::Health;
 use nearline_search::Kernel;
@@ -118,7 +119,7 @@ impl World {
         let _ends = (killed.clone().drop_guard(), stop.clone().drop_guard());
         let process = async {
             let _ = match intake {
-                Intake::Poller => poller::run(services, settings, 2, stop.clone(), Health::default()).await,
+                Intake::Poller => poller::run(services, settings, Loops::of(2), stop.clone(), Health::default()).await,
                 Intake::Lambda => {
                     let lambda = self.lambda.seen_by(plan.clone());
                     lambda::run(services, settings, lambda, 3, stop.clone()).await
@@ -195,7 +196,7 @@ impl World {
         ];
         for _ in 0..rng.u8(..8) {
             sleep(Duration::from_millis(rng.u64(1..4 * MINUTE))).await;
-            match rng.u8(..6) {
+            match rng.u8(..8) {
                 0 | 1 => {
                     catalogs.publish(&self.artifacts, &mut rng, model).await;
                     *swaps += 1;
@@ -206,7 +207,11 @@ impl World {
                     catalogs.publish(&self.artifacts, &mut rng, model).await;
                     *swaps += 1;
                 }
-                3 => self.clock.step(time::Duration::seconds(i64::from(rng.i16(-4_000..4_000)))),
+                3 | 4 => {
+                    let any = MODELS[rng.usize(..MODELS.len())];
+                    catalogs.try_out(&self.artifacts, &mut rng, any).await;
+                }
+                5 => self.clock.step(time::Duration::seconds(i64::from(rng.i16(-4_000..4_000)))),
                 _ => self.plan.storm(Storm {
                     operation: (rng.u8(..8) > 0).then(|| OPERATIONS[rng.usize(..OPERATIONS.len())]),
                     rate: 0.3 + 0.7 * rng.f64(),

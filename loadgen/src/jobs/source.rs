@@ -21,7 +21,7 @@ pub(crate) enum JobsError {
     #[error(transparent)]
     File(#[from] NotJobs),
     /// A file of filters without one.
-    #[error("there are no filters in it")]
+    #[error("the file has no filters")]
     NoFilters,
     /// A job that could not get a record, or something that is no filter.
     #[error("{place}: {reason}")]
@@ -92,10 +92,10 @@ impl Line {
         let members = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().to_owned();
         let body = with_request_id(&"x".repeat(64), &members);
         if body.len() > MESSAGE_MAX_BYTES {
-            return Err(format!("{} bytes: a message has at most {MESSAGE_MAX_BYTES}", body.len()));
+            return Err(format!("is {} bytes; SQS allows at most {MESSAGE_MAX_BYTES}", body.len()));
         }
         if let Some(character) = forbidden(&body) {
-            return Err(format!("it has the character {character}, which SQS refuses: write it as an escape"));
+            return Err(format!("contains the character {character}, which SQS rejects: write it as an escape"));
         }
         match receive(&body).map_err(|error| error.to_string())?.job {
             Err(Refusal::NewerVersion(version)) => Err(format!("version {version}: no worker would answer it")),
@@ -156,7 +156,7 @@ mod tests {
             (r#"{"query":"a","query":"b"}"#, "appears twice"),
             (r#"{"query":"a","version":2}"#, "version 2"),
             (r#"{"query":"party \ud83d"}"#, "half a character"),
-            ("{\"query\":\"a\u{ffff}\"}", "U+FFFF, which SQS refuses"),
+            ("{\"query\":\"a\u{ffff}\"}", "U+FFFF, which SQS rejects"),
         ] {
             let error = Source::from_lines(format!("{{}}\n{line}")).unwrap_err().to_string();
             assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");

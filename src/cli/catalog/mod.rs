@@ -1,22 +1,23 @@
-//! `nearline catalog`: build, check, publish, roll back, inspect.
+//! `nearline catalog`: build, check, publish, try out, roll back, prune, inspect.
 
 mod build;
+mod compare;
+mod compared;
 mod input;
 mod inspect;
 mod open;
+mod publish;
 mod report;
 mod size;
+mod versions;
 
 pub(super) use open::open_catalog;
-
-use std::path::{Path, PathBuf};
+use open::store;
 
 use clap::Subcommand;
 
-use super::output::{CliError, print};
-use crate::aws::{S3Artifacts, Sdk};
-use crate::catalog::{Catalog, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact};
-use crate::config::Reader;
+use super::output::CliError;
+use crate::catalog::{Catalog, CatalogLocation, Indexing};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -30,31 +31,24 @@ pub(super) enum Command {
     Build(Box<build::BuildArgs>),
     /// List everything wrong with products, with line numbers, before anything is paid for
     Check(build::CheckArgs),
-    /// Check a catalog, upload it, and make it the current one
-    Publish {
-        /// Catalog file
-        file: PathBuf,
-        /// Where to: s3://BUCKET/PREFIX
-        #[arg(long)]
-        to: S3Prefix,
-        /// Embedding model to name in a catalog that names none
-        #[arg(long)]
-        model: Option<String>,
-        /// Which model that is, if its name does not say so, such as the ARN of an application inference profile; unset:
-        /// NEARLINE_EMBEDDING_MODEL_FAMILY
-        #[arg(long, value_name = "ID")]
-        model_family: Option<String>,
-    },
+    /// Check a catalog, upload it, and make it the current one; resumes an upload that was stopped
+    Publish(publish::PublishArgs),
     /// Make an earlier published version current
-    Rollback {
-        /// Version: the first 16 hex digits of the file's SHA-256
-        version: String,
-        /// Where: s3://BUCKET/PREFIX
-        #[arg(long)]
-        to: S3Prefix,
-    },
+    Rollback(publish::RollbackArgs),
+    /// Make the candidate current
+    Promote(publish::AtArgs),
+    /// End the candidate: the current catalog answers all jobs again
+    Drop(publish::AtArgs),
+    /// List what is published: which versions, when, and which of them serve
+    Versions(versions::VersionsArgs),
+    /// Delete old versions, and objects that nothing names any more
+    ///
+    /// The current version, the one before it and the candidate stay, and so does everything younger than a day.
+    Prune(versions::PruneArgs),
     /// Show what a catalog of so many products would take: memory, file, and the size of a Lambda function
     Size(size::SizeArgs),
+    /// Compare how two catalogs answer the same jobs
+    Compare(compare::CompareArgs),
     /// Show what is in a catalog: rows, categories, model, memory needed
     Inspect {
         /// Catalog file, or s3://BUCKET/PREFIX for the current one there
@@ -69,36 +63,16 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Build(args) => build::build(*args).await,
         Command::Check(args) => build::check(args).await,
-        Command::Publish { file, to, model, model_family } => publish(&file, &to, model.as_deref(), model_family).await,
-        Command::Rollback { version, to } => {
-            let pointer = store().await?.rollback(&to, &version).await?;
-            announce(&to, &pointer)
-        }
+        Command::Publish(args) => publish::publish(args).await,
+        Command::Rollback(args) => publish::rollback(&args).await,
+        Command::Promote(args) => publish::promote(&args).await,
+        Command::Drop(args) => publish::drop_candidate(&args).await,
+        Command::Versions(args) => versions::list(&args).await,
+        Command::Prune(args) => versions::prune(&args).await,
         Command::Size(args) => size::show(&args),
+        Command::Compare(args) => compare::compare(&args).await,
         Command::Inspect { catalog, json } => inspect::show(&load(&catalog).await?, json),
     }
-}
-
-async fn store() -> Result<CatalogStore<S3Artifacts>, CliError> {
-    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), Indexing::default()))
-}
-
-async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>, family: Option<String>) -> Result<(), CliError> {
-    let family = match family {
-        Some(family) => Some(family),
-        None => Reader::from_process().publish()?,
-    };
-    let artifact = artifact::load_path(file)?;
-    let artifact = match model {
-        Some(model) => artifact.with_model(model)?,
-        None => artifact,
-    };
-    announce(to, &store().await?.publish(artifact, to, family.as_deref()).await?)
-}
-
-fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
-    eprintln!("{to} now serves version {}: {} products", pointer.version, pointer.rows);
-    print(&pointer.version)
 }
 
 /// The catalog of a location, or of products that bring their vectors.

@@ -371,7 +371,10 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 fn utilisation(text: &str) -> Result<f64, String> {
-    share(text).ok().filter(|share| (0.1..=0.9).contains(share)).ok_or("must be a percentage from 10% to 90%".to_owned())
+    share(text)
+        .ok()
+        .filter(|share| (0.1..=0.9).contains(share))
+        .ok_or("must be a percentage from 10% to 90%".to_owned())
 }
 
 fn ratio(text: &str) -> Result<u32, String> {

@@ -25,9 +25,10 @@ pub(super) fn svg(simulation: &Simulation) -> String {
         ("jobs a second", [("come", &|part| Some(part.rate)), ("answered", &|part| Some(part.answered))], number),
         (
             "environments",
-            [("ready", &|part| Some(part.environments as f64)), ("with those that start", &|part| {
-                Some((part.environments + part.starting) as f64)
-            })],
+            [
+                ("ready", &|part| Some(part.environments as f64)),
+                ("with those that start", &|part| Some((part.environments + part.starting) as f64)),
+            ],
             number,
         ),
         ("jobs on the queue", [("", &|part| Some(part.backlog)), ("", &|_| None)], number),

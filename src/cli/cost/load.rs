@@ -38,7 +38,8 @@ impl Answers {
             one_year: of(Some(Term::OneYear)),
             three_years: of(Some(Term::ThreeYears)),
             standard: of(None),
-            break_even: [Term::OnDemand, Term::OneYear, Term::ThreeYears].map(|term| break_even(scenario, term, prices)),
+            break_even: [Term::OnDemand, Term::OneYear, Term::ThreeYears]
+                .map(|term| break_even(scenario, term, prices)),
             packings: packings(
                 deployment.environment,
                 fleet.environments,
@@ -86,7 +87,11 @@ impl Answers {
             number(rate),
             prices.region,
             prices.as_of,
-            if prices.replaced.is_empty() { String::new() } else { format!(", but for {}", prices.replaced.join(", ")) }
+            if prices.replaced.is_empty() {
+                String::new()
+            } else {
+                format!(", but for {}", prices.replaced.join(", "))
+            }
         );
         self.bill_text(&mut page);
         self.break_even_text(&mut page);
@@ -111,16 +116,18 @@ impl Answers {
         // In the order of the bills; what only standard Lambda has follows compute.
         let mut names: Vec<(&str, &str)> = Vec::new();
         let compute = |line: &&nearline_cost::Line| matches!(line.service, "EC2" | "Lambda");
-        let lines = |of: bool| bills.into_iter().flat_map(move |bill| bill.lines.iter().filter(move |line| compute(line) == of));
+        let lines = |of: bool| {
+            bills.into_iter().flat_map(move |bill| bill.lines.iter().filter(move |line| compute(line) == of))
+        };
         for line in lines(true).chain(lines(false)) {
             if !names.contains(&(line.service, line.what)) {
                 names.push((line.service, line.what));
             }
         }
         for (service, what) in names {
-            let first = bills.iter().find_map(|bill| {
-                bill.lines.iter().find(|line| line.service == service && line.what == what)
-            });
+            let first = bills
+                .iter()
+                .find_map(|bill| bill.lines.iter().find(|line| line.service == service && line.what == what));
             let quantity = first.map_or(String::new(), |line| format!("{} {}", number(line.quantity), line.unit));
             let values = bills.map(|bill| usd(bill.usd(service, what)));
             row(page, &format!("{service:<12}{what}"), &quantity, values);
@@ -167,7 +174,13 @@ impl Answers {
         let _ = writeln!(
             page,
             "\n  {:<14}{:>14}{:>11}{:>14}{:>15}{:>19}{:>14}",
-            "instances", "environments", "instances", "vCPUs unused", "memory unused", "$ environment hour", "$ a month"
+            "instances",
+            "environments",
+            "instances",
+            "vCPUs unused",
+            "memory unused",
+            "$ environment hour",
+            "$ a month"
         );
         let hours = self.scenario.workload.hours_per_month;
         for one in self.packings.iter().take(PACKINGS_SHOWN) {
@@ -183,11 +196,13 @@ impl Answers {
                 usd(one.usd_per_hour * hours)
             );
         }
-        let _ = writeln!(page, "Lambda chooses the type, unless allowed_instance_types names it. The bill has the first.");
+        let _ =
+            writeln!(page, "Lambda chooses the type, unless allowed_instance_types names it. The bill has the first.");
     }
 
     fn limits_text(&self, page: &mut String) {
-        let _ = writeln!(page, "\n  {:<36}{:>16}{:>16}{:>9}{:>16}", "limit", "needed", "there is", "used", "reached at");
+        let _ =
+            writeln!(page, "\n  {:<36}{:>16}{:>16}{:>9}{:>16}", "limit", "needed", "there is", "used", "reached at");
         for limit in &self.limits {
             let with_unit = |value: f64| format!("{} {}", number(value), limit.unit).trim_end().to_owned();
             let _ = writeln!(

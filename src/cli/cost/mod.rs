@@ -84,7 +84,9 @@ fn answer(args: &CostArgs, scenario: &Scenario, prices: &Prices) -> Result<(Stri
             let drawn: Simulation = run(INTERVALS_DRAWN);
             let text = if args.json {
                 let burst = burst(Scaling::default());
-                line(&json!({"simulation": drawn, "scaling": Scaling::default(), "calibration": burst, "scenario": scenario}))?
+                line(
+                    &json!({"simulation": drawn, "scaling": Scaling::default(), "calibration": burst, "scenario": scenario}),
+                )?
             } else {
                 tables::simulation(&run(INTERVALS_READ), &burst(Scaling::default()))
             };

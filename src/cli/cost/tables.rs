@@ -40,8 +40,19 @@ pub(super) fn loads(all: &[Answers]) -> String {
 pub(super) fn simulation(simulation: &Simulation, burst: &Burst) -> String {
     let mut page = format!(
         "{:>8}{:>10}{:>10}{:>11}{:>9}{:>14}{:>10}{:>11}{:>7}{:>7}{:>11}{:>9}{:>9}\n",
-        "from", "jobs/s", "answered", "backlog", "oldest", "environments", "starting", "instances", "CPU", "slots",
-        "throttled", "p50", "p99"
+        "from",
+        "jobs/s",
+        "answered",
+        "backlog",
+        "oldest",
+        "environments",
+        "starting",
+        "instances",
+        "CPU",
+        "slots",
+        "throttled",
+        "p50",
+        "p99"
     );
     let seconds = |value: Option<f64>| value.map_or("-".to_owned(), time);
     for part in &simulation.intervals {
@@ -73,7 +84,11 @@ pub(super) fn simulation(simulation: &Simulation, burst: &Burst) -> String {
         number(simulation.backlog_max.round()),
         simulation.environments_max,
         time(simulation.throttled_seconds),
-        if simulation.unanswered > 0.5 { format!("; {} without an answer", number(simulation.unanswered)) } else { String::new() }
+        if simulation.unanswered > 0.5 {
+            format!("; {} without an answer", number(simulation.unanswered))
+        } else {
+            String::new()
+        }
     );
     let compared: Vec<String> = burst
         .environments
@@ -95,7 +110,16 @@ pub(super) fn article(rows: &[ArticleRow], break_even: f64) -> String {
     let mut page = format!(
         "US dollars a month          standard Lambda     managed, on demand            managed, 1-year plan     that fits\n\
          {:>14}{:>11}{:>9}{:>10}{:>11}{:>10}{:>10}{:>10}{:>13}{:>13}\n",
-        "requests", "instances", "printed", "computed", "printed", "computed", "printed", "computed", "AWS's fee", "on demand"
+        "requests",
+        "instances",
+        "printed",
+        "computed",
+        "printed",
+        "computed",
+        "printed",
+        "computed",
+        "AWS's fee",
+        "on demand"
     );
     for row in rows {
         let (printed, computed) = (row.printed, row.computed);
@@ -123,7 +147,8 @@ pub(super) fn prices(prices: &Prices) -> String {
     let mut page = format!("{}, {}\n\n", prices.region, prices.as_of);
     for (name, price) in prices.all() {
         let per = if price.per > 1.0 { format!("{} ", number(price.per)) } else { String::new() };
-        let _ = writeln!(page, "{name:<26}{:>14}  {per}{}  ({}, {})", price.usd, price.unit, price.source, price.checked);
+        let _ =
+            writeln!(page, "{name:<26}{:>14}  {per}{}  ({}, {})", price.usd, price.unit, price.source, price.checked);
     }
     let (source, checked) = &prices.instances_from;
     let _ = writeln!(page, "\nUS dollars an hour, on demand ({source}, {checked}):");

@@ -2,7 +2,7 @@
 //!
 //! Each command is a walk through the queue (`walk`); reasons are those that the worker gave (`intake::Letter`).
 
-mod confirm;
+pub(super) mod confirm;
 mod drop;
 mod find;
 mod known;

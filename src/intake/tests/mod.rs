@@ -1,5 +1,6 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
+mod candidate;
 mod catalog;
 mod health;
 mod start;
