@@ -173,7 +173,7 @@ pub(super) const TRACES: Setting = Setting {
 };
 
 /// All settings, in the order in which people read about them.
-pub const SETTINGS: [&Setting; 21] = [
+pub const SETTINGS: [&Setting; 22] = [
     &QUEUE_URL,
     &DEAD_LETTER_QUEUE_URL,
     &RESULTS_TABLE,

@@ -16,6 +16,7 @@ use clap::Subcommand;
 use super::output::{CliError, print};
 use crate::aws::{S3Artifacts, Sdk};
 use crate::catalog::{Catalog, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact};
+use crate::compute::Compute;
 use crate::config::Reader;
 
 #[derive(Subcommand)]
@@ -80,7 +81,12 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
 }
 
 async fn store() -> Result<CatalogStore<S3Artifacts>, CliError> {
-    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), Indexing::default()))
+    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), indexing()?))
+}
+
+/// With all processors, while more is read.
+fn indexing() -> Result<Indexing, CliError> {
+    Ok(Indexing { compute: Compute::threads(None)?, ..Indexing::default() })
 }
 
 async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>, family: Option<String>) -> Result<(), CliError> {
@@ -104,7 +110,7 @@ fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
 /// The catalog of a location, or of products that bring their vectors.
 async fn load(location: &CatalogLocation) -> Result<Catalog, CliError> {
     match location {
-        CatalogLocation::File(path) => open_catalog(path, &Indexing::default()).await,
+        CatalogLocation::File(path) => open_catalog(path, &indexing()?).await,
         location @ CatalogLocation::S3(_) => Ok(store().await?.load(location).await?),
     }
 }
