@@ -135,7 +135,8 @@ fn components(vectors: &Vectors<'_>, dimension: usize, rows: usize) -> Array2<f6
         .collect();
     // In order, so that it is the same sum whoever computed what.
     let moments = moments.into_iter().reduce(|sum, moments| sum_of(sum, &moments)).unwrap_or_default();
-    let eigen = SymmetricEigen::new(DMatrix::from_fn(dimension, dimension, |i, j| f64::from(moments[i * dimension + j])));
+    let eigen =
+        SymmetricEigen::new(DMatrix::from_fn(dimension, dimension, |i, j| f64::from(moments[i * dimension + j])));
     let mut by_value: Vec<usize> = (0..dimension).collect();
     by_value.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     Array2::from_shape_fn((dimension, dimension), |(i, j)| eigen.eigenvectors[(i, by_value[j])])
@@ -291,7 +292,11 @@ fn cosines(size: usize) -> Vec<f64> {
     };
     let of_quarter = |step: usize| {
         let angle = |step: usize| PI / 2.0 * step as f64 / size as f64;
-        if 2 * step <= size { series(angle(step), 1.0, 0.0) } else { series(angle(size - step), angle(size - step), 1.0) }
+        if 2 * step <= size {
+            series(angle(step), 1.0, 0.0)
+        } else {
+            series(angle(size - step), angle(size - step), 1.0)
+        }
     };
     let cosine = |step: usize| match step / size {
         0 => of_quarter(step),

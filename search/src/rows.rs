@@ -216,9 +216,11 @@ fn positive_norms(vectors: &[f32], dimension: usize) -> Result<Vec<f64>, IndexEr
     let norms: Vec<f64> = vectors.par_chunks_exact(dimension).map(norm).collect();
     match norms.iter().position(|norm| !norm.is_finite() || *norm == 0.0) {
         None => Ok(norms),
-        Some(row) => Err(match (0..).zip(&vectors[row * dimension..][..dimension]).find(|(_, value)| !value.is_finite()) {
-            Some((column, &value)) => IndexError::NotFinite { row, column, value },
-            None => IndexError::ZeroRow { row },
-        }),
+        Some(row) => {
+            Err(match (0..).zip(&vectors[row * dimension..][..dimension]).find(|(_, value)| !value.is_finite()) {
+                Some((column, &value)) => IndexError::NotFinite { row, column, value },
+                None => IndexError::ZeroRow { row },
+            })
+        }
     }
 }

@@ -108,7 +108,9 @@ impl StoredIndex {
             return Ok(Err(unfit("it is no stored index")));
         }
         let same = |what: &str, found: u32, wanted: usize| {
-            (found as usize == wanted).then_some(()).ok_or_else(|| unfit(format!("its {what} is {found}, not {wanted}")))
+            (found as usize == wanted)
+                .then_some(())
+                .ok_or_else(|| unfit(format!("its {what} is {found}, not {wanted}")))
         };
         let cuts: Vec<usize> = cuts.iter().take(count as usize).map(|&cut| cut as usize).collect();
         let checked = same("format", format, STORED_FORMAT as usize)
@@ -316,8 +318,7 @@ mod tests {
                 let stored = read(&stored, count, dimension, codes).unwrap();
                 assert_eq!(stored.axes.is_some(), prunes);
                 let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
-                let restored =
-                    Index::build_from(numbers, dimension, categories.clone(), kernel, Some((OF, stored)));
+                let restored = Index::build_from(numbers, dimension, categories.clone(), kernel, Some((OF, stored)));
                 let (restored, unfit) = restored.unwrap();
                 assert_eq!(unfit, None, "{kernel}");
                 for row in (0..count).step_by(count / 20) {
@@ -346,7 +347,9 @@ mod tests {
         let index = Index::build(vectors, categories).unwrap();
         let hashes = Codes::ALL.map(|codes| {
             let bytes = bytes(&index.stored(codes, OF).unwrap());
-            bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+            bytes
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
         });
         assert_eq!(hashes, GOLDEN, "{hashes:#x?}");
     }

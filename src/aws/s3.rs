@@ -31,12 +31,7 @@ impl Artifacts for S3Artifacts {
         Ok(get(&self.client, &name.bucket, &name.key).await?.map(Bytes::from))
     }
 
-    async fn get_range(
-        &self,
-        name: &ObjectName,
-        range: Range<u64>,
-        tag: Option<&str>,
-    ) -> Result<Option<Piece>, Fault> {
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>, tag: Option<&str>) -> Result<Option<Piece>, Fault> {
         get_range(&self.client, name, range, tag).await
     }
 

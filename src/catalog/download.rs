@@ -224,11 +224,7 @@ mod tests {
     }
 
     /// What comes of a download whose object may be replaced after it began.
-    async fn read(
-        artifacts: &MemoryArtifacts,
-        length: u64,
-        then: Option<Bytes>,
-    ) -> Result<Vec<u8>, CatalogError> {
+    async fn read(artifacts: &MemoryArtifacts, length: u64, then: Option<Bytes>) -> Result<Vec<u8>, CatalogError> {
         let name = name();
         let download = Download::begin(artifacts, &name, length).await?;
         if then.is_some() {

@@ -51,12 +51,7 @@ impl Artifacts for MemoryArtifacts {
         self.plan.call(call, move || Ok(artifacts.objects().get(&name).cloned())).await
     }
 
-    async fn get_range(
-        &self,
-        name: &ObjectName,
-        range: Range<u64>,
-        tag: Option<&str>,
-    ) -> Result<Option<Piece>, Fault> {
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>, tag: Option<&str>) -> Result<Option<Piece>, Fault> {
         let call = Call::new("Memory", "GetObject", name.to_string());
         let (artifacts, name, tag) = (self.clone(), name.clone(), tag.map(str::to_owned));
         let get = move || {

@@ -44,5 +44,5 @@ pub use location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 pub use memory::MemoryArtifacts;
 pub use pointer::{IndexRef, Pointer, UpdateRef, version};
 pub use rows::Rows;
-pub use vectors::Vectors;
 pub use store::{CatalogStore, Indexing, pointer_name};
+pub use vectors::Vectors;

@@ -65,9 +65,8 @@ fn left_by(root: &Path, function: Option<u64>) -> Option<u64> {
         "total_inactive_file ",
     );
     let machine = field("proc/meminfo", "MemAvailable").map(|kib| kib * 1_024);
-    let of_function = function.and_then(|limit| {
-        Some(limit.saturating_sub(field("proc/self/status", "VmRSS")? * 1_024))
-    });
+    let of_function =
+        function.and_then(|limit| Some(limit.saturating_sub(field("proc/self/status", "VmRSS")? * 1_024)));
     [version_2, version_1, machine, of_function].into_iter().flatten().min()
 }
 

@@ -45,12 +45,7 @@ pub struct Indexing {
 impl Default for Indexing {
     /// With the fastest kernel, where it is asked for.
     fn default() -> Self {
-        Self {
-            kernel: Kernel::fastest(),
-            compute: Compute::Inline,
-            function_memory: None,
-            vectors: Vectors::Memory,
-        }
+        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None, vectors: Vectors::Memory }
     }
 }
 

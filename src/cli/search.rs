@@ -124,7 +124,11 @@ struct Prepared {
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
     let compute = Compute::threads(args.threads.map(usize::from))?;
-    let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), compute: compute.clone(), ..Indexing::default() };
+    let indexing = Indexing {
+        kernel: args.kernel.unwrap_or_else(Kernel::fastest),
+        compute: compute.clone(),
+        ..Indexing::default()
+    };
     let catalog = Arc::new(open_catalog(&args.catalog, &indexing).await?);
     let defaults = Defaults {
         top_k: args.top_k,

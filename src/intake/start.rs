@@ -16,7 +16,9 @@ use super::policy::Policy;
 use super::queue::Queue;
 use super::settle::Settler;
 use crate::catalog::refresh::{self, Looks};
-use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Vectors};
+use crate::catalog::{
+    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Vectors,
+};
 use crate::clock::Clock;
 use crate::compute::Compute;
 use crate::embed::{Embedders, Leases, Limits, Models};
@@ -121,7 +123,17 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     stop: &CancellationToken,
 ) -> Result<Started<Q, R>, IntakeError> {
     let Services { queue, dead_letters, records, models, leases, artifacts, compute, clock } = services;
-    let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel, function_memory, vectors } = settings;
+    let Settings {
+        catalog: location,
+        catalog_refresh,
+        guard,
+        results,
+        embedding,
+        max_attempts,
+        kernel,
+        function_memory,
+        vectors,
+    } = settings;
     let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone(), function_memory, vectors });
     let began = clock.now();
     let ((), (), catalog) = try_join3(

@@ -61,7 +61,8 @@ fn check_same(read: &Catalog, loaded: &Catalog) {
         let of = |catalog: &Catalog| {
             let index = catalog.index();
             let vector: Vec<u32> = index.row(row).iter().map(|value| value.to_bits()).collect();
-            let attributes = (0..catalog.attributes().summaries().len()).map(|number| catalog.attributes().get(number, row));
+            let attributes =
+                (0..catalog.attributes().summaries().len()).map(|number| catalog.attributes().get(number, row));
             let attributes = serde_json::to_string(&attributes.collect::<Vec<_>>()).unwrap();
             let category = catalog.category_name(index.category_of(row)).to_owned();
             (catalog.product_id(row).to_owned(), category, catalog.title(row).map(str::to_owned), vector, attributes)

@@ -12,13 +12,19 @@ impl Segment {
     /// Its numbers as bytes, in the order of a stored index.
     pub(crate) fn bytes(&self) -> [&[u8]; 4] {
         let Self { codes, scales, errors, rests, .. } = self;
-        [bytes_of(codes.as_slice()), bytes_of(scales.as_slice()), bytes_of(errors.as_slice()), bytes_of(rests.as_slice())]
+        [
+            bytes_of(codes.as_slice()),
+            bytes_of(scales.as_slice()),
+            bytes_of(errors.as_slice()),
+            bytes_of(rests.as_slice()),
+        ]
     }
 
     /// The same, to be written.
     pub(crate) fn bytes_mut(&mut self) -> [&mut [u8]; 4] {
         let Self { codes, scales, errors, rests, .. } = self;
-        let [scales, errors, rests] = [scales, errors, rests].map(|numbers| bytes_of_mut(Arc::make_mut(numbers).as_mut_slice()));
+        let [scales, errors, rests] =
+            [scales, errors, rests].map(|numbers| bytes_of_mut(Arc::make_mut(numbers).as_mut_slice()));
         [bytes_of_mut(Arc::make_mut(codes).as_mut_slice()), scales, errors, rests]
     }
 
@@ -88,7 +94,8 @@ mod tests {
             }
             let codes: Vec<i8> = packed(stored).row_codes(5).collect();
             assert_eq!(codes.len(), dimension);
-            let largest = vectors[5 * dimension..6 * dimension].iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let largest =
+                vectors[5 * dimension..6 * dimension].iter().fold(0.0_f32, |most, value| most.max(value.abs()));
             for (code, value) in codes.iter().zip(&vectors[5 * dimension..]) {
                 assert!((f32::from(*code) * largest / 127.0 - value).abs() <= largest / 127.0);
             }

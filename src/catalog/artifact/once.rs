@@ -130,7 +130,10 @@ enum Read {
 
 /// How an artifact is read.
 enum Plan {
-    InOrder { parts: Box<Parts>, model_id: Option<String> },
+    InOrder {
+        parts: Box<Parts>,
+        model_id: Option<String>,
+    },
     /// The parts lie in another order than they apply in, or are too many to know all before.
     Whole,
 }

@@ -75,9 +75,9 @@ pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
         return Err(invalid("it has no rows"));
     }
     let mut rows = Rows { dimension, ..Rows::default() };
-    rows.vectors.try_reserve_exact(count * dimension).map_err(|error| {
-        CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}"))
-    })?;
+    rows.vectors
+        .try_reserve_exact(count * dimension)
+        .map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
     while let Some(batch) = file.next_batch()? {
         append(&mut rows, &batch, &mut budget)?;
         rows.vectors.extend_from_slice(&numbers(&batch, dimension, rows.product_ids.len() - batch.num_rows())?);
@@ -232,11 +232,7 @@ impl Strings for Table {
 }
 
 /// Takes the strings of a batch.
-pub(super) fn append(
-    to: &mut impl Strings,
-    batch: &RecordBatch,
-    budget: &mut Budget,
-) -> Result<(), CatalogError> {
+pub(super) fn append(to: &mut impl Strings, batch: &RecordBatch, budget: &mut Budget) -> Result<(), CatalogError> {
     let first = to.rows();
     // One text of a dictionary or of a column of views can stand in every row: each copy counts.
     let mut count = |row: usize, name: &str, string: &str| {
@@ -263,11 +259,7 @@ pub(super) fn append(
 }
 
 /// The vectors of a batch, the first of which is that of row `first`.
-pub(super) fn numbers(
-    batch: &RecordBatch,
-    dimension: usize,
-    first: usize,
-) -> Result<ScalarBuffer<f32>, CatalogError> {
+pub(super) fn numbers(batch: &RecordBatch, dimension: usize, first: usize) -> Result<ScalarBuffer<f32>, CatalogError> {
     let lists = batch
         .column_by_name("embedding")
         .and_then(|column| column.as_fixed_size_list_opt())

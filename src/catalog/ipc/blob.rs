@@ -51,9 +51,8 @@ impl Blob {
                 Ok(bytes.into())
             }
             Self::Pieces(pieces, _) => {
-                let within = |(start, bytes): &&(u64, Buffer)| {
-                    *start <= piece.start && piece.end <= start + bytes.len() as u64
-                };
+                let within =
+                    |(start, bytes): &&(u64, Buffer)| *start <= piece.start && piece.end <= start + bytes.len() as u64;
                 let (start, bytes) = pieces.iter().find(within).ok_or_else(|| {
                     invalid(format!("its parts do not lie as a footer says: bytes {} to {}", piece.start, piece.end))
                 })?;

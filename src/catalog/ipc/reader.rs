@@ -10,7 +10,8 @@ use arrow_ipc::{DictionaryBatch, Message, MetadataVersion};
 use arrow_schema::{DataType, SchemaRef};
 
 use super::blob::Blob;
-use super::bounds::{Budget, Columns};
+use super::bounds::Columns;
+use super::budget::Budget;
 use super::container::{Container, Part};
 use super::{invalid, unreadable};
 use crate::catalog::CatalogError;
@@ -164,7 +165,11 @@ impl Reader {
         let Some((column, values, dictionary)) = self.values(part, message)? else { return Ok(()) };
         let field = self.schema.field(column);
         let batch = dictionary.data().ok_or_else(|| invalid(format!("{}: has no values", part.name)))?;
-        Columns::new(&part.name, message.version(), batch, body, body.len() as u64, budget)?.column(field.name(), values, true)
+        Columns::new(&part.name, message.version(), batch, body, body.len() as u64, budget)?.column(
+            field.name(),
+            values,
+            true,
+        )
     }
 
     /// The column that uses a dictionary, the type of its values, and these; `None`: none that is read does.

@@ -35,7 +35,8 @@ pub(super) struct Seen {
 
 /// `blocked`: why nothing on AWS can be asked. A file is looked at even so.
 pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Compute, blocked: Option<&str>) -> Seen {
-    let store = CatalogStore::new(sdk.artifacts(), Indexing { kernel: settings.kernel, compute, ..Indexing::default() });
+    let store =
+        CatalogStore::new(sdk.artifacts(), Indexing { kernel: settings.kernel, compute, ..Indexing::default() });
     let (mut checks, mut reads) = (Vec::new(), None);
     let loaded = match &settings.catalog {
         CatalogLocation::File(_) => {

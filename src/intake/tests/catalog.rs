@@ -59,12 +59,7 @@ impl Artifacts for Arc<Faulty> {
         self.0.get(name).await
     }
 
-    async fn get_range(
-        &self,
-        name: &ObjectName,
-        range: Range<u64>,
-        tag: Option<&str>,
-    ) -> Result<Option<Piece>, Fault> {
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>, tag: Option<&str>) -> Result<Option<Piece>, Fault> {
         assert!(!self.1.swap(false, Ordering::Relaxed), "a bug");
         self.0.get_range(name, range, tag).await
     }

@@ -19,7 +19,7 @@ use super::queue::{Outgoing, Queue};
 use super::start::{Services, Settings};
 use super::{MemoryQueue, poller};
 use crate::catalog::{
-    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact, Vectors,
+    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, Vectors, artifact,
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
@@ -81,8 +81,8 @@ impl World {
                 embedding: Limits { max_concurrency: 4, ..Limits::default() },
                 max_attempts: 3,
                 kernel: Kernel::fastest(),
- function_memory: None,
- vectors: Vectors::Memory,
+                function_memory: None,
+                vectors: Vectors::Memory,
             },
             plan,
             clock,
