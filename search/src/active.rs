@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use crate::kernel::{Available, Tiles};
 use crate::packed::CHUNK_BLOCKS;
+use crate::position_set::PositionSet;
 use crate::quantize::CodedQuery;
 use crate::query::PreparedQuery;
-use crate::row_set::RowSet;
 
 /// All rows of so many blocks: for queries that have no set of rows.
 static ALL: [u16; CHUNK_BLOCKS.end] = [u16::MAX; CHUNK_BLOCKS.end];
@@ -64,7 +64,7 @@ impl<'a> Active<'a> {
 
     /// Whether most blocks have to be read.
     pub(crate) fn reads_most(&self) -> bool {
-        let is_sparse = |&number: &usize| self.queries[number].rows.is_some_and(RowSet::is_sparse);
+        let is_sparse = |&number: &usize| self.queries[number].rows.is_some_and(PositionSet::is_sparse);
         self.passing.is_empty() || !self.numbers.iter().all(is_sparse)
     }
 

@@ -57,6 +57,9 @@ fn scan(
                 continue;
             }
             let row = row as u32;
+            if !rows.is_live(row) {
+                continue;
+            }
             let Some(group) = query.group_of(rows.category_of(row)) else { continue };
             let score = cosine(dot(&query.vector, rows.vector(row)), query.norm, rows.norm(row));
             let candidate = Match { row, score };
@@ -84,7 +87,7 @@ impl Selection {
 
     /// The best matches of a group.
     fn open(&mut self, group: usize, query: &PreparedQuery<'_>) -> &mut TopK {
-        self.groups[group].get_or_insert_with(|| Box::new(TopK::new(query.top_k, query.min_score)))
+        self.groups[group].get_or_insert_with(|| Box::new(TopK::new(query.top_k, query.floor(group))))
     }
 
     /// Takes over what was selected from other rows.

@@ -30,7 +30,7 @@ pub(crate) fn search(rows: &Rows, packed: &Packed, query: &PreparedQuery<'_>) ->
             }
         };
         (0..AHEAD).for_each(ahead);
-        best.restart(query.top_k, query.min_score);
+        best.restart(query.top_k, query.floor(group));
         let mut keep = |position: usize, score| best.push(Match { row: packed.row(position), score });
         let (together, alone) = wanted.as_chunks::<ROWS_TOGETHER>();
         for (number, &positions) in together.iter().enumerate() {

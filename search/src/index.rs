@@ -1,32 +1,30 @@
 //! The rows of a catalog, and the ways to search them.
 //!
 //! An index is immutable, so any number of threads may search it at once. Rows stay in catalog order; only their codes
-//! are permuted. Queries are checked before any row is read, and scanned in batches that fit a core's cache.
+//! are permuted. Queries are checked before any row is read, and scanned in batches that fit a core's cache. An index
+//! with changed rows has two layers, and shares the one that was built with the index that it was made of.
 
 use std::sync::atomic::AtomicBool;
 
 use ndarray::{Array2, ArrayView1};
 
+use crate::changes::Changes;
 use crate::kernel::{Available, Kernel};
-use crate::packed::Packed;
+use crate::layer::Layer;
+use crate::overlay::Overlay;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
 use crate::row_set::{Identity, RowSet};
-use crate::rows::{IndexError, Rows};
-use crate::{brute_force, ways};
+use crate::rows::IndexError;
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
 const PACKED_ROWS_MIN: usize = 256;
 
-/// In more dimensions than this the 32-bit sums of codes could overflow.
-const PACKED_DIMENSION_MAX: usize = 1 << 16;
-const _: () = assert!(128 * 127 * PACKED_DIMENSION_MAX < 1 << 31, "sums of codes must fit into 32 bits");
-
 /// Rows, ready to be searched.
 #[derive(Debug)]
 pub struct Index {
-    rows: Rows,
-    /// `None` for so few rows that codes would not pay.
-    packed: Option<Packed>,
+    base: Layer,
+    /// `None` if no row was changed since the base was built.
+    overlay: Option<Overlay>,
     kernel: Available,
     identity: Identity,
 }
@@ -40,25 +38,75 @@ impl Index {
 
     /// As [`build`](Self::build), for a kernel of one's choice.
     pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Available) -> Result<Self, IndexError> {
-        let rows = Rows::new(rows, categories)?;
-        let packs = rows.count() >= PACKED_ROWS_MIN && rows.dimension() <= PACKED_DIMENSION_MAX;
-        let packed = packs.then(|| Packed::build(&rows, kernel));
-        Ok(Self { rows, packed, kernel, identity: Identity::new() })
+        let base = Layer::build(rows, categories, kernel, PACKED_ROWS_MIN)?;
+        Ok(Self { base, overlay: None, kernel, identity: Identity::new() })
     }
 
-    /// How many rows there are, at least 1.
+    /// An index of the rows of `base` that are not dead, and of the changed ones. It answers as one that was built of
+    /// them in catalog order ([`place`](Self::place)), to the bit. Rows of the base keep their numbers, changed row i
+    /// has number `base.rows()` + i; categories are numbered anew.
+    ///
+    /// All that is large is shared with `base`, which is searched as before. The more rows are changed, the more a
+    /// search takes: with one in a hundred a few percent. Faults of vectors name the row of [`Changes::vectors`].
+    pub fn changed(base: &Self, changes: Changes) -> Result<Self, IndexError> {
+        if base.overlay.is_some() {
+            return Err(IndexError::ChangedBase);
+        }
+        let known = changes.check(&base.base.rows)?;
+        let layer = base.base.without(&changes.dead);
+        let overlay = Overlay::build(&layer.rows, changes, known, base.kernel)?;
+        Ok(Self { base: layer, overlay: Some(overlay), kernel: base.kernel, identity: Identity::new() })
+    }
+
+    /// How many rows there are, at least 1: numbers of rows are below it. Some may be dead.
     pub fn rows(&self) -> usize {
-        self.rows.count()
+        self.base.rows.count() + self.overlay.as_ref().map_or(0, Overlay::rows)
+    }
+
+    /// How many rows a search may find, at least 1.
+    pub fn live_rows(&self) -> usize {
+        self.base.rows.live() + self.overlay.as_ref().map_or(0, Overlay::rows)
+    }
+
+    /// Whether a search may find a row: not if it was replaced, or is gone.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn is_live(&self, row: u32) -> bool {
+        let (layer, row) = self.find(row);
+        layer.rows.is_live(row)
+    }
+
+    /// Where a row stands in the catalog: of rows that score the same, those in earlier places come first. For dead
+    /// rows where they stood.
+    pub fn place(&self, row: u32) -> u32 {
+        self.overlay.as_ref().map_or(row, |overlay| overlay.place(row))
     }
 
     /// Components of each row, at least 1.
     pub fn dimension(&self) -> usize {
-        self.rows.dimension()
+        self.base.rows.dimension()
     }
 
-    /// How many categories there are, at least 1; they are numbered from 0.
+    /// How many categories there are, at least 1; they are numbered from 0 by first appearance among the rows that live.
     pub fn categories(&self) -> usize {
-        self.rows.category_count() as usize
+        self.category_count() as usize
+    }
+
+    /// The number by which [`Changes`] know a category: that of the base, or of a new one. Without changes its own.
+    ///
+    /// # Panics
+    /// If rows were changed, and there is no such category.
+    pub fn known_category(&self, category: u32) -> u32 {
+        self.overlay.as_ref().map_or(category, |overlay| overlay.numbering.known(category))
+    }
+
+    /// The other way round: `None` if there is no live row of the category.
+    pub fn category_number(&self, known: u32) -> Option<u32> {
+        match &self.overlay {
+            Some(overlay) => overlay.numbering.number(known),
+            None => (known < self.category_count()).then_some(known),
+        }
     }
 
     /// The vector of a row, as it was given.
@@ -66,26 +114,32 @@ impl Index {
     /// # Panics
     /// If there is no such row.
     pub fn row(&self, row: u32) -> ArrayView1<'_, f32> {
-        self.rows.vector(row).into()
+        let (layer, row) = self.find(row);
+        layer.rows.vector(row).into()
     }
 
     /// The category number of a row.
     ///
     /// # Panics
-    /// If there is no such row.
+    /// If there is no such row, or it is dead.
     pub fn category_of(&self, row: u32) -> u32 {
-        self.rows.category_of(row)
+        match &self.overlay {
+            Some(overlay) => {
+                assert!(self.is_live(row), "row {row} is dead: it has no category");
+                overlay.category_of(&self.base.rows, row).expect("a row that lives gives its category a number")
+            }
+            None => self.base.rows.category_of(row),
+        }
     }
 
-    /// The rows whose bit is set: bit `row % 64` of word `row / 64`. Bits beyond the last row count for nothing.
+    /// The rows that live and whose bit is set: bit `row % 64` of word `row / 64`. Bits beyond the last row count for
+    /// nothing.
     ///
     /// # Panics
     /// If there are not as many words as all rows take.
     pub fn row_set(&self, bits: &[u64]) -> RowSet {
-        match &self.packed {
-            Some(packed) => RowSet::new(self.identity, bits, self.rows(), |row| packed.position(row)),
-            None => RowSet::new(self.identity, bits, self.rows(), |row| row),
-        }
+        let changed = self.overlay.as_ref().and_then(|overlay| overlay.position_set(bits));
+        RowSet::new(self.identity, self.base.position_set(bits), changed)
     }
 
     /// How many rows of a category are in a set of this index.
@@ -93,17 +147,23 @@ impl Index {
     /// # Panics
     /// If there is no such category.
     pub fn rows_in(&self, category: u32, set: &RowSet) -> usize {
-        match &self.packed {
-            Some(packed) => set.count(packed.positions(category)),
-            None => {
-                set.positions(0..self.rows.count()).filter(|&row| self.rows.category_of(row as u32) == category).count()
-            }
+        match &self.overlay {
+            Some(overlay) => overlay.rows_in(&self.base, category, set.base(), set.changed()),
+            None => self.base.rows_in(category, set.base()),
         }
     }
 
-    /// What the index keeps in memory, in bytes.
+    /// What the index keeps in memory, in bytes, what it shares with its base included.
     pub fn memory_bytes(&self) -> usize {
-        self.rows.memory_bytes() + self.packed.as_ref().map_or(0, Packed::memory_bytes)
+        self.base.memory_bytes() + self.overlay.as_ref().map_or(0, Overlay::memory_bytes)
+    }
+
+    /// Of that, what it does not share with its base: all, if no row was changed.
+    pub fn unshared_bytes(&self) -> usize {
+        match &self.overlay {
+            Some(overlay) => self.base.unshared_bytes() + overlay.memory_bytes(),
+            None => self.base.memory_bytes(),
+        }
     }
 
     /// The name of the scoring kernel in use.
@@ -125,21 +185,39 @@ impl Index {
         cancelled: &AtomicBool,
         queries: &[Query<'_>],
     ) -> Result<Option<Vec<Ranking>>, QueryError> {
-        let queries = self.prepare(queries)?;
-        let Some(packed) = &self.packed else { return Ok(Some(brute_force::search(&self.rows, &queries, |row| row))) };
-        Ok(ways::search(&self.rows, packed, queries, cancelled))
+        let prepared = self.prepare(queries)?;
+        Ok(match &self.overlay {
+            Some(overlay) => {
+                overlay.search(&self.base, queries, &prepared, |layer, queries| layer.search(queries, cancelled))
+            }
+            None => self.base.search(prepared, cancelled),
+        })
     }
 
     /// As [`search`](Self::search), by scoring every row: what it must equal to the bit, and is measured against.
     pub fn search_brute_force(&self, queries: &[Query<'_>]) -> Result<Vec<Ranking>, QueryError> {
-        let queries = self.prepare(queries)?;
-        let position = |row: usize| self.packed.as_ref().map_or(row, |packed| packed.position(row));
-        Ok(brute_force::search(&self.rows, &queries, position))
+        let prepared = self.prepare(queries)?;
+        let Some(overlay) = &self.overlay else { return Ok(self.base.search_brute_force(&prepared)) };
+        let found =
+            overlay.search(&self.base, queries, &prepared, |layer, queries| Some(layer.search_brute_force(&queries)));
+        Ok(found.expect("nobody can cancel it"))
+    }
+
+    fn category_count(&self) -> u32 {
+        match &self.overlay {
+            Some(overlay) => overlay.numbering.count(),
+            None => self.base.rows.category_count(),
+        }
+    }
+
+    /// The layer of a row, and its number there.
+    fn find(&self, row: u32) -> (&Layer, u32) {
+        self.overlay.as_ref().and_then(|overlay| overlay.find(row)).unwrap_or((&self.base, row))
     }
 
     fn prepare<'a>(&self, queries: &[Query<'a>]) -> Result<Vec<PreparedQuery<'a>>, QueryError> {
         let prepare = |(position, query)| {
-            PreparedQuery::new(query, self.rows.dimension(), self.rows.category_count(), self.identity)
+            PreparedQuery::new(query, self.dimension(), self.category_count(), self.identity)
                 .map_err(|fault| QueryError { position, fault })
         };
         queries.iter().enumerate().map(prepare).collect()
@@ -202,7 +280,7 @@ mod tests {
             let bound = rows as f64 * (5.1 * dimension as f64 + 68.0);
             let ratio = index.memory_bytes() as f64 / bound;
             assert_eq!(
-                index.packed.as_ref().unwrap().centroids.is_some(),
+                index.base.packed.as_ref().unwrap().centroids.is_some(),
                 rows >= 12_000,
                 "{rows} x {dimension} is pruned"
             );

@@ -13,7 +13,10 @@
 //! | `score` | the definition of the score |
 //! | `query` | what may be asked, and how the answer looks |
 //! | `rows` | the vectors, their norms and categories |
-//! | `index` | the rows, and the ways to search them |
+//! | `index` | all rows, and what may be asked of them |
+//! | `layer` | rows with their codes, and the ways to search them: of the base, or those that were changed |
+//! | `changes`, `overlay` | rows that changed since an index was built, searched beside the others |
+//! | `numbering` | the numbers of categories then |
 //! | `brute_force` | the search that scores every row: the oracle |
 //! | `packed` | the codes of all rows, in scanning order |
 //! | `order` | that order: by category, similar rows side by side |
@@ -21,7 +24,7 @@
 //! | `quantize` | codes of vectors, and the bound of what they lose |
 //! | `layout`, `pages` | how codes lie in memory, and in which pages |
 //! | `kernel` | the instruction sets that multiply codes |
-//! | `row_set` | the rows that a query may match |
+//! | `row_set`, `position_set` | the rows that a query may match, of an index and of a layer |
 //! | `ways`, `direct`, `subset` | how a query is searched by their number: scored at once, gathered, or where they lie |
 //! | `scan`, `active`, `rescore` | the search over codes: candidates, and the exact scores of those that are left |
 //! | `centroids`, `warm_start` | what is known before a row is scanned |
@@ -51,14 +54,19 @@
 mod active;
 mod brute_force;
 mod centroids;
+mod changes;
 mod direct;
 mod index;
 mod kernel;
+mod layer;
 mod layout;
+mod numbering;
 mod order;
+mod overlay;
 mod packed;
 mod pages;
 mod pca;
+mod position_set;
 mod quantize;
 mod query;
 mod rescore;
@@ -73,6 +81,7 @@ mod top_k;
 mod warm_start;
 mod ways;
 
+pub use changes::Changes;
 pub use index::Index;
 pub use kernel::{Available, Kernel, UnknownKernel};
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};

@@ -45,23 +45,23 @@ const KEPT_FOR_ROW: usize = 2 * size_of::<f64>() + 5 * size_of::<u32>() + 1;
 /// Rows that are scored side by side: the sums of one alone would wait for each other.
 pub(crate) const ROWS_TOGETHER: usize = 4;
 
-/// Rows in scanning order, coded.
-#[derive(Debug)]
+/// Rows in scanning order, coded. A copy shares all that grows with the number of rows.
+#[derive(Debug, Clone)]
 pub(crate) struct Packed {
     pub(crate) kernel: Available,
     pub(crate) segments: Vec<Segment>,
     pub(crate) rotation: Option<Arc<Rotation>>,
-    pub(crate) centroids: Option<Centroids>,
+    pub(crate) centroids: Option<Arc<Centroids>>,
     /// The row at each position.
-    pub(crate) order: Vec<u32>,
+    pub(crate) order: Arc<Vec<u32>>,
     /// The position of each row: of an index of all rows.
-    pub(crate) positions: Vec<u32>,
+    pub(crate) positions: Arc<Vec<u32>>,
     /// By position.
-    pub(crate) norms: Vec<f64>,
+    pub(crate) norms: Arc<Vec<f64>>,
     /// For each category the position of its first row, and at the end the number of rows.
-    pub(crate) starts: Vec<u32>,
+    pub(crate) starts: Arc<Vec<u32>>,
     /// Ascending: the first block of each chunk, and at the end the number of blocks.
-    pub(crate) chunks: Vec<u32>,
+    pub(crate) chunks: Arc<Vec<u32>>,
     pub(crate) precision: Precision,
 }
 
@@ -123,13 +123,40 @@ impl Packed {
         let chunks = chunks(&starts, blocks, chunk_blocks);
         let mut positions = vec![0; order.len()];
         (0..).zip(&order).for_each(|(position, &row)| positions[row as usize] = position);
-        Self { kernel, segments, rotation, centroids, order, positions, norms, starts, chunks, precision }
+        Self {
+            kernel,
+            segments,
+            rotation,
+            centroids: centroids.map(Arc::new),
+            order: Arc::new(order),
+            positions: Arc::new(positions),
+            norms: Arc::new(norms),
+            starts: Arc::new(starts),
+            chunks: Arc::new(chunks),
+            precision,
+        }
+    }
+
+    /// The same codes, but for rows that are dead: as padding, they reach no threshold. It is the last segment that
+    /// decides whether a row is a candidate.
+    pub(crate) fn without(&self, dead: &[u32]) -> Self {
+        let mut rest = self.clone();
+        if let (Some(last), false) = (rest.segments.last_mut(), dead.is_empty()) {
+            let errors = Arc::make_mut(&mut last.errors).as_flattened_mut();
+            dead.iter().for_each(|&row| errors[self.position(row as usize)] = f32::NEG_INFINITY);
+        }
+        rest
+    }
+
+    /// What [`without`](Self::without) does not share.
+    pub(crate) fn errors_bytes(&self) -> usize {
+        self.segments.last().map_or(0, |last| size_of_val(last.errors.as_slice()))
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.segments.iter().map(Segment::memory_bytes).sum::<usize>()
             + self.rotation.as_ref().map_or(0, |rotation| rotation.memory_bytes())
-            + self.centroids.as_ref().map_or(0, Centroids::memory_bytes)
+            + self.centroids.as_ref().map_or(0, |centroids| centroids.memory_bytes())
             + size_of_val(self.order.as_slice())
             + size_of_val(self.positions.as_slice())
             + size_of_val(self.norms.as_slice())

@@ -6,6 +6,7 @@
 //! quantities stand in the comments here.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::layout::{BLOCK, Coding, Group, STEP};
 use crate::pages::ask_for_huge_pages;
@@ -22,19 +23,19 @@ const BOUND_ROUNDING: f64 = 1.0 / (1 << 20) as f64;
 /// Stands for "no threshold" where minus infinity would let the padding pass: finite, below every bound.
 const NO_THRESHOLD: f32 = -1e30;
 
-/// Consecutive dimensions of all rows, in blocks of 16 rows.
-#[derive(Debug)]
+/// Consecutive dimensions of all rows, in blocks of 16 rows. A copy shares all until it is written to.
+#[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) dimensions: Range<usize>,
     /// For each block [`groups`](Self::groups) of codes.
-    codes: Vec<Group>,
+    codes: Arc<Vec<Group>>,
     groups: usize,
     /// Per row: what its codes are multiples of.
-    pub(crate) scales: Vec<[f32; BLOCK]>,
+    pub(crate) scales: Arc<Vec<[f32; BLOCK]>>,
     /// Per row: at least the norm of what the codes lose, in this segment and those before (E).
-    pub(crate) errors: Vec<[f32; BLOCK]>,
+    pub(crate) errors: Arc<Vec<[f32; BLOCK]>>,
     /// Per row: at least the norm of the segments after this one (R); none for the last segment.
-    pub(crate) rests: Vec<[f32; BLOCK]>,
+    pub(crate) rests: Arc<Vec<[f32; BLOCK]>>,
 }
 
 /// The part of a [`Segment`] that holds some consecutive blocks, while they are being written.
@@ -61,11 +62,11 @@ impl Segment {
         codes.resize(blocks * groups, Group([0; 64]));
         Self {
             dimensions,
-            codes,
+            codes: Arc::new(codes),
             groups,
-            scales: vec![[0.0; BLOCK]; blocks],
-            errors: vec![[f32::NEG_INFINITY; BLOCK]; blocks],
-            rests: if last { Vec::new() } else { vec![[0.0; BLOCK]; blocks] },
+            scales: Arc::new(vec![[0.0; BLOCK]; blocks]),
+            errors: Arc::new(vec![[f32::NEG_INFINITY; BLOCK]; blocks]),
+            rests: Arc::new(if last { Vec::new() } else { vec![[0.0; BLOCK]; blocks] }),
         }
     }
 
@@ -95,18 +96,20 @@ impl Segment {
     /// The rows at some positions, one after the other.
     pub(crate) fn gather(&self, positions: &[usize], coding: Coding) -> Self {
         let mut gathered = Self::new(self.dimensions.clone(), positions.len().div_ceil(BLOCK), self.rests.is_empty());
+        let (codes, rests) = (Arc::make_mut(&mut gathered.codes), Arc::make_mut(&mut gathered.rests));
+        let (scales, errors) = (Arc::make_mut(&mut gathered.scales), Arc::make_mut(&mut gathered.errors));
         for (at, &position) in positions.iter().enumerate() {
             let (block, lane) = (at / BLOCK, at % BLOCK);
             let (from_block, from_lane) = (position / BLOCK, position % BLOCK);
-            let to = &mut gathered.codes[block * self.groups..][..self.groups];
+            let to = &mut codes[block * self.groups..][..self.groups];
             let from = self.block(from_block);
             match coding.run {
                 4 => copy_lane::<4>(from, from_lane, to, lane),
                 _ => copy_lane::<8>(from, from_lane, to, lane),
             }
-            gathered.scales[block][lane] = self.scales[from_block][from_lane];
-            gathered.errors[block][lane] = self.errors[from_block][from_lane];
-            if let (Some(to), Some(from)) = (gathered.rests.get_mut(block), self.rests.get(from_block)) {
+            scales[block][lane] = self.scales[from_block][from_lane];
+            errors[block][lane] = self.errors[from_block][from_lane];
+            if let (Some(to), Some(from)) = (rests.get_mut(block), self.rests.get(from_block)) {
                 to[lane] = from[from_lane];
             }
         }
@@ -116,9 +119,10 @@ impl Segment {
     /// Parts of `blocks` blocks each, the last one maybe shorter.
     pub(crate) fn parts(&mut self, blocks: usize) -> impl Iterator<Item = SegmentPart<'_>> {
         let groups = self.groups;
-        let mut rests = self.rests.chunks_mut(blocks);
-        let codes = self.codes.chunks_mut(blocks * groups);
-        let numbers = self.scales.chunks_mut(blocks).zip(self.errors.chunks_mut(blocks));
+        let mut rests = Arc::make_mut(&mut self.rests).chunks_mut(blocks);
+        let codes = Arc::make_mut(&mut self.codes).chunks_mut(blocks * groups);
+        let errors = Arc::make_mut(&mut self.errors).chunks_mut(blocks);
+        let numbers = Arc::make_mut(&mut self.scales).chunks_mut(blocks).zip(errors);
         let dimensions = self.dimensions.clone();
         codes.zip(numbers).map(move |(codes, (scales, errors))| SegmentPart {
             dimensions: dimensions.clone(),

@@ -7,6 +7,8 @@
 use ndarray::ArrayView1;
 use thiserror::Error;
 
+use crate::numbering::LayerCategories;
+use crate::position_set::PositionSet;
 use crate::row_set::{Identity, RowSet};
 use crate::score::norm;
 use crate::top_k::Match;
@@ -58,7 +60,8 @@ pub struct Ranking {
 pub struct Group {
     /// The category's number; `None` with [`Grouping::Overall`].
     pub category: Option<u32>,
-    /// Best first: score descending, then row ascending.
+    /// Best first: score descending, then catalog order ([`Index::place`](crate::Index::place)), which is that of row
+    /// numbers where no row was changed.
     pub matches: Vec<Match>,
 }
 
@@ -126,6 +129,8 @@ pub(crate) struct PreparedQuery<'a> {
     pub(crate) norm: f64,
     pub(crate) top_k: usize,
     pub(crate) min_score: f32,
+    /// For each group what else its rows must score at least, as others of the answer do; empty if nothing is known.
+    floors: Vec<f32>,
     /// The category of each group of the answer, in its order.
     pub(crate) groups: Vec<Option<u32>>,
     grouping: Grouping,
@@ -133,8 +138,8 @@ pub(crate) struct PreparedQuery<'a> {
     categories: Option<Vec<u32>>,
     /// Ascending.
     exclude: Vec<u32>,
-    /// Of the index; `None` for all.
-    pub(crate) rows: Option<&'a RowSet>,
+    /// Of the layer that is searched; `None` for all.
+    pub(crate) rows: Option<&'a PositionSet>,
 }
 
 impl<'a> PreparedQuery<'a> {
@@ -170,23 +175,58 @@ impl<'a> PreparedQuery<'a> {
         if query.rows.is_some_and(|rows| !rows.is_of(identity)) {
             return Err(QueryFault::ForeignRows);
         }
-        let groups = match (query.grouping, &categories) {
-            (Grouping::Overall, _) => vec![None],
-            (Grouping::ByCategory, Some(wanted)) => wanted.iter().copied().map(Some).collect(),
-            (Grouping::ByCategory, None) => (0..category_count).map(Some).collect(),
-        };
         Ok(Self {
             exact: vector.iter().map(|&value| f64::from(value)).collect(),
             vector,
             norm,
             top_k: query.top_k,
             min_score,
-            groups,
+            floors: Vec::new(),
+            groups: groups(query.grouping, categories.as_deref(), category_count),
             grouping: query.grouping,
             categories,
             exclude: sorted(query.exclude),
-            rows: query.rows,
+            rows: query.rows.map(RowSet::base),
         })
+    }
+
+    /// The same question to a layer, which has its own numbers of categories, and of rows from `first_row` on.
+    pub(crate) fn of_layer(
+        &self,
+        numbers: &LayerCategories,
+        first_row: u32,
+        rows: Option<&'a PositionSet>,
+    ) -> PreparedQuery<'a> {
+        let categories = self.categories.as_ref().map(|wanted| {
+            let mut wanted: Vec<u32> = wanted.iter().filter_map(|&category| numbers.in_layer(category)).collect();
+            wanted.sort_unstable();
+            wanted
+        });
+        let first_excluded = self.exclude.partition_point(|&row| row < first_row);
+        Self {
+            vector: self.vector.clone(),
+            exact: self.exact.clone(),
+            norm: self.norm,
+            top_k: self.top_k,
+            min_score: self.min_score,
+            floors: Vec::new(),
+            groups: groups(self.grouping, categories.as_deref(), numbers.count()),
+            grouping: self.grouping,
+            categories,
+            exclude: self.exclude[first_excluded..].iter().map(|row| row - first_row).collect(),
+            rows,
+        }
+    }
+
+    /// Tells what the rows of each group must score at least to matter. The query's minimum stays.
+    pub(crate) fn set_floors(&mut self, floor: impl Fn(Option<u32>) -> f32) {
+        self.floors = self.groups.iter().map(|&category| floor(category).max(self.min_score)).collect();
+    }
+
+    /// What a row must score at least to be a match of a group.
+    #[inline]
+    pub(crate) fn floor(&self, group: usize) -> f32 {
+        self.floors.get(group).copied().unwrap_or(self.min_score)
     }
 
     /// An answer without matches.
@@ -233,6 +273,15 @@ impl<'a> PreparedQuery<'a> {
 
     pub(crate) fn excludes(&self, row: u32) -> bool {
         self.exclude.binary_search(&row).is_ok()
+    }
+}
+
+/// The category of each group of an answer.
+fn groups(grouping: Grouping, wanted: Option<&[u32]>, category_count: u32) -> Vec<Option<u32>> {
+    match (grouping, wanted) {
+        (Grouping::Overall, _) => vec![None],
+        (Grouping::ByCategory, Some(wanted)) => wanted.iter().copied().map(Some).collect(),
+        (Grouping::ByCategory, None) => (0..category_count).map(Some).collect(),
     }
 }
 

@@ -57,7 +57,7 @@ impl Selection {
         }
         self.close(ranking);
         self.group = Some(group);
-        self.best.restart(query.top_k, query.min_score);
+        self.best.restart(query.top_k, query.floor(group));
         let matches = &mut ranking.groups[group].matches;
         self.held.extend(matches.iter().map(|found| found.row));
         self.held.sort_unstable();
@@ -129,7 +129,10 @@ impl<'a> Rescorer<'a> {
             cancelled,
             rankings,
             selections: queries.iter().map(selection).collect(),
-            thresholds: queries.iter().map(|query| vec![query.min_score; query.groups.len()]).collect(),
+            thresholds: queries
+                .iter()
+                .map(|query| (0..query.groups.len()).map(|group| query.floor(group)).collect())
+                .collect(),
             pending: Vec::new(),
             scanned: 0,
             ready: Vec::new(),
@@ -284,9 +287,10 @@ impl<'a> Rescorer<'a> {
                     upper: f32::INFINITY,
                 };
                 let query = &self.queries[number];
-                let wanted = positions
-                    .clone()
-                    .filter(|&position| query.passes(position) && !query.excludes(self.packed.row(position)));
+                let wanted = positions.clone().filter(|&position| {
+                    let row = self.packed.row(position);
+                    query.passes(position) && self.rows.is_live(row) && !query.excludes(row)
+                });
                 self.ready.extend(wanted.map(pending));
                 if from < self.ready.len() {
                     self.rescore_run(from..self.ready.len());

@@ -1,5 +1,8 @@
 //! The rows of a catalog: vectors, norms and categories, checked once when an index takes them over.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use ndarray::Array2;
 use rayon::prelude::*;
 use thiserror::Error;
@@ -7,16 +10,18 @@ use thiserror::Error;
 use crate::pages::ask_for_huge_pages;
 use crate::score::norm;
 
-/// Searchable rows: n vectors of D dimensions, each in one category.
-#[derive(Debug)]
+/// Searchable rows: n vectors of D dimensions, each in one category. A copy shares them.
+#[derive(Debug, Clone)]
 pub(crate) struct Rows {
     /// n x D in standard layout, catalog order.
-    vectors: Array2<f32>,
+    vectors: Arc<Array2<f32>>,
     /// Per row, above 0.
-    norms: Vec<f64>,
+    norms: Arc<Vec<f64>>,
     /// Per row, dense from 0.
-    category_of: Vec<u32>,
+    category_of: Arc<Vec<u32>>,
     category_count: u32,
+    /// A bit for each row that is dead, which no search finds; empty if all live.
+    dead: Vec<u64>,
 }
 
 /// Why rows cannot be searched. Row and column numbers count from 0.
@@ -47,6 +52,21 @@ pub enum IndexError {
     /// The cosine with a zero vector is not defined.
     #[error("row {row} is all zeros, which has no direction; leave it out or embed it again")]
     ZeroRow { row: usize },
+    /// Changed rows do not fit their base.
+    #[error("the changed rows have {actual} dimensions, but the base has {expected}")]
+    DimensionMismatch { expected: usize, actual: usize },
+    /// Changes lead from a base to what is searched, not from one change to the next.
+    #[error("the base has changed rows itself; put all changes together and apply them to the index that was built")]
+    ChangedBase,
+    /// A dead row, or one whose place is kept, that the base does not have.
+    #[error("row {row} is said to be changed, but the base has {rows} rows, numbered from 0")]
+    NoSuchRow { row: u32, rows: usize },
+    /// Kept places do not belong to changed rows of the base, or not in that order.
+    #[error(
+        "changed row {changed} cannot take the place of row {row} of the base: kept places must ascend, be those of \
+         dead rows, and belong to the first changed rows"
+    )]
+    PlaceNotFree { changed: usize, row: u32 },
 }
 
 impl Rows {
@@ -65,11 +85,48 @@ impl Rows {
         if category_of.len() != count {
             return Err(IndexError::LengthMismatch { rows: count, categories: category_of.len() });
         }
-        let category_count = count_dense(&category_of)?;
+        let category_count = count_dense(&category_of, 0)?;
         let vectors = if vectors.is_standard_layout() { vectors } else { vectors.as_standard_layout().into_owned() };
         ask_for_huge_pages(standard_layout(&vectors));
         let norms = positive_norms(&vectors)?;
-        Ok(Self { vectors, norms, category_of, category_count })
+        Ok(Self {
+            vectors: Arc::new(vectors),
+            norms: Arc::new(norms),
+            category_of: Arc::new(category_of),
+            category_count,
+            dead: Vec::new(),
+        })
+    }
+
+    /// The same rows, some of them dead.
+    pub(crate) fn without(&self, dead: &[u32]) -> Self {
+        let mut rest = self.clone();
+        if !dead.is_empty() {
+            rest.dead.resize(self.count().div_ceil(64), 0);
+        }
+        for &row in dead {
+            rest.dead[row as usize / 64] |= 1 << (row % 64);
+        }
+        rest
+    }
+
+    /// Whether a search may find a row.
+    #[inline]
+    pub(crate) fn is_live(&self, row: u32) -> bool {
+        self.dead.is_empty() || self.dead[row as usize / 64] >> (row % 64) & 1 == 0
+    }
+
+    /// How many rows live.
+    pub(crate) fn live(&self) -> usize {
+        self.count() - self.dead.iter().map(|word| word.count_ones() as usize).sum::<usize>()
+    }
+
+    /// Of a bit for each row those of rows that live.
+    pub(crate) fn live_of<'a>(&self, bits: &'a [u64]) -> Cow<'a, [u64]> {
+        if self.dead.is_empty() {
+            return Cow::Borrowed(bits);
+        }
+        Cow::Owned(bits.iter().zip(&self.dead).map(|(bits, dead)| bits & !dead).collect())
     }
 
     /// How many there are, at least 1.
@@ -111,7 +168,15 @@ impl Rows {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(self.vectors()) + size_of_val(self.norms.as_slice()) + size_of_val(self.category_of.as_slice())
+        size_of_val(self.vectors())
+            + size_of_val(self.norms.as_slice())
+            + size_of_val(self.category_of.as_slice())
+            + self.unshared_bytes()
+    }
+
+    /// Of that, what copies do not share.
+    pub(crate) fn unshared_bytes(&self) -> usize {
+        size_of_val(self.dead.as_slice())
     }
 }
 
@@ -119,9 +184,8 @@ fn standard_layout(vectors: &Array2<f32>) -> &[f32] {
     vectors.as_slice().expect("vectors are brought into standard layout when they are taken over")
 }
 
-/// The number of categories, if they are numbered from 0 by first appearance.
-fn count_dense(categories: &[u32]) -> Result<u32, IndexError> {
-    let mut count = 0;
+/// The number of categories, if those after the first `count` are numbered by first appearance.
+pub(crate) fn count_dense(categories: &[u32], mut count: u32) -> Result<u32, IndexError> {
     for (row, &category) in categories.iter().enumerate() {
         if category > count {
             return Err(IndexError::CategoriesNotDense { row, category, expected: count });

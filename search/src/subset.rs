@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::layout::BLOCK;
 use crate::packed::{Packed, chunks, full_chunk};
+use crate::position_set::PositionSet;
 use crate::quantize::Segment;
-use crate::row_set::RowSet;
 
 impl Packed {
     /// The rows of a set, in the same order; without centroids, so that searches of it start cold.
-    pub(crate) fn subset(&self, set: &RowSet) -> Self {
+    pub(crate) fn subset(&self, set: &PositionSet) -> Self {
         let positions: Vec<usize> = set.positions(0..self.rows()).collect();
         let blocks = positions.len().div_ceil(BLOCK);
         let mut starts = Vec::with_capacity(self.starts.len());
@@ -24,12 +24,12 @@ impl Packed {
             segments: self.segments.iter().map(|segment| segment.gather(&positions, self.kernel.coding())).collect(),
             rotation: self.rotation.as_ref().map(Arc::clone),
             centroids: None,
-            order: positions.iter().map(|&position| self.order[position]).collect(),
+            order: Arc::new(positions.iter().map(|&position| self.order[position]).collect()),
             // Nobody asks it where a row is.
-            positions: Vec::new(),
-            norms: positions.iter().map(|&position| self.norms[position]).collect(),
-            chunks: chunks(&starts, blocks, full_chunk(dimension)),
-            starts,
+            positions: Arc::default(),
+            norms: Arc::new(positions.iter().map(|&position| self.norms[position]).collect()),
+            chunks: Arc::new(chunks(&starts, blocks, full_chunk(dimension))),
+            starts: Arc::new(starts),
             precision: self.precision,
         }
     }

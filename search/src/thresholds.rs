@@ -11,7 +11,7 @@ pub(crate) struct SharedThresholds(Vec<AtomicU32>);
 
 impl SharedThresholds {
     pub(crate) fn new(query: &PreparedQuery<'_>) -> Self {
-        Self(query.groups.iter().map(|_| AtomicU32::new(ordered(query.min_score))).collect())
+        Self((0..query.groups.len()).map(|group| AtomicU32::new(ordered(query.floor(group)))).collect())
     }
 
     /// Tells the other threads of a group's threshold, and returns theirs if it is higher.

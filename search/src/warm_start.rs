@@ -190,7 +190,9 @@ impl<'a> WarmStart<'a> {
             let bounds = packed.kernel.lower_bounds(&packed.segments, block as usize, coded);
             for (position, bound) in (block * BLOCK as u32..).zip(bounds) {
                 let at = position as usize;
-                if query.passes(at) && !(query.has_exclusions() && query.excludes(packed.row(at))) {
+                let row = packed.row(at);
+                // What a dead row has instead of an error would be a lower bound of infinity.
+                if query.passes(at) && self.rows.is_live(row) && !(query.has_exclusions() && query.excludes(row)) {
                     self.promising.push((bound, position));
                 }
             }

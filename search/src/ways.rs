@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use crate::layout::BLOCK;
 use crate::packed::Packed;
+use crate::position_set::PositionSet;
 use crate::query::{PreparedQuery, Ranking};
-use crate::row_set::RowSet;
 use crate::rows::Rows;
 use crate::{direct, scan};
 
@@ -71,7 +71,7 @@ pub(crate) fn search(
         })
         .collect();
     let mut rest: Vec<(usize, PreparedQuery<'_>)> = Vec::new();
-    let mut gathered: Vec<(&RowSet, Vec<(usize, PreparedQuery<'_>)>)> = Vec::new();
+    let mut gathered: Vec<(&PositionSet, Vec<(usize, PreparedQuery<'_>)>)> = Vec::new();
     for (number, (mut query, way)) in zip(queries, ways).enumerate() {
         match (way, query.rows) {
             (Way::Directly, _) => {}
@@ -113,7 +113,7 @@ fn scan_all(
 }
 
 fn ways(packed: &Packed, queries: &[PreparedQuery<'_>]) -> Vec<Way> {
-    let mut alike: HashMap<*const RowSet, usize> = HashMap::new();
+    let mut alike: HashMap<*const PositionSet, usize> = HashMap::new();
     for set in queries.iter().filter_map(|query| query.rows) {
         *alike.entry(ptr::from_ref(set)).or_default() += 1;
     }
@@ -138,7 +138,7 @@ fn ways(packed: &Packed, queries: &[PreparedQuery<'_>]) -> Vec<Way> {
 }
 
 /// Whether it costs less to score the rows than to scan the blocks in which they are.
-fn scores_directly(packed: &Packed, query: &PreparedQuery<'_>, set: &RowSet, of_block: usize) -> bool {
+fn scores_directly(packed: &Packed, query: &PreparedQuery<'_>, set: &PositionSet, of_block: usize) -> bool {
     // All of them would be scored in any case.
     if set.rows() <= query.top_k {
         return true;
@@ -162,7 +162,7 @@ fn scores_directly(packed: &Packed, query: &PreparedQuery<'_>, set: &RowSet, of_
 }
 
 /// Whether it costs less to gather the rows of a set for so many queries than to scan for each the blocks around them.
-fn gathers(packed: &Packed, set: &RowSet, queries: usize) -> bool {
+fn gathers(packed: &Packed, set: &PositionSet, queries: usize) -> bool {
     let (rows, blocks) = (set.rows(), set.blocks_with_rows());
     let spared = blocks.saturating_sub(rows.div_ceil(BLOCK));
     queries.min(BATCH_MAX) * spared * cost::BLOCK_IN_TILE > blocks * cost::GATHERED_BLOCK + rows * cost::GATHERED_ROW
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::kernel::Kernel;
     use crate::query::{Grouping, Query};
-    use crate::row_set::Identity;
+    use crate::row_set::{Identity, RowSet};
 
     const ROWS: usize = 20_000;
 
@@ -189,7 +189,8 @@ mod tests {
         let identity = Identity::new();
         let mut bits = vec![0_u64; ROWS.div_ceil(64)];
         (0..ROWS).filter(|_| random.usize(..one_in) == 0).for_each(|row| bits[row / 64] |= 1 << (row % 64));
-        let set = RowSet::new(identity, &bits, ROWS, |row| packed.position(row));
+        let set = PositionSet::new(&bits, ROWS, |row| packed.position(row));
+        let set = RowSet::new(identity, set, None);
         let query = Query {
             vector: aview1(&[1.0; 8]),
             top_k: 10,

@@ -7,6 +7,7 @@
 
 use std::iter::zip;
 use std::ops::Range;
+use std::sync::Arc;
 
 use fastrand::Rng;
 use proptest::collection::vec;
@@ -166,8 +167,8 @@ impl Codes {
             for segment in &mut segments {
                 let scales = &segment.scales.as_flattened()[..rows.len()];
                 assert!(scales.iter().all(|scale| scale.to_bits() == 1.0_f32.to_bits()));
-                segment.errors.as_flattened_mut()[..rows.len()].fill(0.0);
-                segment.rests.fill([REST; BLOCK]);
+                Arc::make_mut(&mut segment.errors).as_flattened_mut()[..rows.len()].fill(0.0);
+                Arc::make_mut(&mut segment.rests).fill([REST; BLOCK]);
             }
             let precision = Precision { row_error: 0.0, vector_error: 0.0, defect: 0.0 };
             let code = |query: &Vec<f32>| {
