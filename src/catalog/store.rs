@@ -4,11 +4,13 @@
 //! reader sees the old catalog or the whole new one. What is served is what was hashed: bytes are read once.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nearline_search::{Available, Kernel};
 
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
+use super::changes::Alive;
 use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
@@ -71,14 +73,16 @@ impl Current {
 /// Reads and publishes catalogs.
 #[derive(Debug, Clone)]
 pub struct CatalogStore<A> {
-    artifacts: A,
-    indexing: Indexing,
+    pub(super) artifacts: A,
+    pub(super) indexing: Indexing,
+    /// What is in memory of the catalogs that it loaded.
+    pub(super) alive: Arc<Alive>,
 }
 
 impl<A: Artifacts> CatalogStore<A> {
     /// A store that indexes what it loads.
     pub fn new(artifacts: A, indexing: Indexing) -> Self {
-        Self { artifacts, indexing }
+        Self { artifacts, indexing, alive: Arc::default() }
     }
 
     /// Loads the current catalog of a location, when nothing else can go on.
@@ -134,23 +138,24 @@ impl<A: Artifacts> CatalogStore<A> {
         pointer: Pointer,
         priority: Priority,
     ) -> Result<Catalog, CatalogError> {
-        if !pointer.updates.is_empty() {
-            let (version, updates) = (&pointer.version, pointer.updates.len());
-            let why = format!("version {version} has {updates} updates, which this release does not apply");
-            return Err(CatalogError::Invalid(why));
+        if let Some(base) = self.alive.base(&pointer.sha256) {
+            return self.with_updates(base, prefix, pointer, 0, priority).await;
         }
-        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key };
+        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
         let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
         let kernel = self.indexing.kernel;
+        let (expected, bytes_read) = (pointer.sha256.clone(), pointer.bytes);
         let load = move || {
             let found = artifact::sha256(&bytes[..]).unwrap_or_default();
-            if found != pointer.sha256 {
-                let why = format!("its SHA-256 is {found}, expected {}", pointer.sha256);
+            if found != expected {
+                let why = format!("its SHA-256 is {found}, expected {expected}");
                 return Err(CatalogError::Corrupt { what: name.to_string(), why });
             }
             Ok(catalog(Loaded::hashed(bytes, found)?, kernel)?.0)
         };
-        run_long(&self.indexing.compute, priority, load).await
+        let catalog = run_long(&self.indexing.compute, priority, load).await?;
+        self.alive.keep_base(&pointer.sha256, catalog.base());
+        self.with_updates(Arc::clone(catalog.base()), prefix, pointer, bytes_read, priority).await
     }
 
     /// Reads the pointer of a prefix.
@@ -237,7 +242,7 @@ fn catalog(loaded: Loaded, kernel: Available) -> Result<(Catalog, String), Catal
 }
 
 /// A malformed file can make its reader panic: that must not end the one who watches for new catalogs.
-async fn run_long<T: Send + 'static>(
+pub(super) async fn run_long<T: Send + 'static>(
     compute: &Compute,
     priority: Priority,
     work: impl FnOnce() -> Result<T, CatalogError> + Send + 'static,
