@@ -66,7 +66,10 @@ test-terraform: $(CHECKOV_VENV)/complete $(PACKAGE_VENV)/complete  ## pass the t
 	terraform -chdir=terraform validate
 	terraform -chdir=terraform test
 	python3 terraform/tests/refusals.py
-	$(CHECKOV_VENV)/bin/checkov --directory terraform --framework terraform --quiet --compact --skip-download
+	$(CHECKOV_VENV)/bin/checkov --directory terraform --directory kubernetes --framework terraform kubernetes --quiet \
+		--compact --skip-download --skip-check CKV_K8S_11
+	$(CHECKOV_VENV)/bin/checkov --file Dockerfile --framework dockerfile --quiet --compact --skip-download
+	$(CHECKOV_VENV)/bin/python -B -m unittest kubernetes/manifests_test.py
 	python3 -m unittest terraform/tests/operate_test.py
 	cd package && $(abspath $(PACKAGE_VENV))/bin/python -m unittest package_test.py sbom_test.py
 
@@ -185,8 +188,9 @@ destroy:  ## destroy the deployment, its data too, and wait until its instances 
 	python3 terraform/operate.py destroy
 
 ##@ Measure it
-bench:  ## time the search, by the shape of the question, and filters (criterion, about 3 minutes)
+bench:  ## time the search, by the shape of the question, with changed rows, and filters (about 5 minutes)
 	cargo bench --locked --package nearline-search --bench search -- $(ARGS)
+	cargo bench --locked --package nearline-search --bench changes
 	cargo bench --locked --package nearline --bench filters -- $(ARGS)
 
 bench-path: build $(PATH_VENV)/complete  ## CPU time, latency and memory of a job from queue to record, beside bare SDK calls and an engine in Python; ARGS="--against OTHER/nearline"

@@ -18,7 +18,7 @@ const BACKGROUND_NICENESS: i32 = 10;
 /// Whether somebody waits for the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// Nothing else can go on.
+    /// Nothing else can run.
     Foreground,
     /// Scans go first.
     Background,
@@ -70,7 +70,7 @@ impl Compute {
         }
     }
 
-    /// Runs a scan. The flag tells it when nobody waits for it any more, so that its threads are free for what comes.
+    /// Runs a scan. The flag tells it when nobody is waiting for it any more, so that its threads are free for the next one.
     ///
     /// # Errors
     /// It panicked.

@@ -176,7 +176,7 @@ impl Fault {
         self.is_transient() && self.cause != Cause::CredentialsExpired
     }
 
-    /// Whether the work was attempted: waiting for a turn, a deadline or a look at the catalog is no attempt, and what
+    /// Whether the work was attempted: waiting for a turn, a deadline or a check of the catalog is not an attempt, and what
     /// an operator has to fix is nothing that more attempts would change.
     pub fn is_attempt(&self) -> bool {
         match self.kind {

@@ -1,9 +1,9 @@
 //! nearline: search jobs from SQS, ranked results in DynamoDB, one catalog in memory for all of them.
 //!
-//! A message's way through the house: [`intake`] receives it, [`worker`] decides what becomes of it, [`embed`] turns
+//! The path of a message: [`intake`] receives it, [`worker`] decides what becomes of it, [`embed`] turns
 //! its text into a vector, [`catalog`] holds what is searched, [`results`] writes the record. These rooms know no AWS:
 //! each has a trait at its boundary, with a version in memory beside it, and [`aws`] implements them. [`config`] alone
-//! reads the environment, and [`fault`] says what may be tried again.
+//! reads the environment, and [`fault`] says what may be retried.
 
 pub mod aws;
 pub mod backoff;

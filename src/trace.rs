@@ -1,6 +1,6 @@
 //! The trace that a piece of work belongs to: X-Ray's header of the invocation that asked for it.
 //!
-//! Lambda tells it with each invocation, of which one process serves many at once, so it goes along with the task.
+//! Lambda sends it with each invocation, of which one process serves many at once, so it goes along with the task.
 
 use tokio::task_local;
 

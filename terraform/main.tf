@@ -7,7 +7,6 @@ locals {
   account_id  = data.aws_caller_identity.current.account_id
   partition   = data.aws_partition.current.partition
   managed     = var.compute == "managed_instances"
-  vcpus       = local.managed ? var.memory_mib / 1024 / var.memory_gib_per_vcpu : null
   concurrency = coalesce(var.max_concurrency, local.managed ? 8 * local.vcpus : 1)
   visibility  = coalesce(var.visibility_timeout_seconds, 6 * var.timeout_seconds)
   bucket_name = coalesce(var.bucket_name, "${var.name}-${local.account_id}-${var.region}")
@@ -16,7 +15,7 @@ locals {
     [var.networking_mode == "public" ? "public" : "private", var.vpc_cidr], module.network.zones,
   ))
   # What the instances can serve at most. More would only be throttled, and each time counts as an attempt of the jobs.
-  most_environments = min(var.execution_environments.max, local.managed && var.capacity_provider_arn == null ? floor(var.max_vcpu_count / local.vcpus) : 15000)
+  most_environments = min(var.execution_environments.max, local.managed && var.capacity_provider_arn == null ? local.most_on_instances : 15000)
   most_invocations  = local.managed ? max(2, min(1000, local.most_environments * local.concurrency)) : null
   # Pollers of the queue's own exclude a maximum.
   mapping_maximum_concurrency = var.provisioned_pollers != null ? null : try(coalesce(var.mapping_maximum_concurrency, local.most_invocations), null)
@@ -67,7 +66,8 @@ module "encryption" {
     local.log_group_arn,
     "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:/aws/lambda/capacity-provider/${var.name}-*",
   ]
-  producer_arns = var.producer_arns
+  producer_arns       = var.producer_arns
+  producer_topic_arns = var.producer_topics[*].arn
 }
 
 module "queue" {
@@ -78,6 +78,7 @@ module "queue" {
   message_retention_seconds  = var.message_retention_seconds
   max_receive_count          = var.max_receive_count
   producer_arns              = var.producer_arns
+  producer_topics            = var.producer_topics
   encrypted                  = module.encryption.enabled
   kms_key_arn                = module.encryption.key_arn
 }
@@ -91,7 +92,7 @@ module "storage" {
   results_ttl_seconds     = var.results_ttl_seconds
   recovery_days           = var.recovery_days
   deletion_protection     = var.deletion_protection
-  stream_view_type        = var.stream_view_type
+  stream_view_type        = var.notices == null ? var.stream_view_type : coalesce(var.stream_view_type, "NEW_IMAGE")
   warm_throughput         = var.warm_throughput
   encrypted               = module.encryption.enabled
   kms_key_arn             = module.encryption.key_arn
@@ -147,7 +148,7 @@ module "capacity_provider" {
   subnet_ids               = module.network.subnet_ids
   security_group_ids       = module.network.security_group_ids
   architecture             = var.architecture
-  allowed_instance_types   = var.allowed_instance_types
+  allowed_instance_types   = local.allowed_types
   excluded_instance_types  = var.excluded_instance_types
   scaling_mode             = var.scaling_mode
   target_cpu_percent       = var.target_cpu_percent
@@ -183,6 +184,7 @@ module "worker" {
   log_group_name         = module.observability.log_group_name
   encrypted              = module.encryption.enabled
   kms_key_arn            = module.encryption.key_arn
+  runtime_version_arn    = var.runtime_version_arn
   live_version           = var.live_version
   newest_version_weight  = var.newest_version_weight
   queue_arn              = module.queue.arn
@@ -224,5 +226,51 @@ module "observability" {
   dead_letter_queue_name     = module.queue.dead_letter_name
   table_name                 = module.storage.table_name
   # Metrics name an inference profile by the end of its ARN.
-  embedding_model = reverse(split("/", var.embedding_model))[0]
+  embedding_model        = reverse(split("/", var.embedding_model))[0]
+  undelivered_queue_name = one(module.undelivered[*].name)
+}
+
+module "undelivered" {
+  source      = "./modules/undelivered"
+  count       = var.schedule != null || var.notices != null ? 1 : 0
+  name        = var.name
+  encrypted   = module.encryption.enabled
+  kms_key_arn = module.encryption.key_arn
+}
+
+module "schedule" {
+  source                   = "./modules/schedule"
+  count                    = var.schedule == null ? 0 : 1
+  name                     = var.name
+  partition                = local.partition
+  region                   = var.region
+  account_id               = local.account_id
+  permissions_boundary_arn = var.permissions_boundary_arn
+  timezone                 = var.schedule.timezone
+  steps                    = var.schedule.steps
+  function_name            = module.worker.function_name
+  function_arn             = module.worker.function_arn
+  live_version             = module.worker.live_version
+  mapping_uuid             = module.worker.mapping_uuid
+  mapping_arn              = module.worker.mapping_arn
+  waiting_alarm            = module.observability.waiting_alarm
+  undelivered_arn          = module.undelivered[0].arn
+  encrypted                = module.encryption.enabled
+  kms_key_arn              = module.encryption.key_arn
+}
+
+module "notices" {
+  source                   = "./modules/notices"
+  count                    = var.notices == null ? 0 : 1
+  name                     = var.name
+  partition                = local.partition
+  region                   = var.region
+  account_id               = local.account_id
+  permissions_boundary_arn = var.permissions_boundary_arn
+  stream_arn               = module.storage.stream_arn
+  target_arn               = var.notices.target_arn
+  statuses                 = var.notices.statuses
+  undelivered_arn          = module.undelivered[0].arn
+  encrypted                = module.encryption.enabled
+  kms_key_arn              = module.encryption.key_arn
 }

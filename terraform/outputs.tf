@@ -68,6 +68,11 @@ output "capacity_provider" {
   value       = local.managed ? module.capacity_provider[0].name : null
 }
 
+output "environments_per_instance" {
+  description = "How many execution environments fit on an instance of each type that may be used: c*.xlarge where only the family is known. None for a standard function."
+  value       = local.environments_per_instance
+}
+
 output "kms_key_arn" {
   description = "Key that encrypts; null: AWS's own keys. Producers and readers need it, see docs/deployment.md."
   value       = module.encryption.key_arn

@@ -93,41 +93,41 @@ variable "max_vcpu_count" {
 
   validation {
     condition     = var.compute != "managed_instances" || var.capacity_provider_arn != null || try(var.max_vcpu_count >= 12 * var.memory_mib / 1024 / var.memory_gib_per_vcpu, true)
-    error_message = "max_vcpu_count must be at least 12 times the vCPUs of an environment (memory_mib / 1024 / memory_gib_per_vcpu): Lambda starts three instances for a first version, and they have up to four times an environment's vCPUs."
+    error_message = "max_vcpu_count must be at least 12 times the vCPUs of an environment (memory_mib / 1024 / memory_gib_per_vcpu): Lambda starts three instances for a first version, which have up to four times an environment's vCPUs where it chooses them."
   }
 }
 
 variable "allowed_instance_types" {
-  description = "The only instance types to run on; null: Lambda chooses, which AWS recommends."
+  description = "The only instance types to run on, such as c8g.xlarge; `*` stands for anything: m8g.*. null: the smallest that an environment fits on, in two generations, which costs least while idle. []: Lambda chooses, which AWS recommends for availability, and which costs up to twice as much while idle."
   type        = list(string)
   default     = null
 
   validation {
-    condition     = var.allowed_instance_types == null || try(length(var.allowed_instance_types) > 0 && alltrue([for type in var.allowed_instance_types : can(regex("^[a-z0-9-]+\\.([a-z0-9-]+|\\*)$", type))]), false)
-    error_message = "allowed_instance_types must be types such as c8g.xlarge, or null."
+    condition     = var.allowed_instance_types == null || try(alltrue([for type in var.allowed_instance_types : length(type) <= 30 && can(regex("^[cmr*][a-z0-9*-]*\\.[a-z0-9*-]+$", type))]), false)
+    error_message = "allowed_instance_types must be types of the C, M or R families such as c8g.xlarge, or patterns such as m8g.*; [] lets Lambda choose."
   }
 
   validation {
-    condition     = var.allowed_instance_types == null || var.excluded_instance_types == null
+    condition     = try(length(var.allowed_instance_types), 0) == 0 || var.excluded_instance_types == null
     error_message = "allowed_instance_types and excluded_instance_types exclude each other: set one of them."
   }
 }
 
 variable "excluded_instance_types" {
-  description = "Instance types never to run on; null: none."
+  description = "Instance types never to run on, or patterns of them; Lambda chooses among all others. null: none."
   type        = list(string)
   default     = null
 
   validation {
-    condition     = var.excluded_instance_types == null || try(length(var.excluded_instance_types) > 0 && alltrue([for type in var.excluded_instance_types : can(regex("^[a-z0-9-]+\\.([a-z0-9-]+|\\*)$", type))]), false)
-    error_message = "excluded_instance_types must be types such as m7g.metal, or null."
+    condition     = var.excluded_instance_types == null || try(length(var.excluded_instance_types) > 0 && alltrue([for type in var.excluded_instance_types : length(type) <= 30 && can(regex("^[a-z*][a-z0-9*-]*\\.[a-z0-9*-]+$", type))]), false)
+    error_message = "excluded_instance_types must be types such as m7g.metal or patterns such as *.metal, or null."
   }
 }
 
 variable "memory_mib" {
-  description = "Memory of an execution environment. It has to hold the catalog in service and about three times the file of the next one while that loads: `nearline catalog inspect` says how much."
+  description = "Memory of an execution environment. Its vCPUs follow by memory_gib_per_vcpu, and output environments_per_instance says how many fit on an instance: 6 GiB and 3 vCPUs fill an xlarge. It has to hold the catalog in service and about three times the file of the next one while that loads: `nearline catalog inspect` says how much."
   type        = number
-  default     = 4096
+  default     = 6144
   nullable    = false
 
   validation {
@@ -186,6 +186,11 @@ variable "execution_environments" {
   }
 
   validation {
+    condition     = try(var.execution_environments.max == 0, false) || var.capacity_provider_arn != null || length(local.candidates) == 0 || try(anytrue([for instance in local.candidates : local.fits[instance] > 0]), true)
+    error_message = "execution_environments fit on none of allowed_instance_types: Lambda keeps one vCPU and one GB of each instance, and memory_mib and memory_gib_per_vcpu ask for more than the rest. Allow a larger type, or ask for less."
+  }
+
+  validation {
     condition     = try(var.execution_environments.max > 0, true) || !var.mapping_enabled
     error_message = "execution_environments of { min = 0, max = 0 } needs mapping_enabled = false: otherwise jobs are received by nobody again and again, until SQS takes them for dead."
   }
@@ -198,8 +203,29 @@ variable "timeout_seconds" {
   nullable    = false
 
   validation {
-    condition     = var.timeout_seconds >= 5 && var.timeout_seconds <= 900 && var.timeout_seconds == floor(var.timeout_seconds)
+    condition     = var.timeout_seconds >= 5 && var.timeout_seconds <= (var.compute == "managed_instances" ? 5400 : 900) && var.timeout_seconds == floor(var.timeout_seconds)
     error_message = "timeout_seconds must be a whole number from 5 to 900."
+  }
+
+  validation {
+    condition     = var.timeout_seconds <= 900 || var.timeout_seconds > 5400 || var.compute != "managed_instances"
+    error_message = "timeout_seconds must be at most 900 for now: Lambda takes up to 5,400 on Managed Instances behind an event source mapping, but the AWS provider refuses more than 900 without asking it (6.66). Once a release takes more, this rule can go: visibility_timeout_seconds follows, and SQS has room for six times 5,400."
+  }
+}
+
+variable "runtime_version_arn" {
+  description = "Runtime version of provided.al2023 to stay on, such as after a patch of Lambda's that broke something: the INIT_START line of an older log names it. It gets no security patches while it stands. null: Lambda patches the runtime itself."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.runtime_version_arn == null || can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+::runtime:[0-9a-f]{64}$", var.runtime_version_arn))
+    error_message = "runtime_version_arn must be the ARN of a runtime version: arn:aws:lambda:REGION::runtime:HASH, or null."
+  }
+
+  validation {
+    condition     = var.runtime_version_arn == null || try(split(":", var.runtime_version_arn)[3] == var.region, true)
+    error_message = "runtime_version_arn names a runtime of another region than variable region."
   }
 }
 

@@ -19,6 +19,37 @@ variable "producer_arns" {
   }
 }
 
+variable "producer_topics" {
+  description = "SNS topics whose messages are jobs: the queue subscribes to each, with raw delivery. A topic of another account must allow who deploys sns:Subscribe. filter_policy is a JSON text that lets some messages through only, by their attributes or with filter_policy_scope = \"MessageBody\" by the job itself."
+  type = list(object({
+    arn                 = string
+    filter_policy       = optional(string)
+    filter_policy_scope = optional(string, "MessageAttributes")
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = alltrue([for topic in var.producer_topics : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\\.fifo)?$", topic.arn))]) && length(distinct(var.producer_topics[*].arn)) == length(var.producer_topics)
+    error_message = "producer_topics must have ARNs of SNS topics, each once: arn:aws:sns:REGION:ACCOUNT:NAME."
+  }
+
+  validation {
+    condition     = alltrue([for topic in var.producer_topics : topic.filter_policy == null || can(keys(jsondecode(topic.filter_policy)))])
+    error_message = "producer_topics has a filter_policy that is no JSON object, such as jsonencode({ kind = [\"search\"] })."
+  }
+
+  validation {
+    condition     = alltrue([for topic in var.producer_topics : contains(["MessageAttributes", "MessageBody"], coalesce(topic.filter_policy_scope, "none"))])
+    error_message = "producer_topics must have as filter_policy_scope MessageAttributes or MessageBody."
+  }
+
+  validation {
+    condition     = !var.fifo_queue || alltrue([for topic in var.producer_topics : endswith(topic.arn, ".fifo")])
+    error_message = "producer_topics must be FIFO topics (.fifo) with fifo_queue: a standard topic cannot deliver to a FIFO queue."
+  }
+}
+
 variable "message_retention_seconds" {
   description = "How long a job may wait for a worker, 60 to 1,209,600 (14 days). SQS drops what is older, without a trace."
   type        = number

@@ -91,7 +91,7 @@ pub(crate) fn name_other(value: &Value) -> &'static str {
     }
 }
 
-/// What is wrong with a body that is no JSON, where its beginning tells.
+/// What is wrong with a body that is not JSON, where its beginning shows it.
 pub(crate) fn name_text(body: &str) -> Option<&'static str> {
     if body.starts_with('\u{feff}') {
         return Some("it begins with a byte order mark; send it without");

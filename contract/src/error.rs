@@ -27,7 +27,7 @@ pub enum ErrorCode {
     UnknownProduct,
     /// A vector of another length than the catalog's.
     DimensionMismatch,
-    /// A vector that is no list of finite 32-bit floats, or is all zero.
+    /// A vector that is not a list of finite 32-bit floats, or is all zero.
     InvalidVector,
     /// A filter of the wrong shape, with an unknown operator, or with a value that its attribute cannot have.
     InvalidFilter,

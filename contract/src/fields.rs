@@ -196,7 +196,7 @@ impl<'a> Fields<'a> {
         for name in names {
             if !distinct.iter().any(|known| known == name) {
                 if distinct.len() == RETURN_MAX {
-                    return Err(out_of_range(format!("return may name {RETURN_MAX} columns, got more")));
+                    return Err(out_of_range(format!("return may name at most {RETURN_MAX} columns, got more")));
                 }
                 distinct.push(name.to_owned());
             }

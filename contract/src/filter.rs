@@ -271,7 +271,7 @@ fn one_or(mut filters: Vec<Filter>, combine: impl FnOnce(Vec<Filter>) -> Filter)
     if filters.len() == 1 { filters.remove(0) } else { combine(filters) }
 }
 
-/// What to say of a key that is no operator where one has to be.
+/// What to say of a key that is not an operator where one must be.
 fn no_operator(key: &str, combines: bool) -> String {
     let shown = clip(key);
     if combines && OPERATORS.contains(&key) {
@@ -289,7 +289,7 @@ fn no_operator(key: &str, combines: bool) -> String {
         .filter(|name| !ELSEWHERE.contains(&key) && strsim::osa_distance(&spelling, name) <= 2);
     let hint =
         nearest.map_or_else(|| format!("there are {}", known.join(", ")), |name| format!("did you mean {name}?"));
-    format!("is no operator, {hint}")
+    format!("is not an operator, {hint}")
 }
 
 impl JsonSchema for Filter {
@@ -305,9 +305,9 @@ impl JsonSchema for Filter {
         let number = json_schema!({"type": "number"});
         json_schema!({
             "description": "Products pass if each key passes: an attribute, with a value that it has to be or with \
-                operators; `$and` and `$or` combine filters. At most 100 conditions, 8 levels. An attribute that is a \
-                list passes what one of its elements passes; one that is absent passes `$ne`, `$nin` and \
-                `$exists: false` alone.",
+                            operators; `$and` and `$or` combine filters. At most 100 conditions, 8 levels. An \
+                            attribute that is a list passes what one of its elements passes; one that is absent passes \
+                            `$ne`, `$nin` and `$exists: false` alone.",
             "type": "object",
             "properties": {"$and": filters, "$or": filters},
             "patternProperties": {

@@ -1,7 +1,7 @@
-//! A record as a DynamoDB item, read. Only with the feature `dynamodb`; it reads what it is given and calls nobody.
+//! A record as a DynamoDB item, read. Only with the feature `dynamodb`; it reads what it is given and makes no call.
 //!
-//! The worker, the command line and the client all read items here. What this release does not know is passed over; of
-//! what it knows, an item has to have the right type.
+//! The worker, the command line and the client all read items here. Unknown attributes are skipped; known ones must have
+//the right type.
 
 use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::record::{Attribute, Group, Match, RecordError, ResultRecord, Status};
 /// An item, or a map inside it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Why an item is no record that this release reads.
+/// Why an item is not a record that this release reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotARecord {
     /// A newer worker wrote it, in a format that is another one.
@@ -156,7 +156,7 @@ pub fn optional_text(item: &Item, name: &str) -> Option<String> {
 /// A number of an item.
 ///
 /// # Errors
-/// [`NotARecord::Attribute`]: it is missing, is none, or is none of this type.
+/// [`NotARecord::Attribute`]: it is missing, invalid, or of another type.
 pub fn number_of<T: FromStr>(item: &Item, name: &str) -> Result<T, NotARecord> {
     let number = item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
     number.ok_or_else(|| other(name, "a number"))

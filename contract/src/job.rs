@@ -54,7 +54,7 @@ pub struct JobMessage {
     /// Product ids that must not match; unknown ones are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude: Option<Vec<String>>,
-    /// Which products may match, by their attributes; `{}` is no filter. The answer is that of a search among those
+    /// Which products may match, by their attributes; `{}` does not filter. The answer is that of a search among those
     /// that pass, however few they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Filter>")]

@@ -1,7 +1,7 @@
 //! What a file is, by its first bytes: its name says little.
 //!
 //! Besides what can be read it knows what people have instead, so that a message names the thing and what to do. Formats
-//! whose first bytes are letters are told by bytes behind them that no text has.
+//that begin with letters are recognised by later bytes that no text has.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ pub enum Cure {
     AddColumns,
     /// It is an answer that went wrong.
     FetchAgain,
-    /// Something of its own.
+    /// Something else.
     Do(&'static str),
 }
 
@@ -71,7 +71,7 @@ const EMPTY: Cure = Cure::Do("nothing was written to it");
 const SHEET: Cure = Cure::Do("save the sheet as CSV UTF-8");
 const ITEMS: Cure = Cure::Do("export the table as DynamoDB JSON");
 
-/// How files begin that are no text.
+/// How files that are not text begin.
 const BINARY: [(&[u8], Kind); 31] = [
     (b"ARROW1", Kind::ArrowFile),
     (b"\xff\xff\xff\xff", Kind::ArrowStream),

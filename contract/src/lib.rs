@@ -5,7 +5,7 @@
 //! in Rust needs nothing else.
 //!
 //! Two features, off unless asked for, bring AWS's SDK: with `dynamodb` a record is read from an item (`item`), with
-//! `client` there are a producer and a reader besides (`client`).
+//! `client` it also has a producer and a reader (`client`).
 
 #[cfg(feature = "client")]
 pub mod client;

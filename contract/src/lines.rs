@@ -1,7 +1,7 @@
 //! A file of jobs, cut into the bodies of messages: JSON Lines, or one JSON array of jobs.
 //!
 //! Whether a single job is right is not asked here: a broken line amid good ones is a body like the others, and its
-//! answer says what is wrong. But a file whose first line is no JSON object is no file of jobs, and nothing of it
+//! answer says what is wrong. But a file whose first line is not a JSON object is not a file of jobs, and nothing of it
 //! should be sent. No I/O.
 
 use std::fmt;
@@ -42,13 +42,13 @@ pub struct JobText<'a> {
 /// Why a file has no jobs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotJobs {
-    /// It is no text.
+    /// It is not text.
     #[error(transparent)]
     NotText(#[from] NotText),
     /// Nothing is in it.
     #[error("there are no jobs in it")]
     Empty,
-    /// Its first line is no JSON object.
+    /// Its first line is not a JSON object.
     #[error("line {line} {what}; expected one JSON object a line, or one array of them")]
     Shape {
         /// The first that is not blank, counted from 1.
@@ -61,7 +61,7 @@ pub enum NotJobs {
 /// The jobs of a file: one for each line that is not blank, or one for each element of an array.
 ///
 /// # Errors
-/// [`NotJobs`]: it is no text, empty, or begins with something else.
+/// [`NotJobs`]: it is not text, is empty, or begins with something else.
 pub fn jobs(bytes: &[u8]) -> Result<Vec<JobText<'_>>, NotJobs> {
     let text = decode(bytes)?;
     let lines = text.lines().enumerate().map(|(index, line)| JobText {
@@ -88,7 +88,7 @@ pub fn jobs(bytes: &[u8]) -> Result<Vec<JobText<'_>>, NotJobs> {
 /// The elements of a file that is one array.
 fn array(text: &str) -> Result<Vec<JobText<'_>>, String> {
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => "begins a JSON array that has no end".to_owned(),
+        serde_json::error::Category::Eof => "begins a JSON array that never ends".to_owned(),
         _ => format!("begins a JSON array, which ends or breaks at line {}, column {}", error.line(), error.column()),
     })?;
     match elements.first() {
@@ -181,7 +181,7 @@ mod tests {
         refused(b"[]", "line 1 is an empty array");
         refused(b"[0.1,0.2]", "line 1 is an array of something else, first `0.1`");
         refused(b"[{\"a\":1}]\n[{\"a\":1}]", "which ends or breaks at line 2, column 1");
-        refused(b"[{\"a\":1},", "begins a JSON array that has no end");
+        refused(b"[{\"a\":1},", "begins a JSON array that never ends");
         refused(b"\x1f\x8b\x08\0", "gzip");
         refused(b"{}\n\xff", "line 2 is not UTF-8");
     }

@@ -1,6 +1,6 @@
 //! The result record: one for each `request_id`, as readers see it in JSON.
 //!
-//! In DynamoDB the same attributes stand as an item; a spilled record has `results_uri` instead of `results`.
+//! In DynamoDB an item has the same attributes; a spilled record has `results_uri` instead of `results`.
 //! Scores are 32-bit floats written as the shortest decimal that reads back to the same bits.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Half a character in JSON: one escape of a pair, such as `\ud83d` of an emoji that was cut in two.
 //!
-//! JSON parsers tell of it in words that nobody can connect with an emoji, where they tell of it at all.
+//! JSON parsers report it in words that nobody would connect with an emoji, if they report it at all.
 
 use std::fmt;
 

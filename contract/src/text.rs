@@ -1,13 +1,13 @@
 //! What the bytes of a file are: text, or something that is named for what it is.
 //!
-//! A file of another kind is told by how it begins, so that its owner reads "this is an Excel workbook" and not of a
-//! byte that is wrong. It does no I/O, and looks at the form alone: what the text says is for others to read.
+//! A file of another kind is told by how it begins, so that its owner reads "this is an Excel workbook" and not about
+//a wrong byte. It does no I/O, and looks at the form alone: what the text says is for others to read.
 
 use std::fmt;
 
 use crate::kind::{Cure, HEAD_BYTES, Kind, UNKNOWN};
 
-/// Bytes that are no UTF-8 text: what they are instead, and what to do.
+/// Bytes that are not UTF-8 text: what they are instead, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
     /// A text in another encoding.

@@ -1,5 +1,5 @@
 //! Why something of the stack could not start or had to give up. Each message says what happened, to what, and what
-//! to do; faults that the stand-ins play on purpose are never errors here.
+//! to do; faults that the stand-ins inject on purpose are never errors here.
 
 use std::path::PathBuf;
 

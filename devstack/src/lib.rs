@@ -7,11 +7,13 @@
 //! - [`lambda`]: Lambda Managed Instances and the SQS event source mapping for a real `bootstrap`
 //! - [`proxy`]: between a worker and all of these, making calls fail by a seeded plan
 //! - [`lexical`]: the embedding itself, hashed words and character trigrams
+//! - [`commands`]: the command line
 //!
 //! All servers listen on 127.0.0.1 alone, and all processes end with the one that started them, even if it is killed.
 
 pub mod bedrock;
 mod broken_body;
+pub mod commands;
 pub mod error;
 pub mod lambda;
 pub mod lexical;

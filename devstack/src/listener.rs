@@ -20,7 +20,7 @@ const BACKLOG: u32 = 1024;
 /// Accepting fails when the process has too many files open, for one.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Listens on 127.0.0.1 while `listening` holds true, or for ever if nobody can change it.
+/// Listens on 127.0.0.1 while `listening` holds true, or forever if nobody can change it.
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// None while it is away.

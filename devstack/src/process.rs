@@ -75,7 +75,7 @@ impl ProcessGroup {
     }
 
     fn signal(&self, signal: Signal) {
-        // An error means that nobody is left to hear it.
+        // An error means that nobody is left to receive it.
         let _ = kill_process_group(self.group, signal);
     }
 }

@@ -137,7 +137,7 @@ impl Stack {
         BUCKET
     }
 
-    /// Waits until a part of it ends by itself, which none should; says which and how.
+    /// Waits until a part of it ends by itself, which should not happen; says which and how.
     pub async fn ended(&mut self) -> DevstackError {
         self.ministack.ended().await
     }

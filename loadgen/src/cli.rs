@@ -66,6 +66,12 @@ impl Task {
     }
 }
 
+/// What the command line takes.
+#[must_use]
+pub fn definition() -> clap::Command {
+    CommandLine::command()
+}
+
 impl CommandLine {
     fn checked(self) -> Result<Task, clap::Error> {
         match self.command {

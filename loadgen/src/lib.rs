@@ -34,7 +34,7 @@ mod view;
 mod window;
 
 pub use self::aws::AccessError;
-pub use self::cli::{Args, ReportArgs, Task};
+pub use self::cli::{Args, ReportArgs, Task, definition};
 pub use self::error::RunError;
 pub use self::outputs::tell;
 pub use self::run::{EXIT_FAILED, execute, run};

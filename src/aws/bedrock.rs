@@ -44,7 +44,7 @@ enum InTier {
     Taken,
     /// It has neither taken nor refused one.
     Unknown,
-    /// There is none, or the model does not have it: it is called without.
+    /// There is none, or the model does not support it and is called without.
     Without,
 }
 
@@ -142,7 +142,7 @@ impl Models for BedrockModels {
                 model = model_id,
                 tier,
                 error = %refusal,
-                "the model does not take calls in this service tier: this process goes on without it"
+                "the model does not support this service tier: this process continues without it"
             );
         }
         Ok(answer)

@@ -88,7 +88,7 @@ impl Batches for BedrockBatches {
         let job = job.map_err(|error| fault(&error, call()))?;
         let words = |status: &ModelInvocationJobStatus| match &job.message {
             Some(message) => format!("{}: {message}", status.as_str()),
-            None => format!("{}, without a reason", status.as_str()),
+            None => format!("{}, no reason given", status.as_str()),
         };
         let state = match &job.status {
             Some(ModelInvocationJobStatus::Completed | ModelInvocationJobStatus::PartiallyCompleted) => {

@@ -83,7 +83,7 @@ impl Sdk {
     /// # Errors
     /// Nothing does: each place that was looked at, in words.
     pub async fn credentials(&self) -> Result<(), String> {
-        let Some(provider) = self.0.credentials_provider() else { return Err("nothing provides them".to_owned()) };
+        let Some(provider) = self.0.credentials_provider() else { return Err("no provider has any".to_owned()) };
         let found = provider.provide_credentials().await;
         found.map(drop).map_err(|error| {
             // The SDK lists each place on a line.

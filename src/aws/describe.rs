@@ -34,7 +34,7 @@ pub struct QueueFacts {
     pub message_max_bytes: Option<u64>,
     /// Age at which SQS deletes a message.
     pub retention_seconds: Option<u64>,
-    /// Where it moves messages by itself.
+    /// Where its redrive policy moves messages.
     pub redrive: Option<Redrive>,
 }
 

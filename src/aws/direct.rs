@@ -4,7 +4,7 @@
 //! that follow: endpoint, headers, region and connections are its own. Bodies are written by us, signatures are those
 //! of its library, credentials come from its cache. Only a plain success is read here. Any other answer is handed to
 //! the SDK as if it had just received it, so that errors, retries and faults are its own too; and whatever it does not
-//! sign by Signature Version 4 with headers, it goes on doing by itself.
+//! sign by Signature Version 4 with headers, it keeps doing by itself.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -90,8 +90,8 @@ impl Direct {
         body.and_then(read).ok_or(Unanswered(Some(heard)))
     }
 
-    /// Lets the SDK make the call, or go on from what was heard. On the heap: the SDK's futures take some 10 KB, and this
-    /// is seldom.
+    /// Lets the SDK make the call, or continue from what was received. On the heap: the SDK's futures take some 10 KB,
+    /// and this is seldom.
     pub(super) fn by_sdk<F: Future>(&self, unanswered: Unanswered, call: F) -> Pin<Box<TaskLocalFuture<BySdk, F>>> {
         let by_sdk = BySdk { pattern: Arc::clone(&self.pattern), heard: RefCell::new(unanswered.0) };
         Box::pin(BY_SDK.scope(by_sdk, call))

@@ -59,7 +59,7 @@ impl Records for DynamoRecords {
         let asked = self.dynamodb.batch_get_item().request_items(&self.table, keys);
         let answer = self.look_ups.by_sdk(unanswered, asked.send()).await.map_err(|error| fault(&error, call()))?;
         if consistent && answer.responses.is_none() {
-            return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
+            return Err(Fault::of(call(), Cause::InvalidAnswer, "the response mentions no item"));
         }
         let items = answer.responses.into_iter().flatten().flat_map(|(_, items)| items);
         let found = items.filter_map(|item| Some((optional_text(&item, "request_id")?, prior(&item))));
@@ -175,7 +175,7 @@ pub(super) async fn read(dynamodb: &Client, table: &str, id: &str) -> Result<Opt
         return Err(Fault::of(call(), Cause::Throttled, "the key was left unprocessed"));
     }
     let Some(found) = answer.responses else {
-        return Err(Fault::of(call(), Cause::InvalidAnswer, "it says nothing of any item"));
+        return Err(Fault::of(call(), Cause::InvalidAnswer, "the response mentions no item"));
     };
     Ok(found.into_values().flatten().next())
 }

@@ -115,6 +115,17 @@ where
     }
 }
 
+/// Whether a write by condition was refused for its condition: somebody else wrote, is writing (409), or deleted.
+pub(super) fn condition_fails<E>(error: &SdkError<E>) -> bool
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let SdkError::ServiceError(service) = error else { return false };
+    let code = service.err().code();
+    matches!(code, Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"))
+        || code.is_none() && service.raw().status().as_u16() == 412
+}
+
 /// The fault of a call.
 pub(super) fn fault<E>(error: &SdkError<E>, call: Call) -> Fault
 where

@@ -27,7 +27,9 @@ impl Intercept for JsonAnswers {
         let body = response.body().bytes().unwrap_or_default();
         if response.status().is_success() && body.trim_ascii_start().first() != Some(&b'{') {
             let start = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
-            return Err(format!("not an answer of the service: a body of {} bytes, `{start}`", body.len()).into());
+            return Err(
+                format!("not a response from the service: {} bytes that begin with `{start}`", body.len()).into()
+            );
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::embed::{Leases, Version};
 use crate::fault::{Call, Cause, Fault};
 
-/// How long an item counts that nobody writes any more.
+/// How long an item counts after its last write.
 const LIFE_SECONDS: i64 = 24 * 60 * 60;
 
 /// Leases in a table of records. Their names have spaces, which no `request_id` has.

@@ -16,6 +16,7 @@ pub mod identity;
 mod item;
 mod leases;
 pub mod probe;
+mod publishing;
 mod requests;
 mod s3;
 mod signature;

@@ -14,7 +14,7 @@ use crate::fault::{Call, Cause, Fault};
 /// Objects of all buckets that the credentials reach.
 #[derive(Debug, Clone)]
 pub struct S3Artifacts {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl S3Artifacts {
@@ -38,9 +38,13 @@ impl Artifacts for S3Artifacts {
     }
 
     async fn put(&self, name: &ObjectName, body: Bytes) -> Result<(), Fault> {
-        let json = name.key.rsplit_once('.').is_some_and(|(_, extension)| extension == "json");
-        put(&self.client, &name.bucket, &name.key, body.into(), json.then_some("application/json")).await
+        put(&self.client, &name.bucket, &name.key, body.into(), content_type(&name.key)).await
     }
+}
+
+/// What an object is, if its key says so.
+pub(super) fn content_type(key: &str) -> Option<&'static str> {
+    key.rsplit_once('.').is_some_and(|(_, extension)| extension == "json").then_some("application/json")
 }
 
 /// Reads an object; `None` if it does not exist.

@@ -70,7 +70,7 @@ impl SqsQueue {
                 failures.push((position, entry_fault(call, entry.code(), entry.message(), entry.sender_fault())));
             }
         }
-        let no_answer = || Fault::of(self.call(operation), Cause::InvalidAnswer, "it says nothing of an entry");
+        let no_answer = || Fault::of(self.call(operation), Cause::InvalidAnswer, "the response omits an entry");
         failures.extend(silent.into_iter().map(|position| (position, no_answer())));
         failures
     }
@@ -204,7 +204,7 @@ impl Inspect for SqsQueue {
         let answer = asked.send().await.map_err(|error| fault(&error, self.call(ASK)))?;
         let attributes = answer.attributes.unwrap_or_default();
         let count = |name: QueueAttributeName| {
-            let missing = || Fault::of(self.call(ASK), Cause::InvalidAnswer, format!("it does not tell {name}"));
+            let missing = || Fault::of(self.call(ASK), Cause::InvalidAnswer, format!("the response has no {name}"));
             attributes.get(&name).and_then(|value| value.parse().ok()).ok_or_else(missing)
         };
         Ok(QueueState {
@@ -230,7 +230,7 @@ impl Inspect for SqsQueue {
     }
 }
 
-/// A queue's redrive policy; numbers stand in it as numbers or as strings.
+/// A queue's redrive policy; its numbers are written as numbers or as strings.
 pub(super) fn redrive(policy: &str) -> Option<Redrive> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let count = &policy["maxReceiveCount"];

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 /// - A write replaces the whole object or nothing, and may have happened although its answer was lost.
 /// - A read sees one whole object; it may not see the newest write yet.
 /// - Kinds of faults: `Permanent` if the caller may not do this or the bucket does not exist; `Retry` for all else. An
-///   object that does not exist is no fault.
+///   object that does not exist is not a fault.
 pub trait Artifacts: Send + Sync + 'static {
     /// Reads an object; `None` if it does not exist.
     ///

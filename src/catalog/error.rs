@@ -40,7 +40,7 @@ pub enum CatalogError {
     #[error("the catalog could not be loaded here: {0}")]
     NoRoom(String),
     /// An object is not what its pointer or name promises.
-    #[error("{what} is not what it should be: {why}")]
+    #[error("{what} failed its integrity check: {why}")]
     Corrupt {
         /// The object.
         what: String,

@@ -4,7 +4,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// A name in compatibility form (NFKC) and lower case, without outer blanks and characters that nobody sees, each run
+/// A name in compatibility form (NFKC) and lower case, without surrounding blanks and invisible characters, each run
 /// of inner blanks as one space.
 pub fn folded(name: &str) -> String {
     let mut folded = String::with_capacity(name.len());

@@ -1,12 +1,18 @@
 //! Artifacts in memory, for tests and simulations.
 
+mod publishing;
+mod uploads;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
+use self::uploads::Uploads;
 use super::artifacts::Artifacts;
 use super::location::ObjectName;
+use crate::clock::Clock;
 use crate::fault::{Call, Fault};
 use crate::fault_plan::FaultPlan;
 
@@ -15,6 +21,9 @@ use crate::fault_plan::FaultPlan;
 pub struct MemoryArtifacts {
     plan: FaultPlan,
     objects: Arc<Mutex<BTreeMap<ObjectName, Bytes>>>,
+    modified: Arc<Mutex<BTreeMap<ObjectName, OffsetDateTime>>>,
+    uploads: Uploads,
+    clock: Clock,
 }
 
 impl MemoryArtifacts {
@@ -29,16 +38,27 @@ impl MemoryArtifacts {
         Self { plan, ..self.clone() }
     }
 
+    /// The same artifacts, written at the times of a clock.
+    #[must_use]
+    pub fn at_times_of(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Sets or removes an object, as somebody else would.
     pub fn set(&self, name: &ObjectName, body: Option<Bytes>) {
         match body {
             Some(body) => self.objects().insert(name.clone(), body),
             None => self.objects().remove(name),
         };
+        self.modified().insert(name.clone(), self.clock.now());
     }
 
     fn objects(&self) -> MutexGuard<'_, BTreeMap<ObjectName, Bytes>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn modified(&self) -> MutexGuard<'_, BTreeMap<ObjectName, OffsetDateTime>> {
+        self.modified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

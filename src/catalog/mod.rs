@@ -8,6 +8,9 @@ pub mod artifact;
 mod artifacts;
 mod attributes;
 pub mod build;
+mod canary;
+mod candidate;
+mod change;
 mod changes;
 mod error;
 mod folded;
@@ -20,21 +23,30 @@ mod memory;
 mod names;
 mod nearest;
 mod pointer;
+mod prune;
+mod publish;
+mod publishing;
 pub mod refresh;
+mod refusal;
 mod rows;
 pub mod source;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod upload;
+mod versions;
 
 use nearline_contract::kind;
 
 pub use artifacts::Artifacts;
 #[cfg(test)]
 pub(crate) use attributes::tests::attributes;
+pub use attributes::{AttributeKind, AttributeSummary, Attributes};
+pub use canary::Serves;
+pub use candidate::{Candidate, Share};
+pub use change::{ChangeError, Seen};
 #[cfg(test)]
 pub(crate) use changes::tests::histories::updated_and_compacted;
-pub use attributes::{AttributeKind, AttributeSummary, Attributes};
 pub use changes::{Compacted, Current, Difference, Fetched};
 pub use error::CatalogError;
 pub use folded::folded;
@@ -43,5 +55,10 @@ pub use layered::{CatalogAttributes, RowFilter};
 pub use location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 pub use memory::MemoryArtifacts;
 pub use pointer::{IndexRef, Pointer, UpdateRef, version};
+pub use prune::Pruning;
+pub use publish::{Checked, Publication};
+pub use publishing::{Condition, Listed, Part, Publishing, Tagged, Upload};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};
+pub use upload::{Content, Told, Uploaded};
+pub use versions::{Holding, Version};

@@ -162,6 +162,17 @@ impl Pointer {
         Ok(pointer)
     }
 
+    /// What is served: keys and lengths of the artifact and its updates.
+    pub fn objects(&self) -> impl Iterator<Item = (&str, u64)> {
+        let updates = self.updates.iter().map(|update| (update.key.as_str(), update.bytes));
+        std::iter::once((self.key.as_str(), self.bytes)).chain(updates)
+    }
+
+    /// Keys of all objects that it names.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.objects().map(|(key, _)| key).chain(self.indexes.iter().map(|index| index.key.as_str()))
+    }
+
     /// SHA-256s of all that it names.
     fn sha256s(&self) -> impl Iterator<Item = &str> {
         let updates = self.updates.iter().map(|update| update.sha256.as_str());

@@ -12,18 +12,16 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::artifacts::Artifacts;
+use super::canary::{Canary, Serves};
 use super::error::CatalogError;
-use super::indexed::Catalog;
 use super::location::CatalogLocation;
+use super::refusal::Refusal;
 use super::store::CatalogStore;
 use crate::clock::Clock;
 use crate::telemetry::event;
 
 /// A look that somebody asks for comes so long after the one before, at the earliest.
 const ASKED_LOOK_SPACING: Duration = Duration::from_secs(5);
-
-/// Times that content is read whose hash is not the pointer's.
-const TRIES_MAX: u32 = 3;
 
 /// When a process looked for a newer catalog.
 #[derive(Debug)]
@@ -51,18 +49,8 @@ impl Looks {
     }
 }
 
-/// Content that does not serve.
-struct Refusal {
-    version: String,
-    /// Times that it was read.
-    tries: u32,
-    error: String,
-    /// When it was last said.
-    said: Instant,
-}
-
-/// Looks until `stop`; calls `replace` with each new catalog, which it may refuse. Content that was refused or is broken
-/// is not read again until other content is published, but said again every period: an alarm lasts as long as its cause.
+/// Looks until `stop`; hands each new catalog to `serves`, which may refuse it. Content that was refused or is broken is
+/// not read again until other content is published, but said again every period: an alarm lasts as long as its cause.
 pub async fn watch<A: Artifacts>(
     store: &CatalogStore<A>,
     location: &CatalogLocation,
@@ -70,10 +58,13 @@ pub async fn watch<A: Artifacts>(
     looks: &Looks,
     clock: &Clock,
     stop: &CancellationToken,
-    replace: &impl Fn(Catalog) -> Result<(), CatalogError>,
+    serves: &impl Serves,
 ) {
-    let mut refused: Option<Refusal> = None;
+    let (mut refused, mut canary) = (None, Canary::default());
     let mut last = Instant::now();
+    if stop.run_until_cancelled(canary.look(store, location, serves, &serving, looks.period)).await.is_none() {
+        return;
+    }
     loop {
         let next = async {
             tokio::select! {
@@ -87,52 +78,68 @@ pub async fn watch<A: Artifacts>(
         }
         last = Instant::now();
         let began = clock.now();
-        let current = match store.current(location).await {
-            Ok(current) => current,
-            Err(error) if error.may_pass() => {
-                event::catalog_unknown(&error, &serving);
-                continue;
-            }
-            Err(error) => {
-                event::catalog_refused(&error, "", &serving);
-                continue;
-            }
-        };
-        let newer = current.version().to_owned();
-        let known = refused.as_mut().filter(|known| known.version == newer && known.tries == TRIES_MAX);
-        if newer != serving
-            && let Some(known) = known
-        {
-            if last - known.said >= looks.period {
-                event::catalog_refused(&known.error, &newer, &serving);
-                known.said = last;
-            }
-        } else if newer != serving {
-            let loaded = store.load_current(current).await;
-            let found = loaded.and_then(|catalog| {
-                let version = catalog.version().to_owned();
-                replace(catalog).map(|()| version)
-            });
-            match found {
-                Ok(version) => {
-                    event::catalog_replaced(&serving, &version);
-                    serving = version;
-                }
-                Err(error) => {
-                    event::catalog_refused(&error, &newer, &serving);
-                    if error.may_pass() {
-                        continue;
-                    }
-                    // Wrong bytes may be somebody's on the way; what is wrong in the right bytes stays so.
-                    let tries = match (&error, &refused) {
-                        (CatalogError::Corrupt { .. }, Some(known)) if known.version == newer => known.tries + 1,
-                        (CatalogError::Corrupt { .. }, _) => 1,
-                        _ => TRIES_MAX,
-                    };
-                    refused = Some(Refusal { version: newer, tries, error: error.to_string(), said: last });
-                }
-            }
+        let found = look(store, location, &mut serving, &mut refused, looks.period, serves).await;
+        canary.look(store, location, serves, &serving, looks.period).await;
+        if found {
+            looks.last.send_replace(began);
         }
-        looks.last.send_replace(began);
+    }
+}
+
+/// Looks at what is current; whether that is known, and settled.
+async fn look<A: Artifacts>(
+    store: &CatalogStore<A>,
+    location: &CatalogLocation,
+    serving: &mut String,
+    refused: &mut Option<Refusal>,
+    period: Duration,
+    serves: &impl Serves,
+) -> bool {
+    let now = Instant::now();
+    let current = match store.current(location).await {
+        Ok(current) => current,
+        Err(error) if error.may_pass() => {
+            event::catalog_unknown(&error, serving);
+            return false;
+        }
+        Err(error) => {
+            event::catalog_refused(&error, "", serving);
+            return false;
+        }
+    };
+    let newer = current.version().to_owned();
+    if newer == *serving {
+        return true;
+    }
+    if serves.promote(&newer) {
+        event::catalog_replaced(serving, &newer);
+        *serving = newer;
+        return true;
+    }
+    if let Some(known) = refused.as_mut().filter(|known| known.is_final_for(&newer)) {
+        if known.is_due(now, period) {
+            event::catalog_refused(&known.error, &newer, serving);
+        }
+        return true;
+    }
+    let loaded = store.load_current(current).await;
+    let found = loaded.and_then(|catalog| {
+        let version = catalog.version().to_owned();
+        serves.replace(catalog).map(|()| version)
+    });
+    match found {
+        Ok(version) => {
+            event::catalog_replaced(serving, &version);
+            *serving = version;
+            true
+        }
+        Err(error) => {
+            event::catalog_refused(&error, &newer, serving);
+            if error.may_pass() {
+                return false;
+            }
+            *refused = Some(Refusal::new(newer, &error, refused.as_ref(), now));
+            true
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Loads and publishes catalogs: a file, or an S3 prefix with a pointer to the current one.
+//! Loads catalogs: a file, or an S3 prefix with a pointer to the current one.
 //!
 //! `PREFIX/catalogs/<version>.arrow` never changes once written; `PREFIX/current.json` is written last, so that a
 //! reader sees the old catalog or the whole new one. What is served is what was hashed: bytes are read once.
@@ -10,11 +10,13 @@ use nearline_search::{Available, Kernel};
 
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
+use super::candidate::Candidate;
 use super::changes::Alive;
 use super::error::CatalogError;
 use super::indexed::Catalog;
-use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
+use super::location::{CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
+use super::upload::Cut;
 use crate::compute::{Compute, LongError, Priority};
 
 /// Name of the pointer below a prefix.
@@ -23,6 +25,11 @@ const POINTER: &str = "current.json";
 /// The object that says which catalog of a prefix is current.
 pub fn pointer_name(prefix: &S3Prefix) -> ObjectName {
     prefix.object(POINTER)
+}
+
+/// The object that says which catalog of a prefix is tried out.
+pub fn candidate_name(prefix: &S3Prefix) -> ObjectName {
+    prefix.object("candidate.json")
 }
 
 /// How catalogs are made searchable.
@@ -70,11 +77,13 @@ impl Current {
     }
 }
 
-/// Reads and publishes catalogs.
+/// Reads catalogs; publishes them where artifacts can be published.
 #[derive(Debug, Clone)]
 pub struct CatalogStore<A> {
     pub(super) artifacts: A,
     pub(super) indexing: Indexing,
+    /// How large files are uploaded.
+    pub(super) cut: Cut,
     /// What is in memory of the catalogs that it loaded.
     pub(super) alive: Arc<Alive>,
 }
@@ -82,7 +91,7 @@ pub struct CatalogStore<A> {
 impl<A: Artifacts> CatalogStore<A> {
     /// A store that indexes what it loads.
     pub fn new(artifacts: A, indexing: Indexing) -> Self {
-        Self { artifacts, indexing, alive: Arc::default() }
+        Self { artifacts, indexing, cut: Cut::OF_S3, alive: Arc::default() }
     }
 
     /// Loads the current catalog of a location, when nothing else can go on.
@@ -158,6 +167,15 @@ impl<A: Artifacts> CatalogStore<A> {
         self.with_updates(Arc::clone(catalog.base()), prefix, pointer, bytes_read, priority).await
     }
 
+    /// Reads the candidate of a prefix; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`CatalogError::Corrupt`] if it is not one, or a fault of the service.
+    pub async fn candidate(&self, prefix: &S3Prefix) -> Result<Option<Candidate>, CatalogError> {
+        let name = candidate_name(prefix);
+        self.artifacts.get(&name).await?.map(|body| Candidate::parse(&name, &body)).transpose()
+    }
+
     /// Reads the pointer of a prefix.
     ///
     /// # Errors
@@ -169,53 +187,10 @@ impl<A: Artifacts> CatalogStore<A> {
             None => Err(CatalogError::NotPublished(prefix.clone())),
         }
     }
-
-    /// Checks an artifact, uploads it unless it is there, and points to it. `model_family` says which model it is of,
-    /// if its own name of it does not.
-    ///
-    /// # Errors
-    /// [`CatalogError`]; the pointer is only written when all else is done.
-    pub async fn publish(
-        &self,
-        artifact: Loaded,
-        prefix: &S3Prefix,
-        model_family: Option<&str>,
-    ) -> Result<Pointer, CatalogError> {
-        let bytes = artifact.bytes.clone();
-        let (catalog, sha256) = catalog(artifact, self.indexing.kernel)?;
-        let family = model_family.filter(|_| catalog.model_id().is_some()).map(str::to_owned);
-        catalog.query_model(&CatalogGuard { model_family: family, ..CatalogGuard::default() })?;
-        let (name, length) = (prefix.object(&artifact_name(catalog.version())), bytes.len() as u64);
-        if self.artifacts.length(&name).await? != Some(length) {
-            self.artifacts.put(&name, bytes).await?;
-        }
-        self.point(prefix, Pointer::new(&catalog, &name, sha256, length)).await
-    }
-
-    /// Points to a version that was published before, after reading it whole.
-    ///
-    /// # Errors
-    /// [`CatalogError`]: it is not there, or its bytes are not those of its name.
-    pub async fn rollback(&self, prefix: &S3Prefix, version: &str) -> Result<Pointer, CatalogError> {
-        let name = prefix.object(&artifact_name(version));
-        let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
-        let length = bytes.len() as u64;
-        let (catalog, sha256) = catalog(Loaded::new(bytes)?, self.indexing.kernel)?;
-        if catalog.version() != version {
-            let why = "its content is of another version than its name".to_owned();
-            return Err(CatalogError::Corrupt { what: name.to_string(), why });
-        }
-        self.point(prefix, Pointer::new(&catalog, &name, sha256, length)).await
-    }
-
-    async fn point(&self, prefix: &S3Prefix, pointer: Pointer) -> Result<Pointer, CatalogError> {
-        let body = serde_json::to_vec_pretty(&pointer).map_err(|error| CatalogError::Invalid(error.to_string()))?;
-        self.artifacts.put(&pointer_name(prefix), body.into()).await?;
-        Ok(pointer)
-    }
 }
 
-fn artifact_name(version: &str) -> String {
+/// The object of an artifact below its prefix.
+pub(super) fn artifact_name(version: &str) -> String {
     format!("catalogs/{version}.arrow")
 }
 
@@ -234,7 +209,7 @@ async fn load_file_with(path: &Path, indexing: &Indexing, priority: Priority) ->
 }
 
 /// The catalog of an artifact, whose bytes go before it is indexed; and its SHA-256.
-fn catalog(loaded: Loaded, kernel: Available) -> Result<(Catalog, String), CatalogError> {
+pub(super) fn catalog(loaded: Loaded, kernel: Available) -> Result<(Catalog, String), CatalogError> {
     let Loaded { bytes, sha256, artifact } = loaded;
     drop(bytes);
     let version = artifact::version(&sha256).to_owned();

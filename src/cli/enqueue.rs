@@ -26,19 +26,19 @@ pub(super) struct EnqueueArgs {
     /// Jobs: one JSON object a line, or one array of them; `-`: standard input
     #[arg(long, default_value = "-")]
     file: PathBuf,
-    /// Send nothing if a job will be refused, by SQS or by a worker
+    /// Send nothing if any job would be refused, by SQS or by a worker
     #[arg(long)]
     check: bool,
-    /// Where to write the jobs that could not be sent, for another `enqueue --file`; made only if there are any
+    /// Where to write the jobs that could not be sent, for another `enqueue --file`; created only if there are any
     #[arg(long, value_name = "FILE")]
     unsent: Option<PathBuf>,
 }
 
 /// What is known of a job before it is sent.
 struct Outlook {
-    /// Its request id, or something else that is its own.
+    /// Its request id, or something else unique to it.
     group: String,
-    /// What will become of it, if that is no answer.
+    /// What will become of it, if it will not be answered.
     refused: Option<String>,
     /// Why SQS would not take it.
     unsendable: Option<String>,

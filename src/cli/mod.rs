@@ -3,13 +3,16 @@
 //! Data goes to stdout, people read stderr. Exit 0: done; 1: failed, with one line on stderr; 2: wrong usage.
 
 mod catalog;
+mod colour;
 mod dead_letters;
 mod doctor;
+mod duration;
 mod enqueue;
 mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod probe;
 mod progress;
 mod queries;
 mod result;
@@ -43,7 +46,7 @@ enum Command {
     /// Build, publish, roll back and inspect catalogs
     #[command(subcommand)]
     Catalog(catalog::Command),
-    /// Search a catalog file here and now, without queue or table
+    /// Search a catalog file directly, without queue or table
     Search(search::SearchArgs),
     /// Put jobs on the queue
     Enqueue(enqueue::EnqueueArgs),
@@ -52,15 +55,17 @@ enum Command {
     /// Read records
     #[command(subcommand)]
     Result(result::Command),
-    /// Look into the dead-letter queue, send its letters back to the job queue, or delete them
+    /// List and show dead letters, send them back to the job queue, or delete them
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
-    /// Say how full the queues are and which catalog is current
+    /// Show how full the queues are and which catalog is current
     ///
-    /// Counts are SQS's own: approximate, and up to a minute old. SQS tells neither the age of the oldest message nor how many
-    /// come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also tells whether the event source mapping
-    /// is on.
+    /// Counts are SQS's own: approximate, and up to a minute old. SQS reports neither the age of the oldest message nor
+    /// how many come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also says whether the event
+    /// source mapping is on.
     Status(status::StatusArgs),
+    /// Ask a worker that listens whether it is well: a health check for images without a shell
+    Probe(probe::ProbeArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
     /// Print a script that completes commands and flags in a shell
@@ -77,10 +82,16 @@ pub async fn run() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(CliError::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nearline: {error}");
+            colour::print_error(&error);
             if matches!(error, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// What the command line takes.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Cli::command()
 }
 
 async fn dispatch(command: Command) -> Result<(), CliError> {
@@ -94,8 +105,9 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Result(command) => result::run(command).await,
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Status(args) => status::run(args).await,
+        Command::Probe(args) => probe::run(&args),
         Command::Doctor(args) => doctor::run(args).await,
-        Command::Completions(args) => shell::completions(&args, Cli::command()),
-        Command::Man(args) => shell::man(&args, Cli::command()),
+        Command::Completions(args) => shell::completions(&args, definition()),
+        Command::Man(args) => shell::man(&args, definition()),
     }
 }

@@ -37,14 +37,14 @@ pub(super) fn matrix(path: &Path) -> Result<Array2<f32>, CliError> {
 fn check(mut file: impl Read, bytes: u64) -> Result<(), String> {
     let mut start = [0; 8];
     if file.read_exact(&mut start).is_err() || !start.starts_with(MAGIC) {
-        return Err("it does not begin as a NumPy array (.npy) does".into());
+        return Err("it is not a NumPy array (.npy)".into());
     }
     let mut length = [0; 4];
     let length_bytes = if start[6] == 1 { 2 } else { 4 };
     file.read_exact(&mut length[..length_bytes]).map_err(|_| "it ends within its header".to_owned())?;
     let length = u64::from(u32::from_le_bytes(length));
     if length > HEADER_MAX_BYTES {
-        return Err(format!("its header is damaged: {length} bytes long by its own account"));
+        return Err(format!("its header is damaged: it claims to be {length} bytes long"));
     }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header).map_err(|error| error.to_string())?;
@@ -120,7 +120,7 @@ mod tests {
         assert!(fault(&npy("'<f4'", "(99999999999999999999, 3)", 24)).contains("header is damaged"));
         assert!(fault(&[MAGIC, &[2, 0], &u32::MAX.to_le_bytes()].concat()).contains("header is damaged"));
         assert!(fault(&[MAGIC, &[1, 0], &[4, 0], b"oops"].concat()).contains("header is damaged: `oops`"));
-        assert!(fault(b"PK\x03\x04 a zip").contains("does not begin as a NumPy array"));
+        assert!(fault(b"PK\x03\x04 a zip").contains("is not a NumPy array"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Write;
 use nearline_contract::Attribute;
 use serde::Serialize;
 
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, ChangeError};
 use crate::config::ConfigError;
 use crate::embed::ModelError;
 use crate::fault::Fault;
@@ -18,6 +18,8 @@ pub(super) enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]

@@ -14,7 +14,7 @@ const LINE_PERIOD: Duration = Duration::from_secs(2);
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
     what: &'static str,
-    /// `None`: nobody knows.
+    /// `None`: unknown.
     total: Option<usize>,
     /// When the first piece of this run was done, and how many were done in this run then.
     first: Cell<Option<(Instant, usize)>>,
@@ -26,7 +26,7 @@ impl Progress {
         Self::of(what, Some(total))
     }
 
-    /// Of work whose end nobody knows.
+    /// Of work of unknown length.
     pub(super) fn counting(what: &'static str) -> Self {
         Self::of(what, None)
     }

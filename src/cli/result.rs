@@ -9,6 +9,7 @@ use nearline_contract::ResultRecord;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
+use super::duration::within;
 use super::output::{CliError, json, print};
 use super::{dead_letters, interrupt};
 use crate::aws::{DynamoRecords, Sdk};
@@ -29,14 +30,14 @@ pub(super) enum Command {
     Get(Ids),
     /// Wait for records, then print them as `get` does
     ///
-    /// For those that did not come it looks into the dead-letter queue (NEARLINE_DEAD_LETTER_QUEUE_URL), and says why they
-    /// are there, or what was looked at. Such a look counts as a receive of each dead letter.
+    /// For missing records it looks into the dead-letter queue (NEARLINE_DEAD_LETTER_QUEUE_URL), and says why the jobs are
+    /// there, or what was looked at. Looking counts as a receive of each dead letter.
     Wait {
         #[command(flatten)]
         ids: Ids,
-        /// Longest wait, in seconds
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=86_400))]
-        timeout: u32,
+        /// Longest wait, such as 90s or 2m; a bare number counts seconds
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = within(0..=86_400))]
+        timeout: Duration,
     },
 }
 
@@ -54,7 +55,7 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
     let store = &Results::new(records, settings.results, Clock::system());
     let (ids, deadline) = match command {
         Command::Get(ids) => (ids, None),
-        Command::Wait { ids, timeout } => (ids, Some(Instant::now() + Duration::from_secs(timeout.into()))),
+        Command::Wait { ids, timeout } => (ids, Some(Instant::now() + timeout)),
     };
     let mut records = stream::iter(ids.ids)
         .map(|id| async move {

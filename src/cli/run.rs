@@ -1,6 +1,6 @@
 //! `nearline run`: the jobs of a file to the queue, and their records into another, a line for each, in order.
 //!
-//! What is answered already is not sent. What was sent is kept in `OUTPUT.sent`, so that a run that was killed goes on
+//! What is answered already is not sent. What was sent is kept in `OUTPUT.sent`, so that a run that was killed resumes
 //! where it was; the records themselves are the rest of its state. The output appears when it is whole.
 
 mod journal;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use self::journal::Journal;
 use self::lots::{Failed, Job, Lot, sort_out};
+use super::duration::{within, written};
 use super::jobs;
 use super::output::{CliError, json};
 use super::progress::Progress;
@@ -44,12 +45,12 @@ const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_
 pub(super) struct RunArgs {
     /// Jobs: one JSON object a line, or one array of them; `-`: standard input
     jobs: PathBuf,
-    /// Where to write the records: one a line, in the order of the jobs. Run again to go on after a kill
+    /// Where to write the records: one a line, in the order of the jobs. Run again to resume after a kill
     #[arg(long)]
     output: PathBuf,
-    /// Longest wait without a new record, in seconds
-    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=1_209_600))]
-    timeout: u32,
+    /// Longest wait without a new record, such as 90s or 2h; a bare number counts seconds
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = within(1..=1_209_600))]
+    timeout: Duration,
 }
 
 /// What is known of a job.
@@ -74,7 +75,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
     let settings = Reader::from_process().run()?;
     let output = &args.output;
     if output.as_os_str() == "-" || *output == args.jobs {
-        return Err(CliError::Other(format!("--output {}: a file of its own is needed", output.display())));
+        return Err(CliError::Other(format!("--output {}: must be a file of its own", output.display())));
     }
     let lines = jobs::read(&args.jobs)?;
     let sdk = Sdk::load().await;
@@ -89,7 +90,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
     let mut run = Run { queue, results, jobs, states };
     run.look_around().await?;
     run.send(&mut journal).await?;
-    let open = run.wait(Duration::from_secs(args.timeout.into())).await?;
+    let open = run.wait(args.timeout).await?;
     if !open.is_empty() {
         // They may have been lost; if not, they will be replays.
         journal.forget(open.iter().map(|&number| run.jobs[number].request_id.as_str()), &target)?;
@@ -168,7 +169,7 @@ impl<Q: Queue, R: Records> Run<'_, Q, R> {
                     self.states[unsent.index] = State::Failed(Failed::new(Some(id), "not_sent", why));
                 }
                 Why::Stopped(why) => {
-                    let hint = "run the same command again to go on";
+                    let hint = "run the same command again to continue";
                     return Err(CliError::Other(format!("{sent} of {total} jobs were sent: {why} ({hint})")));
                 }
                 Why::NotTried => {}
@@ -206,12 +207,13 @@ impl<Q: Queue, R: Records> Run<'_, Q, R> {
         Ok(open)
     }
 
-    fn unanswered(&self, open: &[usize], timeout: u32) -> String {
+    fn unanswered(&self, open: &[usize], timeout: Duration) -> String {
         let (count, total) = (open.len(), self.jobs.len());
         let places = jobs::list(open.iter().map(|&number| self.jobs[number].place));
         format!(
-            "{count} of {total} jobs have no record, {timeout} s after the last one came: {places}. Is a worker running, \
-             or are they in the dead-letter queue? Run the same command again to send them again and to go on"
+            "{count} of {total} jobs have no record, {} after the last one came: {places}. Is a worker running, or are \
+             they in the dead-letter queue? Run the same command again to resend them and continue",
+            written(timeout)
         )
     }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::catalog::open_catalog;
+use super::colour::{self, BAD, HEADING, paint};
 use super::output::{CliError, json, plain, print};
 use super::queries::{self, Defaults};
 use crate::aws::Sdk;
@@ -30,12 +31,12 @@ use crate::under_way::UnderWay;
 use crate::worker::{Plan, RowSets, Source, groups};
 
 /// Texts that wait for the embedder at once.
-const TEXTS_IN_FLIGHT: usize = 1_024;
+pub(super) const TEXTS_IN_FLIGHT: usize = 1_024;
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "queries"]))]
 pub(super) struct SearchArgs {
-    /// Catalog file; or products that bring their vectors, in whatever form `catalog build` reads
+    /// Catalog file; or products with their own vectors, in any format that `catalog build` reads
     #[arg(long)]
     catalog: PathBuf,
     /// One text to search for (embedded by the catalog's model)
@@ -44,25 +45,25 @@ pub(super) struct SearchArgs {
     /// Queries: .npy (float32, queries x dimension), or jobs: one JSON object a line, or one array of them
     #[arg(long)]
     queries: Option<PathBuf>,
-    /// Most matches in each group; for jobs that name none themselves [default: 5]
+    /// Most matches in each group, for jobs that do not say [default: 5]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=TOP_K_MAX as i64))]
     top_k: Option<u16>,
-    /// How matches are grouped; for jobs that do not say themselves [default: category; none for --text on a terminal]
+    /// How matches are grouped, for jobs that do not say [default: category; none for --text on a terminal]
     #[arg(long, value_enum)]
     group_by: Option<GroupByArg>,
-    /// Which products may match, by their attributes: {"price": {"$lt": 50}}; for jobs that have no filter themselves
+    /// Which products may match, by their attributes: {"price": {"$lt": 50}}; for jobs without a filter of their own
     #[arg(long, value_name = "JSON", value_parser = filter)]
     filter: Option<Filter>,
-    /// What matches carry: title, and attributes; for jobs that do not say themselves
+    /// What matches carry: title, and attributes; for jobs that do not say
     #[arg(long = "return", value_name = "NAMES", value_delimiter = ',')]
     returned: Option<Vec<String>>,
     /// Queries that are scanned together
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
-    /// Threads that scan [default: one for each processor]
+    /// Search threads [default: one for each processor]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     threads: Option<u16>,
-    /// What scans: portable, avx2, avx512vnni, dotprod or i8mm [default: the fastest that the processor has]
+    /// Scoring kernel: portable, avx2, avx512vnni, dotprod or i8mm [default: the fastest the processor supports]
     #[arg(long, value_parser = kernel)]
     kernel: Option<Available>,
     /// Results as JSON Lines, one line a query, in order [default: standard output]
@@ -117,9 +118,9 @@ struct Figures<'a> {
 }
 
 /// A query that can be scanned.
-struct Prepared {
-    plan: Plan,
-    vector: Vec<f32>,
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) vector: Vec<f32>,
 }
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
@@ -222,7 +223,7 @@ async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
     Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
 }
 
-async fn prepare_one(
+pub(super) async fn prepare_one(
     catalog: &Catalog,
     row_sets: &RowSets,
     embedder: Option<&Embedder>,
@@ -263,7 +264,9 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
             write_lines(BufWriter::new(file), lines).map_err(CliError::io(&what))?;
         }
         None if args.json => drop(lines),
-        None if args.text.is_some() => print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?,
+        None if args.text.is_some() => {
+            colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?
+        }
         None => {
             write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
         }
@@ -302,10 +305,10 @@ fn write_lines(mut sink: impl Write, lines: impl Iterator<Item = Line>) -> std::
 fn for_people(line: &Line) -> String {
     let mut text = Vec::new();
     if let Some(error) = &line.error {
-        text.push(format!("{}: {}", error.code, error.message));
+        text.push(format!("{}: {}", paint(BAD, error.code.as_str()), error.message));
     }
     for group in line.results.iter().flatten() {
-        text.extend(group.category.clone());
+        text.extend(group.category.as_deref().map(|category| paint(HEADING, category)));
         for found in &group.matches {
             let title = found.title.as_deref().unwrap_or_default();
             let category = found.category.as_deref().unwrap_or_default();

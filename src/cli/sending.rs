@@ -17,7 +17,7 @@ use crate::intake::{BATCH_MAX, MESSAGE_MAX_BYTES, Outgoing, Queue};
 
 /// Calls in flight at once.
 const CALLS_IN_FLIGHT: usize = 8;
-/// Times a message is sent that SQS refused for a reason of its own.
+/// Times a message is sent that SQS refused for a reason on its side.
 const ATTEMPTS: u32 = 5;
 /// Pauses between them.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -55,7 +55,7 @@ pub(super) enum Why {
 /// The queue does not exist, or nothing can be asked.
 pub(super) async fn message_limit(sdk: &Sdk, queue_url: &str) -> Result<(usize, Option<String>), Fault> {
     let unknown = |fault: Fault| {
-        let note = format!("the queue's largest message is not known, taken as {MESSAGE_MAX_BYTES} bytes: {fault}");
+        let note = format!("the queue's size limit is unknown, assuming {MESSAGE_MAX_BYTES} bytes: {fault}");
         (MESSAGE_MAX_BYTES, Some(note))
     };
     match describe::queue(sdk, queue_url).await {
@@ -71,13 +71,13 @@ pub(super) async fn message_limit(sdk: &Sdk, queue_url: &str) -> Result<(usize, 
 /// Why SQS is sure to refuse a body, and with it all others of its call.
 pub(super) fn unsendable(body: &str, most: usize) -> Option<String> {
     if body.len() > most {
-        return Some(format!("it is {} bytes; the queue takes at most {most}", body.len()));
+        return Some(format!("it is {} bytes; the queue allows at most {most}", body.len()));
     }
     let character = forbidden(body)?;
     Some(format!("it has the character {character}, which SQS refuses: write it as an escape, or leave it out"))
 }
 
-/// Sends jobs, and tells of those that were sent as they are. What it returns comes in the order of `jobs`.
+/// Sends jobs, and reports those that were sent, as they are sent. What it returns comes in the order of `jobs`.
 ///
 /// # Errors
 /// Only those of `on_sent`.
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_sqs_is_sure_to_refuse_is_known_before() {
         assert_eq!(unsendable("12345", 5), None);
-        assert_eq!(unsendable("123456", 5).unwrap(), "it is 6 bytes; the queue takes at most 5");
+        assert_eq!(unsendable("123456", 5).unwrap(), "it is 6 bytes; the queue allows at most 5");
         assert!(unsendable("a\u{fffe}", 5).unwrap().contains("U+FFFE"));
     }
 

@@ -15,7 +15,7 @@ pub(super) struct CompletionsArgs {
 
 #[derive(Args)]
 pub(super) struct ManArgs {
-    /// Folder for the pages, one for each command
+    /// Folder for the pages, one per command
     folder: PathBuf,
 }
 

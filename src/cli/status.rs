@@ -5,7 +5,7 @@
 
 mod trend;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use self::trend::Trend;
+use super::colour::{self, BAD, Style, WARNING, paint};
 use super::interrupt;
 use super::output::{CliError, json, print};
 use crate::aws::{Sdk, describe};
@@ -25,12 +26,12 @@ use crate::intake::{Inspect, QueueState};
 /// Time between two looks, and how many of them the catalog is taken from one for.
 const PERIOD: Duration = Duration::from_secs(3);
 const LOOKS_FOR_A_CATALOG: u32 = 10;
-/// To the corner of the terminal, and everything below it away: lines may be wrapped, so nobody counts them.
+/// To the corner of the terminal, and everything below it away: lines may be wrapped, so they are not counted.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
 #[derive(Args)]
 pub(super) struct StatusArgs {
-    /// Look again and again until Ctrl-C, and tell whether the queue grows or shrinks
+    /// Keep looking until Ctrl-C, and say whether the queue grows or shrinks
     #[arg(long)]
     watch: bool,
     /// As JSON: one object, with --watch one a line
@@ -61,11 +62,11 @@ struct Depth {
     delayed: u64,
 }
 
-/// The current catalog, as its pointer tells of it.
+/// The current catalog, as its pointer describes it.
 #[derive(Debug, Clone, Default, Serialize)]
 struct CatalogSeen {
     published_at: Option<String>,
-    /// None of a file, which would have to be read whole.
+    /// None for a file, which would have to be read whole.
     #[serde(flatten)]
     pointer: Option<PointerSeen>,
 }
@@ -80,7 +81,7 @@ struct PointerSeen {
 
 #[derive(Debug, Serialize)]
 struct Status {
-    /// When it was looked.
+    /// When it was read.
     time: String,
     queue: Part<Depth>,
     /// How fast the queue grows, negative if it shrinks; only with --watch.
@@ -102,7 +103,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
     if !args.watch {
         let catalog = catalog(&sdk, &settings).await;
         let status = look(&queue, dead.as_ref(), catalog, &mut Trend::default()).await;
-        print(&if args.json { json(&status)? } else { status.to_text() })?;
+        if args.json { print(&json(&status)?) } else { colour::print(&status.to_text()) }?;
         return status.faults();
     }
     let stop = interrupt::token(|| {})?;
@@ -116,14 +117,20 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
         if args.json {
             print(&json(&status)?)?;
         } else if std::io::stdout().is_terminal() {
-            print(&format!("{REDRAW}{}", status.to_text()))?;
+            redraw()?;
+            colour::print(&status.to_text())?;
         } else {
-            print(&status.to_line())?;
+            colour::print(&status.to_line())?;
         }
         if stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_none() {
             return status.faults();
         }
     }
+}
+
+/// A terminal without colour still has a cursor.
+fn redraw() -> Result<(), CliError> {
+    std::io::stdout().write_all(REDRAW.as_bytes()).map_err(CliError::io("standard output"))
 }
 
 async fn look<Q: Inspect>(
@@ -200,13 +207,19 @@ impl<T> Part<T> {
     fn words(&self, known: impl FnOnce(&T) -> String) -> String {
         match &self.seen {
             Seen::Known(seen) => known(seen),
-            Seen::Fault { error } => format!("cannot be read: {error}"),
+            Seen::Fault { error } => paint(BAD, &format!("cannot be read: {error}")),
         }
     }
 }
 
 fn counts(Depth { waiting, in_flight, delayed }: &Depth) -> String {
     format!("{waiting} waiting, {in_flight} in flight, {delayed} delayed")
+}
+
+/// Dead letters ask for somebody.
+fn dead_counts(depth: &Depth) -> String {
+    let Depth { waiting, in_flight, delayed } = depth;
+    paint(if waiting + in_flight + delayed > 0 { WARNING } else { Style::new() }, &counts(depth))
 }
 
 fn catalog_words(seen: &CatalogSeen) -> String {
@@ -225,7 +238,7 @@ impl Status {
         lines.push((
             "dead letters",
             match &self.dead_letters {
-                Some(part) => format!("{}  {}", part.words(counts), part.at),
+                Some(part) => format!("{}  {}", part.words(dead_counts), part.at),
                 None => "NEARLINE_DEAD_LETTER_QUEUE_URL is not set".to_owned(),
             },
         ));
@@ -243,7 +256,7 @@ impl Status {
     fn to_line(&self) -> String {
         let mut parts = vec![format!("queue: {}", self.queue.words(counts))];
         parts.extend(self.trend.clone());
-        parts.extend(self.dead_letters.as_ref().map(|part| format!("dead letters: {}", part.words(counts))));
+        parts.extend(self.dead_letters.as_ref().map(|part| format!("dead letters: {}", part.words(dead_counts))));
         parts.extend(self.catalog.as_ref().map(|part| format!("catalog: {}", part.words(catalog_words))));
         format!("{} {}", self.time, parts.join("; "))
     }

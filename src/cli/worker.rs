@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use http::StatusCode;
@@ -11,7 +12,7 @@ use super::output::CliError;
 use crate::aws::Sdk;
 use crate::compute::Compute;
 use crate::config::Reader;
-use crate::intake::poller;
+use crate::intake::poller::{self, Loops};
 use crate::telemetry::exposition::Exposition;
 use crate::telemetry::health::Health;
 use crate::telemetry::observers::{self, Observer};
@@ -23,6 +24,9 @@ pub(super) struct WorkerArgs {
     /// Batches in flight at once, of up to 10 messages each
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
+    /// Longest time for a batch, in seconds; what is not finished then is tried again. SIGTERM waits for batches: give it this and 40 s more
+    #[arg(long, value_name = "SECONDS", default_value_t = poller::BATCH_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(5..=900))]
+    batch_timeout: u64,
     /// Serve /metrics (Prometheus), /healthz and /readyz at this address, such as 0.0.0.0:9464; unset: serve nothing
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -40,7 +44,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
     let stop = interrupt::token(|| {
         tracing::info!(
             event = "draining",
-            "draining: what is in flight is finished, nothing new is taken (Ctrl-C again: end at once)"
+            "draining: finishing what is in flight, taking nothing new (Ctrl-C again: quit now)"
         );
     })?;
     let health = Health::default();
@@ -54,7 +58,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
         let server = Server::bind(address).await.map_err(CliError::io(format!("--listen {address}")))?;
         let (health, address) = (health.clone(), server.address().unwrap_or(address));
         tokio::spawn(server.serve(move |path| page(path, &exposition, &health)));
-        tracing::info!(event = "listening", %address, "/metrics, /healthz and /readyz are served");
+        tracing::info!(event = "listening", %address, "serving /metrics, /healthz and /readyz");
     }
     observers::set(observers);
     tokio::spawn(observers::tick());
@@ -62,7 +66,8 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
     if settings.telemetry.traces {
         services.queue = services.queue.with_traces();
     }
-    let ended = poller::run(services, settings.intake, usize::from(args.concurrency), stop, health).await;
+    let loops = Loops { count: usize::from(args.concurrency), batch_timeout: Duration::from_secs(args.batch_timeout) };
+    let ended = poller::run(services, settings.intake, loops, stop, health).await;
     // It may wait for a network.
     let _ = tokio::task::spawn_blocking(observers::flush).await;
     Ok(ended?)

@@ -11,7 +11,7 @@ use crate::embed::Limits;
 const TIERS: [&str; 4] = ["default", "flex", "priority", "reserved"];
 
 impl Reader {
-    /// How fast a process may call a model that is none of a fleet.
+    /// How fast a process that is not part of a fleet may call a model.
     pub(super) fn limits(&mut self) -> Limits {
         Limits {
             max_concurrency: self.whole(&EMBEDDING_MAX_CONCURRENCY, 1, 1_000) as usize,

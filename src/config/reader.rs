@@ -32,9 +32,9 @@ pub struct WorkerSettings {
     pub intake: intake::Settings,
     /// Threads that scan; `None` = one for each processor.
     pub search_threads: Option<usize>,
-    /// What leaves it besides logs and records.
+    /// What it exports beside logs and records.
     pub telemetry: telemetry::Settings,
-    /// What was set besides and is not a setting, a sentence for each.
+    /// Variables that were set and are not settings, a sentence for each.
     pub unknown: Vec<String>,
 }
 
@@ -108,13 +108,13 @@ impl Reader {
         )
     }
 
-    /// Given variables. Blanks and line ends around a value are none of it; empty values count as unset.
+    /// Given variables. Blanks and line ends around a value are not part of it; empty values count as unset.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let trimmed = variables.into_iter().map(|(name, value)| (name, value.trim().to_owned()));
         Self { variables: trimmed.filter(|(_, value)| !value.is_empty()).collect(), faults: Vec::new() }
     }
 
-    /// Variables that look like settings and are none, a sentence for each, in order. A typo must not pass in silence,
+    /// Variables that look like settings and are not, a sentence for each, in order. A typo must not pass silently,
     /// but a newer release may know the name: it is for the caller to say how bad that is.
     pub fn unknown(&self) -> Vec<String> {
         slips::unknown(self.variables.keys().map(String::as_str))
@@ -264,7 +264,7 @@ impl Reader {
         Some(value.trim_matches(slips::QUOTES).to_owned())
     }
 
-    /// One of these words; the first if it is none of them, which is told.
+    /// One of these words; if it is not one of them the first, with a fault.
     pub(super) fn one_of(&mut self, setting: &Setting, words: &[&'static str]) -> &'static str {
         let text = self.text(setting).unwrap_or_default();
         words.iter().find(|word| **word == text).copied().unwrap_or_else(|| {
@@ -309,12 +309,13 @@ impl Reader {
         }
     }
 
-    /// Whether the dead-letter queue is a queue of its own.
+    /// Whether the dead-letter queue is another queue than the job queue.
     pub(super) fn other_queues(&mut self, dead: &str, jobs: &str) {
         if !dead.is_empty() && slips::same_queue(dead, jobs) {
             let (dead, jobs) = (DEAD_LETTER_QUEUE_URL.name, QUEUE_URL.name);
-            self.faults
-                .push(format!("{dead} is the queue of {jobs}: what cannot be answered would come back for ever"));
+            self.faults.push(format!(
+                "{dead} is the same queue as {jobs}: messages that cannot be answered would come back for ever"
+            ));
         }
     }
 

@@ -8,10 +8,10 @@ use super::table::{SETTINGS, Setting};
 const PREFIX: &str = "NEARLINE_";
 /// What people put around values, and no value begins or ends with.
 pub(super) const QUOTES: [char; 8] = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
-/// How like a setting's name another has to be to be taken for it, if it is no part of it: 0 to 1.
+/// How like a setting's name another has to be to be taken for it, if it is not a part of it: 0 to 1.
 const LIKENESS_MIN: f64 = 0.6;
 
-/// A sentence for each name that looks like a setting's and is none, in order.
+/// A sentence for each name that looks like a setting's and is not, in order.
 pub(super) fn unknown<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let is_ours = |name: &str| name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
     let is_known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);

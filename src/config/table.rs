@@ -70,7 +70,7 @@ pub(super) const EMBEDDING_MODEL: Setting = Setting {
     default: Some("amazon.nova-2-multimodal-embeddings-v1:0"),
     range: "id of a Nova 2, Titan v2, Cohere v3 or Cohere v4 embedding model, or of an inference profile of one; with NEARLINE_EMBEDDING_MODEL_FAMILY any name that Bedrock takes",
     required_by: "",
-    meaning: "what is called to embed; when set, a worker refuses a catalog of another model",
+    meaning: "embedding model to call; when set, a worker refuses a catalog built with another",
 };
 pub(super) const EMBEDDING_MODEL_FAMILY: Setting = Setting {
     name: "NEARLINE_EMBEDDING_MODEL_FAMILY",
@@ -112,7 +112,8 @@ pub(super) const EMBEDDING_SERVICE_TIER: Setting = Setting {
     default: None,
     range: "default, flex, priority or reserved",
     required_by: "",
-    meaning: "service tier of Bedrock that embeddings are asked for in; a model that does not have it is called without; unset: Bedrock's default",
+    meaning: "Bedrock service tier for embeddings; a model that does not support it is called without; unset: \
+              Bedrock's default",
 };
 pub(super) const MAX_ATTEMPTS: Setting = Setting {
     name: "NEARLINE_MAX_ATTEMPTS",

@@ -1,4 +1,4 @@
-//! Settings of what leaves a worker besides logs and records.
+//! Settings of what a worker exports beside logs and records.
 
 use super::reader::Reader;
 use super::table::{METRICS, METRICS_NAMESPACE, TRACES};
@@ -45,7 +45,7 @@ impl Reader {
     }
 }
 
-/// Whether CloudWatch takes it, and not for one of its own.
+/// Whether CloudWatch accepts it, and it is not one of AWS's own.
 fn is_namespace(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_/#".contains(c);
     !name.is_empty() && name.len() <= NAMESPACE_MAX && name.chars().all(allowed) && !name.starts_with("AWS/")

@@ -29,7 +29,7 @@ const ANSWERS_FOR: Duration = Duration::from_mins(1);
 const HARMLESS: &str = "nearline";
 /// Refusals after which a text is given up.
 const REFUSALS: u32 = 2;
-/// Longest account of an answer that is none, in characters: it may quote the answer.
+/// Longest description of an invalid answer, in characters: it may quote the answer.
 const ACCOUNT_MAX_CHARS: usize = 200;
 
 /// Why a text has no vector.
@@ -98,7 +98,7 @@ impl<M: Models> Caller<M> {
         embeddings
     }
 
-    /// One text, cut shorter while a model refuses it that does not cut by itself.
+    /// One text, cut shorter while a model that does not cut by itself refuses it.
     async fn embed_alone(&self, request: &Request) -> Result<Embedding, EmbedError> {
         let (mut text, mut shortened, mut refusals) = (request.text.as_str(), false, 0);
         loop {

@@ -54,7 +54,7 @@ impl Embedder {
     /// The vector of `text`; one call serves everyone who asks for the same text at the same time.
     ///
     /// # Errors
-    /// [`EmbedError`]; a fault of a call, or of an answer that is none. A turn that comes after the deadline of the work
+    /// [`EmbedError`]; a fault of a call, or an invalid answer. A turn that comes after the deadline of the work
     /// is a fault at once.
     pub async fn embed(&self, text: &str, under_way: &UnderWay) -> Result<Arc<Embedding>, EmbedError> {
         self.embed_noting(text, under_way, &mut Stages::default()).await
@@ -123,7 +123,7 @@ impl<M: Models> Models for Counted<M> {
     }
 }
 
-/// Leaves the line when whoever asked has gone.
+/// Leaves the line when the caller has gone.
 struct Leaves(Arc<Place>);
 
 impl Drop for Leaves {
@@ -153,7 +153,7 @@ impl<M: Models> Embedders<M> {
         Self { leases: Some(leases), ..self }
     }
 
-    /// The embedder of queries for a model, started unless it is there. Those that nobody uses any more end. Must be
+    /// The embedder of queries for a model, started unless it is there. Unused ones end. Must be
     /// called on a Tokio runtime.
     pub fn of_queries(&self, model: &Model) -> Arc<Embedder> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);

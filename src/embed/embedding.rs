@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Numbers {
         for end in memchr::memchr_iter(b',', pieces.as_bytes()).chain([pieces.len()]) {
             let piece = pieces[start..end].trim_ascii();
             start = end + 1;
-            // This is JSON: a piece that is no number, such as a part of a string, has a character that no number has.
+            // This is JSON: a piece that is not a number, such as part of a string, has a character that no number has.
             match piece.parse::<f32>() {
                 Ok(number) if number.is_finite() => numbers.push(number),
                 Ok(_) => return Err(D::Error::custom("number out of range")),

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 /// - A call may be made twice for the same text, and may have been paid for although its answer was lost.
 /// - Kinds of faults: `JobRefused` if the service refuses the body (Bedrock's `ValidationException`), which may be
 ///   about the text in it or about how the model is called; `Permanent` if the model cannot be called at all; `Retry`
-///   for all else. An answer without a vector is none of the service's faults: who called finds it.
+///   for all else. An answer without a vector is not a fault of the service: the caller finds it.
 pub trait Models: Send + Sync + 'static {
     /// Calls a model.
     ///

@@ -1,4 +1,4 @@
-//! Which messages of a batch are tried: all but those that were given up before, by whichever process.
+//! Which messages of a batch are tried: all but those that any process has given up before.
 //!
 //! Only a message that comes again can have been given up, so that others cost no call.
 
@@ -39,7 +39,8 @@ async fn given_up<R: Records>(results: &Results<R>, delivery: &Delivery, deadlin
     if delivery.receive_count < 2 {
         return None;
     }
-    let late = || Fault::new(Cause::NotStarted, "the deadline came before it was known whether the job was given up");
+    let late =
+        || Fault::new(Cause::NotStarted, "the deadline came before it was known whether the job had been given up");
     let note = timeout_at(deadline, results.given_up(&delivery.message_id)).await.unwrap_or_else(|_| Err(late()));
     let outcome = match note {
         Ok(None) => return None,

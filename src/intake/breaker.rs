@@ -1,4 +1,4 @@
-//! Stops receiving after a fault that an operator has to fix, but for one probe at a time.
+//! Stops receiving after a fault that needs an operator, except for one probe at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl Breaker {
             *failures = 1;
             if answered {
                 self.open.store(false, Ordering::Release);
-                tracing::info!(event = "receiving_resumed", "a probe message succeeded: receiving goes on");
+                tracing::info!(event = "receiving_resumed", "a probe message succeeded: receiving resumes");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Deletes messages in full calls: what is less than one goes together with what other loops have, without waiting.
+//! Deletes messages in full calls: smaller groups join those of other loops, without waiting.
 //!
 //! Ten messages go at once. Fewer join a queue of which a free call takes all that wait, so an idle worker sees no delay
 //! and a busy one makes fewer calls, each of which SQS bills.

@@ -2,7 +2,7 @@
 //!
 //! One process serves as many invocations at once as Lambda sends it; they share the worker. The catalog is loaded
 //! before the first invocation is asked for. Of a batch only the ids of messages that failed are returned, never an
-//! error. When Lambda ends the environment, what is in flight is given back to the queue at once.
+//! error. When Lambda shuts the environment down, what is in flight is returned to the queue at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,13 +37,13 @@ const ANSWER_TIME: Duration = Duration::from_millis(250);
 /// Longest time for giving back what is in flight once Lambda ends the environment: then it kills the process.
 const TERMINATION_TIME: Duration = Duration::from_millis(500);
 
-/// Cancelled when Lambda ends this environment. The process ends when [`run`] returns, or by itself soon after. Must be
-/// called once, on Lambda.
+/// Cancelled when Lambda shuts this environment down. The process ends when [`run`] returns, or by itself soon after.
+/// Must be called once, on Lambda.
 pub async fn termination() -> CancellationToken {
     let stop = CancellationToken::new();
     let terminated = stop.clone();
     lambda_runtime::spawn_graceful_shutdown_handler(move || async move {
-        tracing::info!(event = "stopping", "Lambda ends this environment");
+        tracing::info!(event = "stopping", "Lambda is shutting this environment down");
         terminated.cancel();
         tokio::time::sleep(TERMINATION_TIME).await;
         observers::flush();
@@ -108,7 +108,7 @@ impl<Q: Queue, R: Records> Function<Q, R> {
             // A queue's visibility timeout is as long as its function's, or the mapping could not have been made.
             self.settler.settle(&deliveries, processed, Hold { until: end, end }).await
         } else {
-            // Their records are idempotent: whoever has them next goes on.
+            // Their records are idempotent: whoever receives them next continues.
             self.settler.release(&deliveries).await;
             let messages = deliveries.len();
             (vec![Verdict::Keep; messages], Batch { messages, retried: messages, ..Batch::default() })
@@ -119,7 +119,7 @@ impl<Q: Queue, R: Records> Function<Q, R> {
             sent_in: Vec::new(),
             batch,
             stages,
-            calls_in_flight: self.worker.engine().calls_in_flight(),
+            calls_in_flight: self.worker.serving().calls_in_flight(),
             duration: started.elapsed(),
         });
         let mut response = SqsBatchResponse::default();
@@ -134,7 +134,7 @@ impl<Q: Queue, R: Records> Function<Q, R> {
         response
     }
 
-    /// A bare job: its record as it stands in the table, or a function error when there is none.
+    /// A bare job: its record as it is in the table, or a function error when there is none.
     async fn handle_job(&self, job: &str, end: Instant) -> Result<ResultRecord, FunctionError> {
         let failed = |error_type, message: String| FunctionError { error_type, message };
         let unavailable = |message: String| failed("unavailable", message);

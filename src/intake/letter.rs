@@ -76,7 +76,7 @@ impl Letter {
     pub fn resent(&self, request_id: Option<&str>, to_fifo: bool) -> Outgoing {
         let id = &self.delivery.message_id;
         let is_reason = |attribute: &Attribute| [CODE_ATTRIBUTE, REASON_ATTRIBUTE].contains(&attribute.name.as_str());
-        // `letter` makes a group of its own where the job had none, and a standard queue needs none.
+        // `letter` invents a group where the job had none, and a standard queue needs none.
         let own = |group: &String| to_fifo || Some(group) != self.deduplication_id.as_ref();
         let group = self.delivery.group.clone().filter(own);
         Outgoing {

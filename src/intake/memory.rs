@@ -44,14 +44,14 @@ struct Kept {
 }
 
 impl MemoryQueue {
-    /// An empty queue, FIFO if its name ends in `.fifo`, that misbehaves by `plan`: besides faults, entries that fail,
+    /// An empty queue, FIFO if its name ends in `.fifo`, that misbehaves by `plan`: beside faults, entries that fail,
     /// messages that are delivered again while they are in flight, and any order where it is not FIFO.
     pub fn new(name: &str, visibility: Duration, plan: FaultPlan, clock: Clock) -> Self {
         let (state, arrivals) = (Arc::default(), Arc::default());
         Self { name: name.to_owned(), plan, clock, visibility, redrive: None, state, arrivals }
     }
 
-    /// The same queue with a redrive policy, which it tells of but does not carry out.
+    /// The same queue with a redrive policy, which it reports but does not carry out.
     #[must_use]
     pub fn with_redrive(self, redrive: Redrive) -> Self {
         Self { redrive: Some(redrive), ..self }

@@ -1,6 +1,6 @@
 //! What a function is invoked with: a batch of SQS messages, a bare job, or something that is neither.
 //!
-//! Whatever else is wired to the function by mistake is named for what it is, never taken for an empty batch: an
+//! Anything else wired to the function by mistake is named for what it is, never taken for an empty batch: an
 //! asynchronous caller would think that its work was done.
 
 use aws_lambda_events::event::sqs::SqsMessage;
@@ -82,7 +82,7 @@ fn delivery(record: &str) -> Result<Delivery, String> {
         receive_count: attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
         group: attribute("MessageGroupId").cloned(),
         sent_at: attribute("SentTimestamp").and_then(|milliseconds| sent_at(milliseconds)),
-        trace: None, // Lambda itself goes on with it
+        trace: None, // Lambda itself continues it
         message_id: message.message_id.filter(|id| !id.is_empty()).ok_or_else(|| missing("messageId"))?,
         receipt_handle: message.receipt_handle.ok_or_else(|| missing("receiptHandle"))?,
         body: message.body.unwrap_or_default(),

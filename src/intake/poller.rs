@@ -1,7 +1,7 @@
 //! The polling intake, for ECS, Kubernetes or a laptop: long polls of the queue, the same worker, batch deletes.
 //!
 //! A fixed number of loops receive, process and settle one batch each, which bounds what is in flight. While a batch
-//! is worked on its visibility is kept alive, so that the queue's timeout needs not cover a slow model.
+//is processed its visibility is extended, so the queue's timeout need not cover a slow model.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,8 +31,8 @@ use crate::worker::{Processed, Worker};
 
 /// How long a receive waits for messages. SQS offers 20 s; this is also what a drain may have to wait.
 const LONG_POLL: Duration = Duration::from_secs(10);
-/// Longest time for one batch.
-const BATCH_TIMEOUT: Duration = Duration::from_mins(5);
+/// Longest time for one batch, unless another is asked for.
+pub const BATCH_TIMEOUT: Duration = Duration::from_mins(5);
 /// Longest time for settling a batch.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pauses after receives that fail.
@@ -40,10 +40,28 @@ const RECEIVE_PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::f
 /// Shortest visibility that can be kept alive; also in place of 0, which would make messages visible at once.
 const VISIBILITY_MIN: Duration = Duration::from_secs(3);
 
+/// How much is in flight, and for how long: what a drain has to wait for.
+#[derive(Debug, Clone, Copy)]
+pub struct Loops {
+    /// Batches at once.
+    pub count: usize,
+    /// Longest time for one batch: what is not finished then is tried again.
+    pub batch_timeout: Duration,
+}
+
+impl Loops {
+    /// So many batches at once, each with [`BATCH_TIMEOUT`].
+    #[must_use]
+    pub fn of(count: usize) -> Self {
+        Self { count, batch_timeout: BATCH_TIMEOUT }
+    }
+}
+
 /// What the loops share.
 struct Poller<Q, R> {
     queue: Arc<Q>,
     visibility: Duration,
+    batch_timeout: Duration,
     worker: Arc<Worker<R>>,
     settler: Settler<Q, R>,
     stop: CancellationToken,
@@ -55,7 +73,7 @@ struct Poller<Q, R> {
     in_flight: AtomicUsize,
 }
 
-/// Polls and processes with `loops` batches in flight until `stop`, then finishes what it has. `health` can tell what
+/// Polls and processes in `loops` until `stop`, then finishes what it has. `health` can tell what
 /// it is at.
 ///
 /// # Errors
@@ -63,7 +81,7 @@ struct Poller<Q, R> {
 pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
     services: Services<Q, R, M, A>,
     settings: Settings,
-    loops: usize,
+    Loops { count: loops, batch_timeout }: Loops,
     stop: CancellationToken,
     health: Health,
 ) -> Result<(), IntakeError> {
@@ -77,6 +95,7 @@ pub async fn run<Q: Queue, R: Records, M: Models, A: Artifacts>(
         deletions: Deletions::start(Arc::clone(&queue), loops),
         queue,
         visibility,
+        batch_timeout,
         worker,
         settler,
         stop,
@@ -124,7 +143,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         while !self.stop.is_cancelled() {
             let Some(permit) = self.stop.run_until_cancelled(self.breaker.permit()).await else { break };
             let most = if matches!(permit, Permit::Probe(_)) { 1 } else { BATCH_MAX };
-            // A long poll is never dropped: the queue could hand messages to it that nobody would see for a while.
+            // A long poll is never dropped: the queue could hand it messages that nobody would see for a while.
             let received = self.queue.receive(most, LONG_POLL, self.visibility).await;
             self.failing.store(received.is_err(), Ordering::Relaxed);
             match received {
@@ -155,7 +174,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         let started = Instant::now();
         let finished = CancellationToken::new();
         let process = async {
-            let processed = attempt::process(&self.worker, deliveries, started + BATCH_TIMEOUT).await;
+            let processed = attempt::process(&self.worker, deliveries, started + self.batch_timeout).await;
             finished.cancel();
             processed
         };
@@ -167,7 +186,7 @@ impl<Q: Queue, R: Records> Poller<Q, R> {
         let done = deliveries.iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Ack);
         self.deletions.delete(&done.map(|(delivery, _)| delivery).collect::<Vec<_>>()).await;
         drop(settling);
-        let calls_in_flight = self.worker.engine().calls_in_flight();
+        let calls_in_flight = self.worker.serving().calls_in_flight();
         let sent_in = deliveries.iter().filter_map(|delivery| delivery.trace.clone()).collect();
         let duration = started.elapsed();
         self.batches.tell(Done { sent_in, batch, stages, calls_in_flight, duration, ..Done::default() });
@@ -209,20 +228,20 @@ impl<Q: Queue, R: Records> Watched for Poller<Q, R> {
     }
 
     fn serving(&self) -> Serving {
-        let engine = self.worker.engine();
-        let catalog = engine.catalog();
+        let serving = self.worker.serving();
+        let catalog = serving.current().catalog();
         Serving {
             version: catalog.version().to_owned(),
             model: catalog.model_id().map(str::to_owned),
             rows: catalog.rows(),
             dimension: catalog.dimension(),
-            memory_bytes: catalog.memory_bytes(),
+            memory_bytes: serving.memory_bytes(),
             kernel: catalog.index().kernel(),
         }
     }
 
     fn model_calls_in_flight(&self) -> usize {
-        self.worker.engine().calls_in_flight()
+        self.worker.serving().calls_in_flight()
     }
 
     fn batches_in_flight(&self) -> usize {

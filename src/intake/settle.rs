@@ -1,6 +1,6 @@
 //! Carries outcomes out on the queue: which messages may go, which wait and for how long, which are dead-lettered.
 //!
-//! A message is only ever let go when its record or its dead letter exists. What is decided, [`super::policy`] decides.
+//! A message is deleted only when its record or its dead letter exists. Decisions are made in [`super::policy`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
 /// How a batch is held while it is settled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hold {
-    /// Until when its messages are in flight for certain: nobody else can receive them before.
+    /// Until when its messages are in flight for certain: no other process can receive them before then.
     pub(super) until: Instant,
     /// When settling has to be over.
     pub(super) end: Instant,
@@ -122,7 +122,13 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
             let group = delivery.group.as_deref().unwrap_or_default();
             let settled = match kept.get(group) {
                 Some(&behind) => {
-                    self.note(delivery, &Outcome::Failed(Fault::new(Cause::NotStarted, "an earlier message stays")));
+                    self.note(
+                        delivery,
+                        &Outcome::Failed(Fault::new(
+                            Cause::NotStarted,
+                            "an earlier message of its group was not settled",
+                        )),
+                    );
                     behind
                 }
                 None => self.settle_one(delivery, processed, hold).await,
@@ -170,7 +176,7 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
     }
 
     /// Notes that a message is never tried again: neither after a process died between its dead letter and its deletion,
-    /// nor by whoever has a copy. Then ends it, at once if nobody else can be at work on it.
+    /// nor by a process that has a copy. Then ends it, at once if no other process can be working on it.
     async fn give_up(
         &self,
         delivery: &Delivery,
@@ -259,7 +265,10 @@ impl<Q: Queue, R: Records> Settler<Q, R> {
             let changes: Vec<_> =
                 chunk.iter().map(|(delivery, after)| (delivery.receipt_handle.as_str(), *after)).collect();
             let _permit = self.permit().await;
-            all_worked("messages come back when their visibility ends", self.queue.change_visibility(&changes).await)
+            all_worked(
+                "messages will be redelivered when their visibility timeout ends",
+                self.queue.change_visibility(&changes).await,
+            )
         });
         join_all(calls).await.into_iter().all(|worked| worked)
     }

@@ -1,7 +1,7 @@
 //! Serves invocations in as many slots as are served at once.
 //!
 //! A loop of our own, because a slot must outlive whatever the Runtime API does: a call that fails is made again after a
-//! pause, an answer that cannot be delivered is given up, and the slot goes on. Handlers run in tasks of their own, so a
+//! pause, an answer that cannot be delivered is given up, and the slot carries on. Handlers run in tasks of their own, so a
 //! panic ends one invocation. A slot that ends by a bug takes the process with it: Lambda then starts another.
 
 use std::sync::Arc;
@@ -54,7 +54,7 @@ where
             }
             Err(error) => {
                 failures += 1;
-                // Every slot says so by itself: only the first time and then ever more seldom.
+                // Every slot would say so: only the first time, then less and less often.
                 if failures.is_power_of_two() {
                     tracing::warn!(event = "runtime_api_failed", failures, %error, "no invocation can be asked for");
                 }
@@ -81,7 +81,7 @@ async fn deliver<I: Invocations>(api: &I, invocation: &Invocation, mut answer: A
             }
             // It has timed out, or was answered by a post whose confirmation was lost.
             ApiError::Status(status) if status.is_client_error() => {
-                tracing::warn!(event = "answer_refused", request_id, posts, %error, "Lambda does not take an answer");
+                tracing::warn!(event = "answer_refused", request_id, posts, %error, "Lambda does not accept an answer");
                 return;
             }
             _ if posts == POSTS_MAX => {

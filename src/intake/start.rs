@@ -1,6 +1,6 @@
 //! What both intakes start with: the services outside, the settings, the catalog, the worker that serves it.
 //!
-//! A name that is wrong ends the start, with words that lead to the setting; what may pass does not.
+//! A wrong name stops the start, with a message that leads to the setting; a fault that may pass does not.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use super::policy::Policy;
 use super::queue::Queue;
 use super::settle::Settler;
 use crate::catalog::refresh::{self, Looks};
-use crate::catalog::{Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing};
+use crate::catalog::{
+    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Serves, Share,
+};
 use crate::clock::Clock;
 use crate::compute::Compute;
 use crate::embed::{Embedders, Leases, Limits, Models};
@@ -144,24 +146,64 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     let looks = catalog_refresh.map(|period| Arc::new(Looks::new(period, began)));
     let worker = Arc::new(Worker::new(engine, results.clone(), looks.clone(), clock.clone()));
     if let Some(looks) = looks {
-        let (served, replaced, stop) = (Arc::clone(&worker), Arc::clone(&worker), stop.clone());
-        let replace = move |catalog: Catalog| {
-            replaced.replace_engine(engines.start(catalog)?);
-            Ok(())
-        };
+        let (served, stop) = (Served { worker: Arc::clone(&worker), engines }, stop.clone());
         tokio::spawn(async move {
             loop {
-                let serving = served.engine().catalog().version().to_owned();
-                let watch = refresh::watch(&store, &location, serving, &looks, &clock, &stop, &replace);
+                let serving = served.worker.serving().current().catalog().version().to_owned();
+                let watch = refresh::watch(&store, &location, serving, &looks, &clock, &stop, &served);
                 if AssertUnwindSafe(watch).catch_unwind().await.is_ok() {
                     return;
                 }
-                // Without it this process would serve the old catalog for ever.
-                tracing::error!(event = "catalog_watch_panicked", "a bug: looking for newer catalogs begins again");
+                // Without it this process would serve the old catalog forever.
+                tracing::error!(
+                    event = "catalog_watch_panicked",
+                    "a bug: the check for newer catalogs failed and starts again"
+                );
             }
         });
     }
     let queue = Arc::new(queue);
     let settler = Settler::new(Arc::clone(&queue), dead_letters, results, Policy { max_attempts });
     Ok((worker, settler, queue))
+}
+
+/// The worker, as the watch for newer catalogs has it.
+struct Served<R, M> {
+    worker: Arc<Worker<R>>,
+    engines: Engines<M>,
+}
+
+impl<R: Records, M: Models> Serves for Served<R, M> {
+    fn replace(&self, catalog: Catalog) -> Result<(), CatalogError> {
+        let engine = self.engines.start(catalog)?;
+        self.worker.serve(|serving| serving.replace(engine));
+        Ok(())
+    }
+
+    fn tries_candidates(&self) -> bool {
+        true
+    }
+
+    fn tried(&self) -> Option<(String, Share)> {
+        let serving = self.worker.serving();
+        serving.candidate().map(|(engine, share)| (engine.catalog().version().to_owned(), share))
+    }
+
+    fn try_out(&self, catalog: Catalog, share: Share) -> Result<(), CatalogError> {
+        let engine = self.engines.start(catalog)?;
+        self.worker.serve(|serving| serving.set_candidate(Some((engine, share))));
+        Ok(())
+    }
+
+    fn set_share(&self, share: Share) {
+        self.worker.serve(|serving| serving.set_share(share));
+    }
+
+    fn promote(&self, version: &str) -> bool {
+        self.worker.serve(|serving| serving.promote(version))
+    }
+
+    fn end_trial(&self) {
+        self.worker.serve(|serving| serving.set_candidate(None));
+    }
 }

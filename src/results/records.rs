@@ -61,7 +61,7 @@ pub struct LookUp {
     pub unprocessed: Vec<String>,
 }
 
-/// A message that was given up. It is never tried again, whoever receives it: its dead letter may be on its way.
+/// A message that was given up. It is never tried again, by any process: its dead letter may be on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
     /// What the dead letter says.
@@ -100,7 +100,7 @@ pub trait Records: Send + Sync + 'static {
     /// Reads a record consistently, an expired one too as long as it is there. Uploaded results stay where they are.
     ///
     /// # Errors
-    /// See [`Records`]; `Permanent` for an item that is no record.
+    /// See [`Records`]; `Permanent` for an item that is not a record.
     fn get(&self, id: &str) -> impl Future<Output = Result<Option<ResultRecord>, Fault>> + Send;
 
     /// Notes that a message was given up.

@@ -179,7 +179,7 @@ impl<R: Records> Results<R> {
     /// Reads a record, its results from where they were uploaded. Also an expired one, as long as it is there.
     ///
     /// # Errors
-    /// [`Fault`] of a service, or of what is no record.
+    /// [`Fault`] of a service, or of an item that is not a record.
     pub async fn get(&self, id: &str) -> Result<Option<ResultRecord>, Fault> {
         let Some(mut record) = self.get_unresolved(id).await? else { return Ok(None) };
         if let Some(uri) = &record.results_uri {
@@ -191,7 +191,7 @@ impl<R: Records> Results<R> {
     /// Reads a record as it is kept: uploaded results stay where they are.
     ///
     /// # Errors
-    /// [`Fault`] of a service, or of what is no record.
+    /// [`Fault`] of a service, or of an item that is not a record.
     pub async fn get_unresolved(&self, id: &str) -> Result<Option<ResultRecord>, Fault> {
         let _permit = self.permit().await;
         self.records.get(id).await
@@ -202,7 +202,7 @@ impl<R: Records> Results<R> {
         let broken = |why: String| Fault::new(Cause::Misconfigured, format!("{uri}: {why}"));
         let body = self.records.get_results(uri).await?;
         if uri.rsplit('/').next() != Some(results_name(&body).as_str()) {
-            return Err(broken("its content is not what its name says".into()));
+            return Err(broken("its content does not match its name".into()));
         }
         serde_json::from_slice(&body).map_err(|error| broken(error.to_string()))
     }

@@ -1,6 +1,6 @@
-//! The batches of a process: each is told once, with all that is known of it.
+//! The batches of a process: each is reported once, with all that is known of it.
 //!
-//! A batch of which something stays on the queue or was dead-lettered has a line of its own. At high rates those that went
+//! A batch of which something stays on the queue or was dead-lettered has its own line. At high rates those that went
 //! well share a line a second: its numbers are their sums, so that metrics made of lines stay exact, and its times are
 //! those of the slowest.
 

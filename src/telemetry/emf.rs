@@ -1,7 +1,7 @@
 //! Metrics as lines of CloudWatch's embedded metric format, for log groups without metric filters.
 //!
 //! Of the format only what its specification documents: a metric is a number, or an array of at most 100, each of which
-//! CloudWatch takes for a sample of its own. So a line carries up to 100 batches. Written by hand: the crates for it
+//! CloudWatch counts as one sample. So a line carries up to 100 batches. Written by hand: the crates for it
 //! either drop what comes after the hundredth value, or bring 28 others for what is one object of JSON.
 
 use std::io::Write;

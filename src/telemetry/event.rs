@@ -24,6 +24,15 @@ pub const CATALOG_REFUSED: &str = "catalog_refused";
 /// The pointer to the current catalog cannot be read.
 pub const CATALOG_UNKNOWN: &str = "catalog_unknown";
 
+/// A candidate answers a share of the jobs.
+pub const CANDIDATE_SERVES: &str = "candidate_serves";
+/// A candidate answers no jobs any more.
+pub const CANDIDATE_ENDED: &str = "candidate_ended";
+/// A candidate is broken, or not what the guard wants.
+pub const CANDIDATE_REFUSED: &str = "candidate_refused";
+/// The pointer to the candidate cannot be read.
+pub const CANDIDATE_UNKNOWN: &str = "candidate_unknown";
+
 /// The line of a batch, or of so many.
 pub(super) fn batch(done: &Done, batches: usize) {
     let Done { invocation, trace, batch, stages, calls_in_flight, duration, .. } = done;
@@ -103,7 +112,7 @@ pub fn jobs_failed(fault: &Fault, messages: usize, one: Subject<'_>) {
         };
     }
     match fault.kind {
-        Kind::Retry | Kind::JobRefused => log!(warn, JOBS_RETRIED, "jobs are tried again"),
+        Kind::Retry | Kind::JobRefused => log!(warn, JOBS_RETRIED, "jobs will be retried"),
         Kind::Permanent => {
             log!(error, JOBS_BLOCKED, "permanent fault: jobs are held until an operator fixes it");
         }
@@ -140,7 +149,7 @@ pub fn not_dead_lettered(one: Subject<'_>, fault: &Fault) {
         service,
         operation,
         error = %fault,
-        "a message could not be dead-lettered and is tried again"
+        "a message could not be dead-lettered and will be retried"
     );
 }
 
@@ -156,11 +165,37 @@ pub fn catalog_refused(error: &impl Display, newer: &str, serving: &str) {
         %error,
         newer,
         serving,
-        "the new catalog is not used, the old one serves on"
+        "the new catalog was refused, the old one keeps serving"
     );
 }
 
 /// It is not known whether there is a new catalog.
 pub fn catalog_unknown(error: &impl Display, serving: &str) {
     tracing::error!(event = CATALOG_UNKNOWN, %error, serving, "cannot tell whether there is a new catalog");
+}
+
+/// A candidate answers a share of the jobs.
+pub fn candidate_serves(candidate: &str, share: impl Display, serving: &str) {
+    tracing::info!(event = CANDIDATE_SERVES, candidate, %share, serving, "the candidate answers a share of the jobs");
+}
+
+/// A candidate answers no jobs any more: it was dropped, replaced or promoted.
+pub fn candidate_ended(candidate: &str, serving: &str) {
+    tracing::info!(event = CANDIDATE_ENDED, candidate, serving, "the current catalog answers all jobs");
+}
+
+/// A candidate answers no jobs.
+pub fn candidate_refused(error: &impl Display, candidate: &str, serving: &str) {
+    tracing::error!(
+        event = CANDIDATE_REFUSED,
+        %error,
+        candidate,
+        serving,
+        "the candidate is not used, the current catalog answers all jobs"
+    );
+}
+
+/// It is not known whether there is a candidate.
+pub fn candidate_unknown(error: &impl Display, serving: &str) {
+    tracing::warn!(event = CANDIDATE_UNKNOWN, %error, serving, "cannot tell whether there is a candidate");
 }

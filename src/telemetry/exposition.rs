@@ -1,5 +1,5 @@
 //! The metrics of a polling worker as Prometheus scrapes them: those of the registry by the conventions of Prometheus,
-//! and gauges that are read when somebody looks.
+//! and gauges that are read at each scrape.
 
 use std::time::SystemTime;
 
@@ -50,7 +50,7 @@ impl Exposition {
     pub fn new(health: Health) -> Self {
         let mut registry = Registry::default();
         let build = vec![("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("nearline_build", "The build that runs", Info::new(build));
+        registry.register("nearline_build", "The build that is running", Info::new(build));
         let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let help = "When the process was started, in seconds since the epoch";
         registry.register("process_start_time_seconds", help, ConstGauge::new(started));
@@ -161,11 +161,11 @@ impl Collector for Gauges {
         gauge("nearline_receiving", "1 while messages are received, as /readyz says", receiving)?;
         let Some(watched) = health.watched() else { return Ok(()) };
         let serving = watched.serving();
-        gauge("nearline_batches_in_flight", "Batches that are worked on", watched.batches_in_flight() as f64)?;
+        gauge("nearline_batches_in_flight", "Batches being processed", watched.batches_in_flight() as f64)?;
         let calls = watched.model_calls_in_flight();
-        gauge("nearline_model_calls_in_flight", "Calls of the embedding model that are under way", calls as f64)?;
-        gauge("nearline_catalog_rows", "Products of the catalog that serves", serving.rows as f64)?;
-        let help = "Memory that the catalog takes that serves";
+        gauge("nearline_model_calls_in_flight", "Calls to the embedding model in flight", calls as f64)?;
+        gauge("nearline_catalog_rows", "Products of the catalog being served", serving.rows as f64)?;
+        let help = "Memory taken by the catalog being served";
         gauge("nearline_catalog_memory_bytes", help, serving.memory_bytes as f64)?;
         let labels = vec![
             ("version", serving.version),
@@ -173,7 +173,7 @@ impl Collector for Gauges {
             ("dimension", serving.dimension.to_string()),
             ("kernel", serving.kernel.to_owned()),
         ];
-        let help = "The catalog that serves";
+        let help = "The catalog being served";
         Info::new(labels).encode(encoder.encode_descriptor("nearline_catalog", help, None, MetricType::Info)?)
     }
 }

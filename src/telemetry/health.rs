@@ -1,4 +1,4 @@
-//! What a polling worker is at, for probes and gauges: asked when somebody looks, kept nowhere.
+//! The state of a polling worker, for probes and gauges: computed when asked, stored nowhere.
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,10 +27,10 @@ pub trait Watched: Send + Sync {
     /// The catalog that serves.
     fn serving(&self) -> Serving;
 
-    /// Calls of the embedding model that are under way.
+    /// Calls to the embedding model in flight.
     fn model_calls_in_flight(&self) -> usize;
 
-    /// Batches that are worked on.
+    /// Batches being processed.
     fn batches_in_flight(&self) -> usize;
 }
 

@@ -1,5 +1,5 @@
 //! The registry of metrics. CloudWatch counts the lines of events, which costs the worker nothing and works wherever its
-//! logs go there: Terraform makes a filter of each ([`filters`]). The other ways out tell the same ones.
+//! logs go there: Terraform makes a filter of each ([`filters`]). The other exporters use the same ones.
 
 use serde::Serialize;
 
@@ -47,17 +47,17 @@ pub const METRICS: [Metric; 23] = [
     count("DeadLettered", "dead_lettered", "messages that were moved to the dead-letter queue"),
     count("Retried", "retried", "messages left on the queue for another attempt"),
     count("Blocked", "blocked", "messages left on the queue until an operator has acted"),
-    time("BatchDuration", "duration_ms", "from having a batch to having settled it"),
-    time("QueueWait", "wait_ms", "from having been sent to having been received, the longest of a batch"),
+    time("BatchDuration", "duration_ms", "from receiving a batch to settling it"),
+    time("QueueWait", "wait_ms", "from being sent to being received, the longest of a batch"),
     time("LookUpDuration", "look_up_ms", "asking DynamoDB for records that exist"),
     time("EmbedWaitDuration", "embed_wait_ms", "until the limits allowed a call of the model, the longest of a batch"),
-    time("EmbedDuration", "embed_ms", "calls of the embedding model, the longest of a batch"),
+    time("EmbedDuration", "embed_ms", "calls to the embedding model, the longest of a batch"),
     time("ScanWaitDuration", "scan_wait_ms", "until earlier scans were done, the longest of a batch"),
     time("ScanDuration", "scan_ms", "scans of the catalog, the longest of a batch"),
     time("WriteDuration", "write_ms", "writing records, the longest of a batch"),
     time("SettleDuration", "settle_ms", "deleting, postponing and dead-lettering messages"),
-    count("CacheHits", "cache_hits", "texts whose vector was there"),
-    count("TextsEmbedded", "texts_embedded", "texts that took a call of the model"),
+    count("CacheHits", "cache_hits", "texts whose vector was cached"),
+    count("TextsEmbedded", "texts_embedded", "texts that needed a call to the model"),
     Metric {
         name: "Throttled",
         unit: "Count",
@@ -68,25 +68,25 @@ pub const METRICS: [Metric; 23] = [
         name: "TextsRefused",
         unit: "Count",
         source: Source::EventsWith { event: JOB_REJECTED, says: ("code", "text_refused"), number: None },
-        meaning: "jobs whose text the embedding model refuses",
+        meaning: "jobs whose text the embedding model refused",
     },
     Metric {
         name: "CatalogReplacements",
         unit: "Count",
         source: Source::Events(&[CATALOG_REPLACED]),
-        meaning: "processes that took up a new catalog",
+        meaning: "processes that began to serve a new catalog",
     },
     Metric {
         name: "CatalogRefreshFailures",
         unit: "Count",
         source: Source::Events(&[CATALOG_REFUSED, CATALOG_UNKNOWN]),
-        meaning: "looks for a new catalog that failed, or found one that cannot serve",
+        meaning: "checks for a new catalog that failed, or found one that cannot be served",
     },
     Metric {
         name: "ErrorLines",
         unit: "Count",
         source: Source::Level("ERROR"),
-        meaning: "log lines that ask for an operator",
+        meaning: "log lines that need an operator",
     },
 ];
 

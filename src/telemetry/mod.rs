@@ -1,5 +1,5 @@
-//! Logs: where they go and how they look, the events that others count on, the metrics that are made of them, and the
-//! other ways out for numbers.
+//! Logs: where they go and how they look, the events that others count on, the metrics derived from them, and the other
+//exporters of numbers.
 //!
 //! On a terminal lines are for people; anywhere else they are JSON, one object a line, fields at the top level. No
 //! query text is logged above debug. What programs read has a stable `event` ([`event`]); sentences may change.
@@ -38,7 +38,7 @@ pub fn init(filter: &str) {
     };
 }
 
-/// Whether a filter can be read. A bare word that is no level would be taken for the name of a module and silence all
+/// Whether a filter can be read. A bare word that is not a level would be read as a module's name and silence all
 /// others.
 pub fn check_filter(filter: &str) -> bool {
     let bare_word = filter.chars().all(|c| c.is_ascii_alphanumeric());

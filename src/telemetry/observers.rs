@@ -1,6 +1,6 @@
-//! Who else sees what is logged: the ways out for numbers and traces, chosen when the process starts.
+//! Who else sees what is logged: exporters of numbers and traces, chosen when the process starts.
 //!
-//! Without any, a batch costs one atomic load more. An observer must not block: it is called by those who work.
+//! Without any, a batch costs one atomic load more. An observer must not block: the work itself calls it.
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Answers GET and HEAD for a few pages, to probes and scrapers: plain HTTP/1, one request for each connection.
 //!
 //! Bounded in each direction: connections, the time that one may take, the size of a request's head. Bodies of requests
-//! are not read. Pages are made on the runtime that works, so that an answer shows that it turns.
+//! are not read. Pages are rendered on the worker's own runtime, so an answer shows that it is responsive.
 
 use std::convert::Infallible;
 use std::io;
@@ -100,7 +100,7 @@ async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).keep_alive(false).max_buf_size(REQUEST_MAX_BYTES);
     let served = http.serve_connection(TokioIo::new(connection), answer);
-    // Whoever asks in vain sees it; here it is nobody's concern.
+    // The client sees that it failed; nothing needs to be done here.
     if let Ok(Err(error)) = timeout(CONNECTION_TIME, served).await {
         tracing::debug!(%error, "a request for /metrics or a probe was not answered");
     }

@@ -1,4 +1,4 @@
-//! Which ways out there are besides the log.
+//! Which exporters there are beside the log.
 
 use std::time::Duration;
 

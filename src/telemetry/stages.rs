@@ -87,7 +87,7 @@ impl Shared {
         self.together += together;
     }
 
-    /// How many take part together, on average over those who do; 0 if there is none.
+    /// How many take part together, on average over those that do; 0 if there are none.
     pub fn mean(self) -> f64 {
         if self.count == 0 { 0.0 } else { self.together as f64 / self.count as f64 }
     }

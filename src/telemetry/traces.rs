@@ -38,7 +38,7 @@ const EXPORT_TIME: Duration = Duration::from_secs(10);
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 /// Longest answer of a collector.
 const ANSWER_MAX_BYTES: usize = 1 << 20;
-/// What the SDK calls a service that nobody named.
+/// What the SDK calls an unnamed service.
 const UNNAMED: &str = "unknown_service";
 
 /// Why traces cannot be exported.
@@ -79,7 +79,7 @@ impl Observer for Traces {
             .filter_map(|header| span_context_from_str(header))
             .filter(SpanContext::is_valid)
             .collect();
-        // A batch of one goes on with the trace of its message, and is sampled as that is. More have no common parent.
+        // A batch of one continues the trace of its message, and its sampling. More have no common parent.
         let (parent, links) = match &sent_in[..] {
             [only] if messages == 1 => (Context::new().with_remote_span_context(only.clone()), Vec::new()),
             _ => (Context::new(), sent_in.into_iter().map(Link::with_context).collect()),
@@ -97,7 +97,7 @@ impl Observer for Traces {
             span.set_attribute(KeyValue::new(format!("nearline.{field}"), number));
         }
         if retried + blocked > 0 {
-            span.set_status(Status::error(format!("{} of {messages} messages stay on the queue", retried + blocked)));
+            span.set_status(Status::error(format!("{} of {messages} messages left on the queue", retried + blocked)));
         }
         let inside = Context::new().with_remote_span_context(span.span_context().clone());
         for (name, stretch) in done.stages.stretches() {
@@ -152,11 +152,15 @@ impl Transport {
         };
         match (fault, self.failing.load(Ordering::Relaxed)) {
             (Some(error), false) => {
-                tracing::warn!(event = "traces_not_exported", error, "the collector takes no spans: some may be lost");
+                tracing::warn!(
+                    event = "traces_not_exported",
+                    error,
+                    "the collector is not accepting spans: some may be lost"
+                );
                 self.failing.store(true, Ordering::Relaxed);
             }
             (None, true) => {
-                tracing::info!(event = "traces_exported", "the collector takes spans again");
+                tracing::info!(event = "traces_exported", "the collector accepts spans again");
                 self.failing.store(false, Ordering::Relaxed);
             }
             (Some(_), true) | (None, false) => {}

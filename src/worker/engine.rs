@@ -166,6 +166,11 @@ impl Engine {
         self.embedder.as_ref().map_or(0, |embedder| embedder.calls_in_flight())
     }
 
+    /// Whether both embed with the same embedder, or not at all.
+    pub(super) fn shares_embedder(&self, other: &Self) -> bool {
+        self.embedder.as_ref().map(Arc::as_ptr) == other.embedder.as_ref().map(Arc::as_ptr)
+    }
+
     /// Matches that may still be put in memory.
     #[cfg(test)]
     pub(super) fn matches_left(&self) -> usize {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::engine::{Answer, Engine, NoAnswer};
 use super::outcome::{JobKey, Message, Outcome, Processed, conflict};
+use super::serving::Serving;
 use crate::catalog::refresh::Looks;
 use crate::clock::{Clock, iso8601};
 use crate::fault::{Cause, Fault};
@@ -25,7 +26,7 @@ use crate::under_way::UnderWay;
 /// Handles batches, any number at once.
 #[derive(Debug)]
 pub struct Worker<R> {
-    engine: RwLock<Arc<Engine>>,
+    serving: RwLock<Serving>,
     results: Results<R>,
     /// `None`: the catalog is never looked for again.
     looks: Option<Arc<Looks>>,
@@ -38,17 +39,17 @@ type Job<'a> = (usize, &'a ReceivedJob, Option<OffsetDateTime>);
 impl<R: Records> Worker<R> {
     /// A worker that searches with `engine` and writes to `results`.
     pub fn new(engine: Engine, results: Results<R>, looks: Option<Arc<Looks>>, clock: Clock) -> Self {
-        Self { engine: RwLock::new(Arc::new(engine)), results, looks, clock }
+        Self { serving: RwLock::new(Serving::new(engine)), results, looks, clock }
     }
 
-    /// Searches with another engine from now on; jobs that are running finish with the old one.
-    pub fn replace_engine(&self, engine: Engine) {
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(engine);
+    /// What answers new jobs; jobs that are running finish with what they began with.
+    pub fn serving(&self) -> Serving {
+        self.serving.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The engine that new jobs are given.
-    pub fn engine(&self) -> Arc<Engine> {
-        Arc::clone(&self.engine.read().unwrap_or_else(PoisonError::into_inner))
+    /// Changes what answers new jobs.
+    pub fn serve<T>(&self, change: impl FnOnce(&mut Serving) -> T) -> T {
+        change(&mut self.serving.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Where the records are.
@@ -74,13 +75,13 @@ impl<R: Records> Worker<R> {
         let mut priors =
             timeout_at(deadline, self.results.look_up(&ids, &under_way)).await.map_err(|_| under_way.late());
         drop(looking_up);
-        let engine = self.engine();
+        let serving = self.serving();
         let handled = by_id.into_iter().map(|(id, jobs)| {
             let prior = match &mut priors {
                 Ok(priors) => priors.remove(id).transpose(),
                 Err(fault) => Err(fault.clone()),
             };
-            let engine = &engine;
+            let engine = serving.engine_of(id);
             async move {
                 let (under_way, mut stages) = (UnderWay::until(deadline), Stages::default());
                 let outcomes = match prior {
@@ -184,7 +185,8 @@ impl<R: Records> Worker<R> {
             Ok(job) => engine.answer(job, under_way, stages).await,
             Err(Refusal::Invalid(error)) => Err(NoAnswer::Rejected(error.clone())),
             Err(Refusal::NewerVersion(version)) => {
-                let text = format!("job version {version} is newer than this worker, which leaves it to a newer one");
+                let text =
+                    format!("job version {version} is newer than this worker, which leaves it to a newer worker");
                 Err(NoAnswer::Fault(Fault::new(Cause::NewerVersion, text)))
             }
         };
@@ -204,7 +206,7 @@ impl<R: Records> Worker<R> {
     fn replay_of_retryable(&self, sent_at: Option<OffsetDateTime>) -> Outcome {
         match (&self.looks, sent_at) {
             (Some(looks), Some(sent_at)) if !looks.have_seen(sent_at, self.clock.now()) => {
-                let text = "the job was rejected by this catalog, and waits for a look at what is published now";
+                let text = "the job was rejected by this catalog, and waits until the latest published one is checked";
                 Outcome::Failed(Fault::new(Cause::CatalogUnseen, text))
             }
             _ => Outcome::Replayed,

@@ -5,13 +5,14 @@ mock_provider "aws" {
 }
 
 variables {
-  name           = "n"
-  mode           = "aws_owned"
-  partition      = "aws"
-  region         = "us-east-1"
-  account_id     = "123456789012"
-  log_group_arns = ["arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/n", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/capacity-provider/n-*"]
-  producer_arns  = []
+  name                = "n"
+  mode                = "aws_owned"
+  partition           = "aws"
+  region              = "us-east-1"
+  account_id          = "123456789012"
+  log_group_arns      = ["arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/n", "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/capacity-provider/n-*"]
+  producer_arns       = []
+  producer_topic_arns = []
 }
 
 run "aws_owned" {
@@ -44,8 +45,9 @@ run "customer_managed" {
     source = "./modules/encryption"
   }
   variables {
-    mode          = "customer_managed"
-    producer_arns = ["arn:aws:iam::210987654321:role/shop"]
+    mode                = "customer_managed"
+    producer_arns       = ["arn:aws:iam::210987654321:role/shop"]
+    producer_topic_arns = ["arn:aws:sns:us-east-1:210987654321:searches"]
   }
 
   assert {
@@ -53,7 +55,7 @@ run "customer_managed" {
     error_message = "The key must rotate, and not be gone at once."
   }
   assert {
-    condition     = [for statement in jsondecode(aws_kms_key.this[0].policy).Statement : statement.Sid] == ["Administration", "UseThroughServices", "GrantsForServices", "LogGroups", "Alarms", "Producers"]
+    condition     = [for statement in jsondecode(aws_kms_key.this[0].policy).Statement : statement.Sid] == ["Administration", "UseThroughServices", "GrantsForServices", "LogGroups", "Alarms", "Producers", "Topics"]
     error_message = "The policy must have these statements."
   }
   assert {
@@ -74,5 +76,9 @@ run "customer_managed" {
   assert {
     condition     = jsondecode(aws_kms_key.this[0].policy).Statement[5].Principal.AWS == ["arn:aws:iam::210987654321:role/shop"] && jsondecode(aws_kms_key.this[0].policy).Statement[5].Condition.StringEquals["kms:ViaService"] == "sqs.us-east-1.amazonaws.com"
     error_message = "Producers may use the key for their messages only."
+  }
+  assert {
+    condition     = jsondecode(aws_kms_key.this[0].policy).Statement[6].Principal == { Service = "sns.amazonaws.com" } && jsondecode(aws_kms_key.this[0].policy).Statement[6].Condition.ArnEquals["aws:SourceArn"] == ["arn:aws:sns:us-east-1:210987654321:searches"]
+    error_message = "SNS may use the key for these topics only."
   }
 }

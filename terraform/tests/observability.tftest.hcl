@@ -33,6 +33,7 @@ variables {
   dead_letter_queue_name     = "n-dead-letters"
   table_name                 = "n-results"
   embedding_model            = "amazon.titan-embed-text-v2:0"
+  undelivered_queue_name     = null
 }
 
 run "on_managed_instances" {
@@ -156,7 +157,7 @@ run "what_the_documents_say_of_alarms" {
     # The rows of the table: | `name`, `name` | page or ticket | when | what to do |
     condition = {
       for row in flatten([for line in regexall("\n\\| (`[a-z`, -]+) \\| (page|ticket) \\|[^\n]*\\[([^\\]]+)\\]\\(#([a-z0-9-]+)\\) \\|", file("../docs/operations.md")) : [for name in regexall("`([a-z-]+)`", line[0]) : { name = name[0], is = [line[1], line[2], line[3]] }]]) : row.name => row.is
-    } == merge({ for name, alarm in output.alarms : name => [alarm.severity, alarm.heading, replace(lower(alarm.heading), " ", "-")] }, { throttled = ["ticket", "The function is full", "the-function-is-full"] }) # of a standard function
+    } == merge({ for name, alarm in output.alarms : name => [alarm.severity, alarm.heading, replace(lower(alarm.heading), " ", "-")] }, { throttled = ["ticket", "The function is full", "the-function-is-full"], undelivered = ["ticket", "A schedule or a notice failed", "a-schedule-or-a-notice-failed"] }) # of a standard function, of a schedule
     error_message = "The table of alarms in docs/operations.md must have these alarms, whether they wake somebody, and the heading they name."
   }
   assert {
@@ -224,12 +225,17 @@ run "with_people_to_tell_and_a_key" {
     source = "./modules/observability"
   }
   variables {
-    alarm_emails     = ["on-call@example.com"]
-    alarm_topic_arns = ["arn:aws:sns:us-east-1:123456789012:pager"]
-    encrypted        = true
-    kms_key_arn      = "arn:aws:kms:us-east-1:123456789012:key/k"
+    undelivered_queue_name = "n-undelivered"
+    alarm_emails           = ["on-call@example.com"]
+    alarm_topic_arns       = ["arn:aws:sns:us-east-1:123456789012:pager"]
+    encrypted              = true
+    kms_key_arn            = "arn:aws:kms:us-east-1:123456789012:key/k"
   }
 
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.metric["undelivered"].dimensions == tomap({ QueueName = "n-undelivered" }) && output.alarms["undelivered"].severity == "ticket" && strcontains(file("../docs/operations.md"), "\n### ${output.alarms["undelivered"].heading}\n")
+    error_message = "What a schedule or a pipe could not do must be told, in the morning."
+  }
   assert {
     condition     = alltrue([for alarm in output.alarms : toset(alarm.actions) == toset([aws_sns_topic.alarms[0].arn, "arn:aws:sns:us-east-1:123456789012:pager"])])
     error_message = "Alarms must go to the new topic and to the given one."

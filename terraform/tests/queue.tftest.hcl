@@ -21,6 +21,7 @@ variables {
   message_retention_seconds  = 1209600
   max_receive_count          = 100
   producer_arns              = []
+  producer_topics            = []
   encrypted                  = false
   kms_key_arn                = null
 }
@@ -80,6 +81,38 @@ run "producers" {
   assert {
     condition     = length(jsondecode(aws_sqs_queue_policy.dead_letters.policy).Statement) == 1
     error_message = "Producers have no business in the dead-letter queue."
+  }
+}
+
+run "topics" {
+  module {
+    source = "./modules/queue"
+  }
+  variables {
+    producer_topics = [
+      { arn = "arn:aws:sns:us-east-1:210987654321:searches" },
+      { arn = "arn:aws:sns:us-east-1:210987654321:events", filter_policy = "{\"kind\":[\"search\"]}", filter_policy_scope = "MessageAttributes" },
+    ]
+  }
+
+  assert {
+    condition = [for policy in [aws_sqs_queue_policy.jobs.policy, aws_sqs_queue_policy.dead_letters.policy] : jsonencode(jsondecode(policy).Statement[1])] == [for queue in [aws_sqs_queue.jobs.arn, aws_sqs_queue.dead_letters.arn] : jsonencode({
+      Sid       = "Topics"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = ["sqs:SendMessage"]
+      Resource  = queue
+      Condition = { ArnEquals = { "aws:SourceArn" = var.producer_topics[*].arn } }
+    })]
+    error_message = "Only these topics may send, jobs to the queue and what cannot be delivered to the dead letters."
+  }
+  assert {
+    condition     = { for arn, subscription in aws_sns_topic_subscription.jobs : arn => [subscription.protocol, subscription.endpoint, subscription.raw_message_delivery, subscription.filter_policy, jsondecode(subscription.redrive_policy).deadLetterTargetArn] } == { for topic in var.producer_topics : topic.arn => ["sqs", aws_sqs_queue.jobs.arn, true, topic.filter_policy, aws_sqs_queue.dead_letters.arn] }
+    error_message = "The message of a topic must be the job itself, and never be lost."
+  }
+  assert {
+    condition     = aws_sns_topic_subscription.jobs["arn:aws:sns:us-east-1:210987654321:events"].filter_policy_scope == "MessageAttributes"
+    error_message = "A filter must count for what it is meant for."
   }
 }
 

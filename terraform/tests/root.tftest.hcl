@@ -28,8 +28,16 @@ run "by_default" {
     error_message = "The bucket must be named after account and region."
   }
   assert {
-    condition     = output.mapping_maximum_concurrency == 48 * 16 # 96 vCPUs, 2 for an environment, 8 invocations for each
+    condition     = output.mapping_maximum_concurrency == 24 * 24 # 96 vCPUs are 24 instances with an environment of 3 vCPUs each, 8 invocations for each of these
     error_message = "The mapping must not send more than the instances can ever serve."
+  }
+  assert {
+    condition     = output.environments_per_instance == { "c7g.xlarge" = 1, "c8g.xlarge" = 1 } && [for size in ["large", "xlarge", "2xlarge", "4xlarge"] : local.fits["c.${size}"]] == [0, 1, 2, 5] && local.fits["m.xlarge"] == 1
+    error_message = "An environment must fill the smallest instance that it fits on, less what Lambda keeps."
+  }
+  assert {
+    condition     = length(module.undelivered) + length(module.schedule) + length(module.notices) == 0
+    error_message = "What nobody asked for must not be made."
   }
   assert {
     condition     = output.interface_endpoints == toset(["bedrock-runtime", "logs", "sqs", "xray"])
@@ -52,8 +60,24 @@ run "by_default" {
 
 run "nat_and_a_key_of_its_own" {
   variables {
-    networking_mode = "nat"
-    kms_mode        = "customer_managed"
+    networking_mode        = "nat"
+    kms_mode               = "customer_managed"
+    memory_mib             = 4096
+    allowed_instance_types = ["c8g.*", "m8g.2xlarge"]
+    schedule = { steps = {
+      fewer = { at = "cron(0 20 ? * * *)", environments = { min = 1, max = 3 } }
+      more  = { at = "cron(0 7 ? * * *)", environments = { min = 3, max = 12 } }
+    } }
+    notices         = { target_arn = "arn:aws:events:us-east-1:123456789012:event-bus/shop" }
+    producer_topics = [{ arn = "arn:aws:sns:us-east-1:210987654321:searches" }]
+  }
+  assert {
+    condition     = [for size in ["large", "xlarge", "2xlarge", "4xlarge"] : lookup(output.environments_per_instance, "c8g.${size}", 0)] == [0, 1, 3, 7] && output.environments_per_instance["m8g.2xlarge"] == 3
+    error_message = "A pattern must stand for every size that an environment fits on."
+  }
+  assert {
+    condition     = output.results_stream_arn != null
+    error_message = "Notices need the table's stream."
   }
   assert {
     condition     = length(output.interface_endpoints) == 0 && output.kms_key_arn == "arn:aws:kms:us-east-1:123456789012:key/made"
@@ -65,6 +89,11 @@ run "public_and_a_given_key" {
   variables {
     networking_mode = "public"
     kms_mode        = "arn:aws:kms:us-east-1:123456789012:key/mine"
+    memory_mib      = 2048
+  }
+  assert {
+    condition     = output.environments_per_instance == { "c7g.large" = 1, "c8g.large" = 1 } && [for size in ["xlarge", "2xlarge"] : local.fits["c.${size}"]] == [3, 7]
+    error_message = "The smallest environment must run on the smallest instance."
   }
   assert {
     condition     = output.kms_key_arn == "arn:aws:kms:us-east-1:123456789012:key/mine" && output.vpc_id != null
@@ -77,6 +106,11 @@ run "existing_network" {
     networking_mode             = "existing"
     existing_subnet_ids         = ["subnet-1", "subnet-2"]
     existing_security_group_ids = ["sg-1"]
+    allowed_instance_types      = []
+  }
+  assert {
+    condition     = local.allowed_types == null && output.environments_per_instance["c*.4xlarge"] == 5 && output.mapping_maximum_concurrency == 31 * 24 # on a 24xlarge
+    error_message = "Lambda must choose if it is asked to, and the plan say what fits where."
   }
   assert {
     condition     = output.vpc_id == null && startswith(output.capacity_provider, "nearline-")
@@ -158,6 +192,10 @@ run "fifo_and_everything_else" {
   assert {
     condition     = output.mapping_maximum_concurrency == null
     error_message = "Pollers of its own exclude a maximum."
+  }
+  assert {
+    condition     = output.environments_per_instance == { "r7g.xlarge" = 1, "r8g.xlarge" = 1 }
+    error_message = "An environment of much memory must run on R instances."
   }
   assert {
     condition     = output.bucket == "shop-search-123456789012-us-east-1" && output.results_stream_arn != null && strcontains(output.settings, "NEARLINE_EMBEDDING_MODEL=us.cohere.embed-v4:0")

@@ -26,6 +26,7 @@ variables {
   log_group_name           = "/aws/lambda/n"
   encrypted                = false
   kms_key_arn              = null
+  runtime_version_arn      = null
   live_version             = null
   newest_version_weight    = 0
   queue_arn                = "arn:aws:sqs:us-east-1:123456789012:n-jobs"
@@ -68,6 +69,10 @@ run "on_managed_instances" {
   assert {
     condition     = toset(aws_lambda_event_source_mapping.jobs.function_response_types) == toset(["ReportBatchItemFailures"]) && toset(one(aws_lambda_event_source_mapping.jobs.metrics_config).metrics) == toset(["EventCount"]) && aws_lambda_event_source_mapping.jobs.enabled
     error_message = "Failed messages must be reported one by one, and counted."
+  }
+  assert {
+    condition     = length(aws_lambda_runtime_management_config.pinned) == 0
+    error_message = "Lambda must be left to patch the runtime."
   }
   assert {
     condition     = length(aws_lambda_event_source_mapping.jobs.scaling_config) == 0 && length(aws_lambda_event_source_mapping.jobs.provisioned_poller_config) == 0
@@ -129,6 +134,12 @@ run "scaled_rolled_back_and_tried_on_a_tenth" {
     live_version           = "41"
     newest_version_weight  = 0.1
     maximum_concurrency    = 48
+    runtime_version_arn    = "arn:aws:lambda:us-east-1::runtime:0123"
+  }
+
+  assert {
+    condition     = aws_lambda_runtime_management_config.pinned["live"].qualifier == "41" && aws_lambda_runtime_management_config.pinned["latest"].qualifier == null && alltrue([for pin in aws_lambda_runtime_management_config.pinned : pin.update_runtime_on == "Manual" && pin.runtime_version_arn == var.runtime_version_arn])
+    error_message = "The version that serves and those to come must stay on the runtime version."
   }
 
   assert {

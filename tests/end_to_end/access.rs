@@ -8,7 +8,7 @@ use crate::world::{World, stderr};
 
 const CREDENTIALS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 const REGION: &[&str] = &["AWS_REGION", "AWS_DEFAULT_REGION"];
-const GO_ON: &str = "run the same command again to go on";
+const GO_ON: &str = "run the same command again to continue";
 /// What no command may exceed that cannot get on.
 const AT_ONCE: Duration = Duration::from_secs(15);
 /// Gives credentials when it is first called.

@@ -155,7 +155,7 @@ async fn vectors_of_ones_own_call_no_model_and_are_labelled_only_as_one_says() {
     world.write("mixed.csv", format!("{own}c,mugs,,a red mug\n"));
     let built = world.build("mixed.csv", "mixed.arrow", &[]).await;
     assert!(built.status.success(), "{built:?}");
-    assert!(stderr(&built).contains("2 rows with vectors of their own, which are taken to be of the same model"));
+    assert!(stderr(&built).contains("2 rows with vectors of their own, assumed to come from the same model"));
     let mixed = artifact::read(&*world.read("mixed.arrow")).unwrap();
     assert_eq!((mixed.model_id.as_deref(), mixed.rows.product_ids.len()), (Some(MODEL), 3));
     assert_eq!(mixed.rows.vectors[..DIMENSION], devstack::lexical::embed("a", DIMENSION));
@@ -163,7 +163,7 @@ async fn vectors_of_ones_own_call_no_model_and_are_labelled_only_as_one_says() {
     assert_eq!(world.stack.bedrock().stats().texts, 1);
     world.write("mixed.csv", "product_id,category,embedding,text\na,tea,\"[1, 2]\",\nb,tea,,green tea\n");
     let failed = world.build("mixed.csv", "mixed.arrow", &[]).await;
-    assert!(stderr(&failed).contains("its vectors have 2 numbers, the model is to make 384"), "{failed:?}");
+    assert!(stderr(&failed).contains("its vectors have 2 numbers, but the model would make 384"), "{failed:?}");
     let failed = world.build("mixed.csv", "none.arrow", &["--model", "none"]).await;
     assert!(stderr(&failed).contains("line 3: column embedding: is empty, and no model is to be called"), "{failed:?}");
 }
@@ -215,7 +215,7 @@ async fn an_older_catalog_gives_the_vectors_of_the_texts_that_stayed() {
     world.set("NEARLINE_EMBEDDING_MODEL", TITAN);
     world.set("NEARLINE_EMBEDDING_DIMENSION", "256");
     let failed = world.build("new.csv", "titan.arrow", &["--from", "old.arrow"]).await;
-    let why = format!("old.arrow: its vectors are of model `{MODEL}`, this build's are of `{TITAN}`");
+    let why = format!("old.arrow: its vectors come from model `{MODEL}`, this build's from `{TITAN}`");
     assert!(stderr(&failed).contains(&why), "{failed:?}");
     assert_eq!(world.stack.bedrock().stats().texts, paid);
     let failed = world.build("new.csv", "titan.arrow", &["--from", "nothing.arrow"]).await;
@@ -304,7 +304,7 @@ async fn batch_jobs_embed_a_build_and_are_started_once_however_often_it_is_kille
     world.stack.bedrock().set_batch_options(BatchOptions { delay, refused, ..BatchOptions::default() });
     world.write("few.csv", GOOD);
     let built = world.build("few.csv", "few.arrow", &flags).await;
-    assert!(stderr(&built).contains("3 texts are too few for a job"), "{built:?}");
+    assert!(stderr(&built).contains("3 texts are too few for a batch job"), "{built:?}");
     assert_eq!(ids(&world.read("few.arrow")).len(), 3);
     let built = world.build("products.csv", "out.arrow", &flags).await;
     assert!(built.status.success(), "{built:?}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nearline::catalog::{Indexing, Rows, artifact, store};
+use nearline::catalog::{Indexing, Rows, Share, artifact, store};
 use nearline_contract::{ErrorCode, Status};
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ async fn a_build_that_was_throttled_goes_on_where_it_was_and_builds_the_same_byt
     let failed = world.nearline(&build).await;
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to go on"),
+        stderr(&failed).contains("AccessDeniedException") && stderr(&failed).contains("again to continue"),
         "{failed:?}"
     );
     assert_eq!(std::fs::read(&output).unwrap(), bytes);
@@ -119,7 +119,7 @@ async fn a_new_catalog_is_taken_up_a_broken_one_is_not_and_rejections_that_it_me
         .unwrap();
     until("the error in the log", || async {
         let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap_or_default();
-        log.contains("the old one serves on").then_some(())
+        log.contains("the old one keeps serving").then_some(())
     })
     .await;
 
@@ -193,4 +193,72 @@ async fn attributes_that_pyarrow_writes_are_what_python_says() {
     // Its last batch has offsets of items, and none of these.
     let empty = artifact::read(std::fs::File::open(folder.join("attributes-empty.arrow")).unwrap()).unwrap();
     assert_eq!(empty.rows.attributes.get(0, 100), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_of_another_model_answers_its_share_is_promoted_and_what_is_old_is_pruned() {
+    const TITAN: &str = "amazon.titan-embed-text-v2:0";
+    let mut world = World::start().await;
+    world.set("NEARLINE_CATALOG_REFRESH_SECONDS", "1");
+    let csv = world.path("products.csv");
+    std::fs::write(&csv, "product_id,category,text\na,tea,green tea\nb,mugs,a red mug\nc,tea,black tea\n").unwrap();
+    let built = async |world: &mut World, model: &str, dimension: &str| {
+        world.set("NEARLINE_EMBEDDING_MODEL", model);
+        world.set("NEARLINE_EMBEDDING_DIMENSION", dimension);
+        let output = world.path(&format!("{dimension}.arrow")).display().to_string();
+        let built = world.build(csv.to_str().unwrap(), &output, &[]).await;
+        assert!(built.status.success(), "{built:?}");
+        output
+    };
+    let nova = built(&mut world, MODEL, "384").await;
+    let titan = built(&mut world, TITAN, "512").await;
+    for setting in ["NEARLINE_EMBEDDING_MODEL", "NEARLINE_EMBEDDING_DIMENSION"] {
+        world.set(setting, "");
+    }
+    let prefix = world.prefix();
+    let to = ["--to", prefix.as_str()];
+    let version = |output: &std::process::Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
+    };
+    let first = version(&world.nearline(&[&["catalog", "publish", &nova][..], &to].concat()).await);
+    let refused = world.nearline(&[&["catalog", "publish", &titan][..], &to].concat()).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("--candidate --share 5%, or publish it with --force"), "{refused:?}");
+
+    let lambda = world.lambda().await;
+    let trial = [&["catalog", "publish", &titan, "--candidate", "--share", "50%"][..], &to].concat();
+    let second = version(&world.nearline(&trial).await);
+    until("the candidate in the log", || async {
+        let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap_or_default();
+        log.contains("candidate_serves").then_some(())
+    })
+    .await;
+    let share: Share = "50%".parse().unwrap();
+    let jobs: Vec<String> =
+        (0..10).map(|number| format!(r#"{{"request_id":"job-{number}","query":"red mugs","top_k":1}}"#)).collect();
+    world.send(&jobs.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for number in 0..10 {
+        let record = world.record(&format!("job-{number}")).await;
+        let expected = if share.takes(&record.request_id) { (&second, TITAN) } else { (&first, MODEL) };
+        assert_eq!((&record.catalog_version, record.model_id.as_deref()), (expected.0, Some(expected.1)));
+        assert_eq!(record.status, Status::Succeeded);
+    }
+    world.write("jobs.jsonl", jobs.join("\n"));
+    let candidate = format!("{prefix}@candidate");
+    let compare = ["catalog", "compare", &prefix, &candidate, "--queries", "jobs.jsonl", "--json"];
+    let compared: Value = serde_json::from_slice(&world.nearline(&compare).await.stdout).unwrap();
+    assert_eq!((&compared["compared"], &compared["same_first"]), (&10.into(), &1.0.into()), "{compared}");
+    assert_eq!((&compared["a"]["dimension"], &compared["b"]["dimension"]), (&384.into(), &512.into()));
+
+    assert_eq!(version(&world.nearline(&[&["catalog", "promote"][..], &to].concat()).await), second);
+    let listed = world.nearline(&[&["catalog", "versions", "--json"][..], &to].concat()).await;
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!((&listed["current"], &listed["previous"]), (&second.as_str().into(), &first.as_str().into()));
+    assert_eq!((&listed["candidate"], listed["versions"].as_array().unwrap().len()), (&Value::Null, 2));
+    let pruned = world.nearline(&[&["catalog", "prune", "--keep", "1", "--yes", "--json"][..], &to].concat()).await;
+    let pruned: Value = serde_json::from_slice(&pruned.stdout).unwrap();
+    assert_eq!((&pruned["objects"], &pruned["kept"]), (&0.into(), &2.into()), "all is young");
+    assert_eq!(version(&world.nearline(&[&["catalog", "rollback"][..], &to].concat()).await), first);
+    lambda.stop().await;
 }

@@ -27,6 +27,27 @@ async fn wrong_usage_is_2_and_failure_is_1_with_one_line() {
     assert_eq!(message.lines().count(), 1);
 }
 
+#[test]
+fn people_get_colour_on_a_terminal_unless_no_color_is_set_and_nowhere_else() {
+    const NEARLINE: &str = env!("CARGO_BIN_EXE_nearline");
+    // Runs a program on a terminal of its own and prints what it shows.
+    const TERMINAL: &str = "import pty, sys; pty.spawn(sys.argv[1:])";
+    let shown = |program: &[&str], set: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(program[0]);
+        command.args(&program[1..]).args(["catalog", "inspect", "gone.arrow"]).stdin(std::process::Stdio::null());
+        let set = set.iter().copied().chain([("TERM", "xterm-256color")]);
+        command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").envs(set);
+        let output = command.output().unwrap();
+        let shown = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(shown.contains("nearline:") && shown.contains("gone.arrow"), "{shown}");
+        shown.contains('\u{1b}')
+    };
+    let on_a_terminal = ["python3", "-c", TERMINAL, NEARLINE];
+    assert!(shown(&on_a_terminal, &[]));
+    assert!(!shown(&on_a_terminal, &[("NO_COLOR", "1")]));
+    assert!(!shown(&[NEARLINE], &[]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn enqueue_says_what_will_be_refused_and_check_sends_nothing_then() {
     let world = World::start().await;

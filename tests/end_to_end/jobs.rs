@@ -56,7 +56,7 @@ async fn a_job_that_sqs_refuses_hides_no_other() {
     let checked = world.nearline(&["enqueue", "--check", "--file", file]).await;
     assert_eq!(checked.status.code(), Some(1));
     let message = said(&checked);
-    assert!(message.contains("line 4 cannot be sent: it is 2030 bytes; the queue takes at most 1024"), "{message}");
+    assert!(message.contains("line 4 cannot be sent: it is 2030 bytes; the queue allows at most 1024"), "{message}");
     assert!(message.contains("line 6 cannot be sent: it has the character U+FFFF"), "{message}");
     assert_eq!(world.depth(queue).await, 0);
     let sent = world.nearline(&["enqueue", "--file", file, "--unsent", unsent]).await;

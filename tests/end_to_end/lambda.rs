@@ -154,7 +154,7 @@ async fn a_conflict_is_dead_lettered_and_never_overwrites() {
     world.send(&[other]).await;
     let letters = world.dead_letters(1).await;
     assert_eq!((letters[0].code.as_str(), letters[0].body.as_str()), ("request_id_conflict", other));
-    assert!(letters[0].reason.contains("belongs to another job already"), "{}", letters[0].reason);
+    assert!(letters[0].reason.contains("already belongs to another job"), "{}", letters[0].reason);
     world.drained().await;
     assert_eq!(world.record("r").await, record);
     lambda.stop().await;

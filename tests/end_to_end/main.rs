@@ -8,6 +8,7 @@ mod builds;
 mod catalog;
 mod command_line;
 mod doctor;
+mod documents;
 mod faults;
 mod jobs;
 mod kills;

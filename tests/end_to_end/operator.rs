@@ -19,7 +19,7 @@ async fn a_dead_letter_is_found_resent_and_answered() {
     let said = stderr(&waited);
     assert_eq!(waited.status.code(), Some(1));
     assert!(said.contains("`r` is a dead letter: attempts_exhausted: gave up after 1 attempts"), "{said}");
-    assert!(said.contains("no other dead letter is of them (looked at 2 of about 2)"), "{said}");
+    assert!(said.contains("no other dead letter belongs to them (looked at 2 of about 2)"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 
     let json = async |arguments: &[&str]| -> Value {

@@ -180,9 +180,9 @@ async fn a_table_of_dynamodb_gives_the_rows_of_a_scan_or_of_some_categories() {
     for (input, why) in [
         ("dynamodb://nothing", "DynamoDB Scan nothing: ResourceNotFoundException"),
         ("dynamodb://products/category-index?category=none", "there are no items"),
-        ("s3://nearline/nothing", "there is no such object, and none below"),
+        ("s3://nearline/nothing", "no such object, and none under"),
         ("s3://no-such-bucket/x", "NoSuchBucket"),
-        ("gs://bucket/x", "gs:// is not read"),
+        ("gs://bucket/x", "gs:// is not supported"),
     ] {
         let failed = world.build(input, "none.arrow", &[]).await;
         assert!(!failed.status.success() && stderr(&failed).contains(why), "{input}: {failed:?}");
@@ -240,7 +240,7 @@ async fn objects_are_read_whatever_their_keys_are() {
     }
     let built = world.build("s3://nearline/in", "out.arrow", &[]).await;
     assert!(built.status.success(), "{built:?}");
-    assert!(stderr(&built).contains("empty files are passed over: empty.csv\n"), "{built:?}");
+    assert!(stderr(&built).contains("empty files are skipped: empty.csv\n"), "{built:?}");
     let mut found = rows(&world.read("out.arrow")).product_ids;
     found.sort();
     assert_eq!(found, ["p0", "p1", "p2", "p3"]);

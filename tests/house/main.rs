@@ -1,8 +1,9 @@
 //! Keeps the house in order: files and rooms name each other in one direction, and what belongs to one room (the SDK,
-//! the environment, Lambda's crates) is named there alone. docs/architecture.md says why.
+//! the environment, Lambda's crates) is named there alone. docs/architecture.md says why. And what documents name exists.
 
 mod circles;
 mod crate_map;
+mod documents;
 mod names;
 mod rooms;
 
@@ -101,4 +102,20 @@ fn the_contract_brings_no_aws_to_those_who_do_not_ask_for_it() {
     for line in part("dependencies").expect("it has dependencies").lines().filter(brought) {
         assert!(line.contains("optional = true"), "{line}: everybody would have it");
     }
+}
+
+#[test]
+fn documents_name_only_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = documents::documents(root);
+    assert!(documents.iter().any(|document| document.path == Path::new("README.md")), "the documents are not found");
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    // Two variables are of tests.
+    let settings = ["src/config/table.rs", "tests/model/seeds.rs", "tests/end_to_end/kills.rs"].map(read).concat();
+    let faults = [
+        documents::dead_links(root, &documents),
+        documents::unknown_verbs(&read("Makefile"), &documents),
+        documents::unknown_settings(&settings, &documents),
+    ];
+    passes(&faults.concat());
 }

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use fastrand::Rng;
-use nearline::catalog::{CatalogStore, Indexing, MemoryArtifacts, ObjectName, Rows, S3Prefix, artifact};
+use nearline::catalog::{
+    CatalogStore, Content, Indexing, MemoryArtifacts, ObjectName, Publication, Rows, S3Prefix, Share, artifact,
+};
 use nearline::embed::MemoryModels;
 use nearline::fault_plan::FaultPlan;
 use nearline_contract::{ErrorCode, Group, SearchJob, Target};
+use time::OffsetDateTime;
 
 /// Models that the catalogs of a world may name; all offer [`DIMENSIONS`].
 pub(crate) const MODELS: [&str; 3] =
@@ -51,6 +54,27 @@ impl Catalogs {
         let store = CatalogStore::new(artifacts.seen_by(FaultPlan::default()), Indexing::default());
         let pointer = store.publish(artifact::Loaded::new(bytes).unwrap(), &prefix(), None).await.unwrap();
         self.0.insert(pointer.version, rows);
+    }
+
+    /// Tries another catalog out for a share of the jobs, or ends what is tried out.
+    pub(crate) async fn try_out(&mut self, artifacts: &MemoryArtifacts, rng: &mut Rng, model: &str) {
+        let store = CatalogStore::new(artifacts.seen_by(FaultPlan::default()), Indexing::default());
+        let now = OffsetDateTime::UNIX_EPOCH;
+        // There may be none.
+        match rng.u8(..4) {
+            0 => drop(store.promote(&prefix(), now).await),
+            1 => drop(store.drop_candidate(&prefix()).await),
+            _ => {
+                let rows = rows(rng);
+                let bytes: Bytes = artifact::write(Vec::new(), &rows, model).unwrap().into();
+                let loaded = artifact::Loaded::new(bytes.clone()).unwrap();
+                let checked = store.check(loaded, Content::Bytes(bytes), &prefix(), None).unwrap();
+                let share = Some(Share::try_from(f64::from(rng.u8(1..=100)) / 100.0).unwrap());
+                let publication = Publication { share, force: false, now, told: &|_| {} };
+                let pointer = store.publish_checked(&checked, &prefix(), &publication).await.unwrap();
+                self.0.insert(pointer.version, rows);
+            }
+        }
     }
 
     /// What somebody may leave at the pointer, or where it points to, by mistake.

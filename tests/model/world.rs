@@ -193,7 +193,7 @@ impl World {
         ];
         for _ in 0..rng.u8(..8) {
             sleep(Duration::from_millis(rng.u64(1..4 * MINUTE))).await;
-            match rng.u8(..6) {
+            match rng.u8(..8) {
                 0 | 1 => {
                     catalogs.publish(&self.artifacts, &mut rng, model).await;
                     *swaps += 1;
@@ -204,7 +204,11 @@ impl World {
                     catalogs.publish(&self.artifacts, &mut rng, model).await;
                     *swaps += 1;
                 }
-                3 => self.clock.step(time::Duration::seconds(i64::from(rng.i16(-4_000..4_000)))),
+                3 | 4 => {
+                    let any = MODELS[rng.usize(..MODELS.len())];
+                    catalogs.try_out(&self.artifacts, &mut rng, any).await;
+                }
+                5 => self.clock.step(time::Duration::seconds(i64::from(rng.i16(-4_000..4_000)))),
                 _ => self.plan.storm(Storm {
                     operation: (rng.u8(..8) > 0).then(|| OPERATIONS[rng.usize(..OPERATIONS.len())]),
                     rate: 0.3 + 0.7 * rng.f64(),

@@ -171,6 +171,6 @@ def _(path):
     frame.to_json(path)
 
 
-@writes("json-table", "a.json", refused="below the key `data`")
+@writes("json-table", "a.json", refused="under the key `data`")
 def _(path):
     frame.to_json(path, orient="table")

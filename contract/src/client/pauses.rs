@@ -1,4 +1,4 @@
-//! Pauses that double, with jitter, so that many who began together do not go on together.
+//! Pauses that double, with jitter, so that many that began together do not continue in step.
 
 use std::time::Duration;
 

@@ -40,11 +40,11 @@ pub struct Unsent {
 /// Why a job was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No record could answer it, so nobody would ever find one.
+    /// No record could answer it, so none would ever be found.
     #[error("it would be dead-lettered: {0}")]
     Unanswerable(JobError),
     /// It is larger than a message.
-    #[error("it is {0} bytes; SQS takes at most {CALL_MAX_BYTES}")]
+    #[error("it is {0} bytes; SQS allows at most {CALL_MAX_BYTES}")]
     TooLarge(usize),
     /// It has a character that no message has.
     #[error("it has the character {0}, which SQS refuses")]
@@ -76,7 +76,7 @@ impl Producer {
 
     /// Sends jobs, ten to a call, and returns those that were not sent: none, if all went well.
     ///
-    /// What SQS refuses for a reason of its own is tried again after a pause, up to five times. One job that cannot be sent
+    /// What SQS refuses for a reason on its side is tried again after a pause, up to five times. One job that cannot be sent
     /// holds up no other. On a FIFO queue each `request_id` is a message group.
     #[must_use = "these jobs were not sent"]
     pub async fn enqueue(&self, jobs: &[JobMessage]) -> Vec<Unsent> {
@@ -296,7 +296,7 @@ mod tests {
         let unsent = producer.enqueue(&[job("two words"), large, odd, job("r")]).await;
         let why: Vec<String> = unsent.iter().map(|unsent| unsent.why.to_string()).collect();
         assert!(why[0].starts_with("it would be dead-lettered: invalid_request_id"), "{}", why[0]);
-        assert!(why[1].ends_with("bytes; SQS takes at most 1048576"), "{}", why[1]);
+        assert!(why[1].ends_with("bytes; SQS allows at most 1048576"), "{}", why[1]);
         assert_eq!(why[2], "it has the character U+FFFF, which SQS refuses");
         assert_eq!(entries(&service), [[3]]);
     }

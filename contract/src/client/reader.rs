@@ -17,7 +17,7 @@ use crate::record::{Group, ResultRecord};
 
 /// Most keys of one call.
 const CALL_MAX_KEYS: usize = 100;
-/// Pauses before the looks. As they double, nobody waits much longer than twice what a record took.
+/// Pauses between look-ups. As they double, nobody waits much longer than twice what a record took.
 const PAUSES: Pauses = Pauses { first: Duration::from_millis(100), longest: Duration::from_secs(2) };
 
 /// Reads records. It needs `dynamodb:BatchGetItem`, and `s3:GetObject` on `results/*` of the bucket for large results.
@@ -44,7 +44,7 @@ pub struct Found {
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The item is none.
+    /// The item is not a record.
     #[error(transparent)]
     NotARecord(#[from] NotARecord),
     /// Its results were not read.
@@ -54,7 +54,7 @@ pub enum ReadError {
     #[error("results_uri is `{0}`, which is not an S3 URI")]
     NoUri(String),
     /// Its results are not those that the worker wrote.
-    #[error("the results in {0} failed their integrity check: their SHA-256 is not that of their name")]
+    #[error("the results in {0} failed their integrity check: their SHA-256 does not match their name")]
     Changed(String),
     /// Its results are of another form.
     #[error("the results in {0} are not a list of groups: {1}")]

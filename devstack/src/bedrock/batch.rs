@@ -119,7 +119,7 @@ impl Jobs {
         }
         check(&request)?;
         if state.jobs.values().any(|job| job.request.job_name == request.job_name) {
-            let message = "The name of the job is used already.";
+            let message = "The job name is already in use.";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "ConflictException", message));
         }
         let id = format!("{:012x}", rand::rng().random_range(0..1_u64 << 48));
@@ -246,7 +246,7 @@ fn answer(model_id: &str, input: &Value, refused: Option<&str>) -> Result<Value,
 async fn read(s3: &Client, uri: &str) -> Result<Vec<Value>, String> {
     let (bucket, key) = place(uri)?;
     let object = s3.get_object().bucket(bucket).key(key).send().await;
-    let object = object.map_err(|_| format!("The role has no access to {uri}, or it does not exist."))?;
+    let object = object.map_err(|_| format!("The role has no access to {uri}, or the object does not exist."))?;
     let body = object.body.collect().await.map_err(|error| error.to_string())?.into_bytes();
     let lines = body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut records = Vec::new();

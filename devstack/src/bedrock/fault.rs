@@ -1,4 +1,4 @@
-//! The faults that the stand-in plays: certain ones that a test switches on, and random ones at a rate.
+//! The stand-in's faults: particular ones that a test switches on, and random ones at a rate.
 
 use axum::http::StatusCode;
 use axum::response::Html;

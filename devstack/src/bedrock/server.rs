@@ -34,7 +34,7 @@ pub struct BedrockOptions {
     pub throttle_rate: f64,
     /// The share of the others that fail with a transient error, 0 to 1.
     pub error_rate: f64,
-    /// What the random faults follow from.
+    /// Seed of the random faults.
     pub seed: u64,
     /// Whether calls in a service tier are refused, as by a model that has none.
     pub refuse_service_tier: bool,

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use devstack::DevstackError;
-use devstack::bedrock::{BedrockOptions, BedrockServer};
-
-use super::Stop;
+use super::stop::Stop;
+use crate::DevstackError;
+use crate::bedrock::{BedrockOptions, BedrockServer};
 
 /// Serve Bedrock's InvokeModel for embedding models
 ///
@@ -25,10 +24,10 @@ pub(crate) struct Arguments {
     /// The share of the others to fail with 500, 503 or 424, 0 to 1
     #[arg(long, value_name = "E", default_value_t = 0.0)]
     error_rate: f64,
-    /// What the random faults follow from
+    /// Seed of the random faults
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Refuse calls in a service tier, as a model does that has none
+    /// Refuse calls in a service tier, like a model that does not support it
     #[arg(long)]
     refuse_service_tier: bool,
 }

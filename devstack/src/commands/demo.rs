@@ -6,14 +6,14 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use devstack::DevstackError;
-use devstack::bedrock::BedrockOptions;
-use devstack::lambda::{LambdaHarness, LambdaOptions};
-use devstack::stack::{Stack, StackOptions};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::Stop;
+use super::stop::Stop;
+use crate::DevstackError;
+use crate::bedrock::BedrockOptions;
+use crate::lambda::{LambdaHarness, LambdaOptions};
+use crate::stack::{Stack, StackOptions};
 
 /// What an embedding takes: about what Bedrock does.
 const EMBEDDING_LATENCY: Duration = Duration::from_millis(50);
@@ -85,7 +85,7 @@ async fn demo(examples: &Path) -> Result<(), DevstackError> {
     let prefix = setting(&stack, "NEARLINE_CATALOG");
     nearline(&stack, &["catalog", "publish", &*path(catalog), "--to", &prefix]).await?;
 
-    step(&format!("Enqueueing {total} jobs (some of them faulty, as in life)"));
+    step(&format!("Enqueueing {total} jobs (some faulty on purpose)"));
     nearline(&stack, &["enqueue", "--file", &*path(&jobs_file)]).await?;
 
     step(&format!("Answering them: one bootstrap process, {CONCURRENCY} invocations at once, batches of 10"));
@@ -124,7 +124,7 @@ async fn demo(examples: &Path) -> Result<(), DevstackError> {
     let account = account(total, &records, &dead_letters, &expected);
     print_account(&account);
     if account != expected {
-        return Err(DevstackError::Demo(format!("the account differs from what is expected: {expected}")));
+        return Err(DevstackError::Demo(format!("the tally differs from what is expected: {expected}")));
     }
     println!("Every job is accounted for, as expected. The whole demo took {:.0} s.", started.elapsed().as_secs_f64());
     Ok(())

@@ -1,13 +1,12 @@
-//! Files of settings, for shells and for whoever reads `NAME=value` lines.
+//! Files of settings, for shells and anything else that reads `NAME=value` lines.
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use devstack::DevstackError;
-
-use super::write_atomically;
+use super::whole_file::write_atomically;
+use crate::DevstackError;
 
 /// Writes the settings; readers see all of them or none.
 pub(crate) fn write(file: &Path, variables: &[(String, String)]) -> Result<(), DevstackError> {
@@ -22,7 +21,7 @@ fn content(variables: &[(String, String)]) -> Result<String, DevstackError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
         if !value.chars().all(plain) {
             return Err(DevstackError::Option(format!(
-                "{name} has a value that a shell would not read as it is: {value}"
+                "{name} has a value that a shell would not read literally: {value}"
             )));
         }
         let _ = writeln!(content, "{name}={value}");
@@ -30,8 +29,8 @@ fn content(variables: &[(String, String)]) -> Result<String, DevstackError> {
     Ok(content)
 }
 
-/// Makes way for a new file: what an earlier, killed run left behind goes, so that nobody takes it for ours. The file of
-/// stand-ins that are running stays.
+/// Makes way for a new file: what an earlier, killed run left behind is removed, so that it is not mistaken for ours.
+/// The file of stand-ins that are running stays.
 pub(crate) fn claim(file: &Path) -> Result<(), DevstackError> {
     let found = std::fs::read_to_string(file).unwrap_or_default();
     if let Some(endpoint) = living(&found) {

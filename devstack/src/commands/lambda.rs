@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use devstack::DevstackError;
-use devstack::lambda::{FUNCTION_NAME, LambdaHarness, LambdaOptions, LambdaStats};
-use devstack::stack::http_client;
 
-use super::{Stop, write_atomically};
+use super::stop::Stop;
+use super::whole_file::write_atomically;
+use crate::DevstackError;
+use crate::lambda::{FUNCTION_NAME, LambdaHarness, LambdaOptions, LambdaStats};
+use crate::stack::http_client;
 
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -25,22 +26,22 @@ pub(crate) struct Arguments {
     /// How many invocations the process serves at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1600))]
     concurrency: u16,
-    /// The most messages of a batch; more than 10 need a window
+    /// Most messages in a batch; more than 10 need a window
     #[arg(long, value_name = "B", default_value_t = 10)]
     batch_size: usize,
-    /// How long a batch may wait for more messages, 0 to 300
+    /// How long a batch may wait for more messages, in seconds: 0 to 300
     #[arg(long, value_name = "S", default_value_t = 0)]
     window_seconds: u64,
-    /// The function timeout, at most 900 and the queue's visibility timeout
+    /// The function timeout, in seconds: at most 900, and at most the queue's visibility timeout
     #[arg(long, value_name = "T", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=900))]
     timeout_seconds: u64,
     /// The port on 127.0.0.1 for direct invocations (Lambda's Invoke API); 0 takes a free one
     #[arg(long, value_name = "P", default_value_t = 0)]
     port: u16,
-    /// A file for the counts as JSON, replaced once a second and at the end
+    /// Where to write the counts as JSON, replaced once a second and at the end
     #[arg(long, value_name = "F")]
     stats_file: Option<PathBuf>,
-    /// The queue whose messages the function gets
+    /// The queue whose messages the function receives
     #[arg(long, value_name = "URL", env = "NEARLINE_QUEUE_URL")]
     queue_url: String,
 }
@@ -101,7 +102,7 @@ fn write_stats(stats: &LambdaStats, file: Option<&Path>) -> Result<(), DevstackE
 
 fn summary(stats: &LambdaStats) -> String {
     format!(
-        "devstack: {} invocations, at most {} in flight at once; {} messages done, {} failed and left to come again; \
+        "devstack: {} invocations, at most {} in flight at once; {} messages done, {} failed and left for redelivery; \
          {} batches failed as a whole, {} timeouts, {} restarts",
         stats.invocations,
         stats.max_in_flight,

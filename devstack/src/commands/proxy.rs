@@ -3,23 +3,24 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devstack::DevstackError;
-use devstack::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
-
 use super::environment_file::{claim, give_up, write};
-use super::{Stop, write_atomically};
+use super::stop::Stop;
+use super::whole_file::write_atomically;
+use crate::DevstackError;
+use crate::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
 
 /// Make calls to SQS, DynamoDB, S3 and Bedrock fail, by a seeded plan
 ///
-/// Stands between a worker and the stand-ins, and forwards what it does not spoil. A call's fault follows from the seed,
-/// the operation, and how many calls of that operation came before: the same seed and the same order of calls give the
-/// same faults, and on several connections the order is the client's. With the settings of `devstack up` loaded:
+/// Sits between a worker and the stand-ins, and forwards every call it does not disturb. A call's fault follows from
+/// the seed, the operation, and how many calls of that operation came before: the same seed and the same order of calls
+/// give the same faults, and on several connections the order is the client's. With the settings of `devstack up`
+/// loaded:
 ///
 ///   devstack proxy --seed 7 --rate 0.05 --env-file proxy.env &
 ///
 ///   set -a; . proxy.env; set +a; nearline worker
 ///
-/// `PUT /_devstack/faults` at the proxy's own address takes faults that stand until they are replaced, as in
+/// `PUT /_devstack/faults` at the proxy's own address takes faults that last until they are replaced, as in
 /// [{"service": "dynamodb", "operation": "PutItem", "fault": "throttle"}] or with "access_denied" or {"delay_ms": 2000};
 /// [] ends them.
 ///
@@ -36,7 +37,7 @@ pub(crate) struct Arguments {
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "P", default_value_t = 0)]
     port: u16,
-    /// What the faults follow from
+    /// Seed of the faults
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
     /// The share of calls that meet a fault, 0 to 1
@@ -48,14 +49,14 @@ pub(crate) struct Arguments {
     /// The longest delay, and the longest time that a slow body takes, in milliseconds
     #[arg(long, value_name = "M", default_value_t = 1_000)]
     max_delay_ms: u64,
-    /// How many times as fast the waits pass that are asked for by ChangeMessageVisibility: a quarter of an hour becomes
-    /// 45 s with 20
+    /// By what factor to shorten the waits that ChangeMessageVisibility asks for: with 20, a quarter of an hour becomes
+    /// 45 s
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=900))]
     hurry: u32,
-    /// Where to write the settings that point an SDK at the proxy; the file goes when it ends
+    /// Where to write the settings that point an SDK at the proxy; the file is removed when it ends
     #[arg(long, value_name = "F")]
     env_file: Option<PathBuf>,
-    /// A file for the counts as JSON, written at the end
+    /// Where to write the counts as JSON at the end
     #[arg(long, value_name = "F")]
     report: Option<PathBuf>,
 }

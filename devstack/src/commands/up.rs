@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use devstack::DevstackError;
-use devstack::bedrock::BedrockOptions;
-use devstack::stack::{Stack, StackOptions};
-
-use super::Stop;
 use super::environment_file::{claim, give_up, write};
+use super::stop::Stop;
+use crate::DevstackError;
+use crate::bedrock::BedrockOptions;
+use crate::stack::{Stack, StackOptions};
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///
@@ -24,7 +23,7 @@ pub(crate) struct Arguments {
     /// FIFO queues instead of standard ones
     #[arg(long)]
     fifo: bool,
-    /// The queue's visibility timeout; at least the function timeout
+    /// The queue's visibility timeout, in seconds: at least the function timeout
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=43_200))]
     visibility_timeout_seconds: u64,
     /// How long each embedding takes, in milliseconds
@@ -36,10 +35,10 @@ pub(crate) struct Arguments {
     /// The share of the others to fail with a transient error, 0 to 1
     #[arg(long, value_name = "E", default_value_t = 0.0)]
     bedrock_error_rate: f64,
-    /// Refuse embeddings in a service tier, as a model does that has none
+    /// Refuse embeddings in a service tier, like a model that does not support it
     #[arg(long)]
     bedrock_refuse_service_tier: bool,
-    /// What the random faults follow from
+    /// Seed of the random faults
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
 }

@@ -26,7 +26,7 @@ pub(super) const INIT_TIMEOUT: Duration = Duration::from_secs(130);
 const TERM_GRACE: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
-/// A process that lived this long was no quick death: the back-off begins anew.
+/// A process that lived this long did not die quickly: the back-off starts again.
 const HEALTHY_LIFE: Duration = Duration::from_secs(10);
 /// So many starts in a row that never asked for work are the end.
 const FAILED_STARTS_LIMIT: u32 = 5;
@@ -76,13 +76,13 @@ pub(super) async fn run(
             }
         };
         if let Some(ready) = ready.take() {
-            // The very first start failing is a mistake of whoever started us, not a crash to recover from.
+            // The very first start failing is a mistake by whoever started us, not a crash to recover from.
             dispatcher.close(&FunctionError::exited("-", "it did not start"));
             let _ = ready.send(Err(error));
             return None;
         }
         if failed_starts == FAILED_STARTS_LIMIT {
-            dispatcher.close(&FunctionError::exited("-", "it does not start any more"));
+            dispatcher.close(&FunctionError::exited("-", "it no longer starts"));
             return Some(error);
         }
         if started_at.elapsed() > HEALTHY_LIFE {

@@ -39,7 +39,7 @@ pub struct LambdaOptions {
     pub function_timeout: Duration,
     /// The function's environment, on top of this process's own.
     pub env: Vec<(String, String)>,
-    /// The queue whose messages the function gets.
+    /// The queue whose messages the function receives.
     pub queue_url: String,
     /// For the mapping's own calls: where the queue is, and as whom.
     pub sdk_config: SdkConfig,
@@ -152,7 +152,7 @@ impl LambdaHarness {
             failed.send_replace(error.map(|error| error.to_string()));
         });
         becomes_ready.await.unwrap_or_else(|_| {
-            Err(DevstackError::Bootstrap { bootstrap: options.bootstrap, what: "was given up while starting".into() })
+            Err(DevstackError::Bootstrap { bootstrap: options.bootstrap, what: "was stopped while starting".into() })
         })?;
         let invoke_api = invoke_api::start(options.invoke_port, Arc::clone(&dispatcher), function).await?;
         mapping.begin();
@@ -210,7 +210,7 @@ impl LambdaHarness {
     /// 2 s later, SIGKILL. The final counts.
     pub async fn stop(mut self) -> LambdaStats {
         if !self.mapping.stop(DRAIN_TIMEOUT).await {
-            tracing::warn!("stopping with batches in flight; their messages come again");
+            tracing::warn!("stopping with batches in flight; their messages will be redelivered");
         }
         self.shutdown.cancel();
         let _ = (&mut self.environment).await;

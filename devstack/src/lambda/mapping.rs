@@ -31,7 +31,7 @@ use crate::stack::queue_attribute;
 
 /// As Lambda starts with for a standard queue.
 const POLLERS: usize = 5;
-/// Short, so that stopping needs not abandon a poll, which could be handed a message that nobody then works on.
+/// Short, so that stopping needs not abandon a poll, which could be handed a message that nobody then processes.
 const LONG_POLL: Duration = Duration::from_secs(1);
 /// Between polls when less than a long poll of the window is left.
 const SHORT_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -278,7 +278,9 @@ impl Shared {
                             tracing::warn!(code = failure.code(), message = failure.message(), "cannot delete");
                         }
                     }
-                    Err(error) => tracing::warn!(error = causes(&error), "cannot delete messages; they come again"),
+                    Err(error) => {
+                        tracing::warn!(error = causes(&error), "cannot delete messages; they will be redelivered")
+                    }
                 }
             })
             .await;
@@ -296,7 +298,10 @@ impl Shared {
         });
         let call = self.sqs.change_message_visibility_batch().queue_url(&self.options.queue_url);
         if let Err(error) = call.set_entries(Some(entries.collect())).send().await {
-            tracing::warn!(error = causes(&error), "cannot give messages back; they come again after their visibility");
+            tracing::warn!(
+                error = causes(&error),
+                "cannot release messages; they will be redelivered when their visibility timeout ends"
+            );
         }
     }
 }

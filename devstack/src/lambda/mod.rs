@@ -2,7 +2,7 @@
 //!
 //! One process of the function serves many invocations at once, by as many waiting `/next` calls. Deadlines are
 //! real, a dead process is replaced, and batches are settled by all the rules of partial batch responses. The Runtime
-//! API can be told to misbehave. What is not played: scaling (there is one environment), a mapping's back-off after
+//! API can be told to misbehave. Not simulated: scaling (there is one environment), a mapping's back-off after
 //! function errors, and permissions.
 
 mod batch;

@@ -1,4 +1,4 @@
-//! Puts `MiniStack` into a virtual environment of its own, once for each list of pinned packages and each Python.
+//! Installs `MiniStack` into its own virtual environment, once for each list of pinned packages and each Python.
 //!
 //! The folder's name is a hash of both, so a changed pin never meets an old installation. A lock file lets one process
 //! install while others wait, and a marker file written last tells a whole installation from an interrupted one

@@ -1,4 +1,4 @@
-//! `MiniStack`, which plays SQS, DynamoDB and S3: one process on a free port of 127.0.0.1.
+//! `MiniStack`, which stands in for SQS, DynamoDB and S3: one process on a free port of 127.0.0.1.
 //!
 //! It is installed on first use, and keeps everything in memory. It sees nothing of the caller's
 //! environment, so that no profile, credential or endpoint of the developer can reach it. It ends with its owner.
@@ -146,7 +146,7 @@ async fn free_port() -> Result<u16, DevstackError> {
     Ok(listener.local_addr().map_err(listen)?.port())
 }
 
-/// What the health page of whoever listens on the port says; `None` while nobody does.
+/// What the health page on the port says; `None` while nothing listens.
 async fn health(port: u16) -> Option<String> {
     let request = format!("GET /_ministack/health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
     let exchange = async {

@@ -1,4 +1,4 @@
-//! Answers that no service gave: errors in each service's own form, and the page of somebody on the way.
+//! Answers that no service gave: errors in each service's own form, and an HTML page from something in between.
 
 use axum::Json;
 use axum::http::StatusCode;

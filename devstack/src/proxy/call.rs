@@ -39,7 +39,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// `None` for what is no signed call of these services; it passes without faults.
+    /// `None` for anything but a signed call of these services; it passes without faults.
     pub(super) fn of(request: &Parts) -> Option<Self> {
         let service = match signed_for(&request.headers)? {
             "sqs" => Service::Sqs,

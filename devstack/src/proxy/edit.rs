@@ -10,7 +10,7 @@ use super::plan::Planned;
 pub(super) struct Edited {
     /// What to forward; `None` if nothing is left.
     pub(super) request: Option<Bytes>,
-    /// The answer's part that tells of the rest.
+    /// The part of the answer that describes the rest.
     left_out: LeftOut,
 }
 

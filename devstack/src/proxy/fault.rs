@@ -23,13 +23,13 @@ pub enum FaultKind {
     Error,
     /// A 500 or 503 of the service after the call has taken effect
     ErrorAfter,
-    /// The service asks for fewer calls
+    /// The service throttles the call
     Throttle,
     /// The answer's body ends before the length that its head promises
     TruncatedBody,
     /// The answer's body arrives in small pieces with pauses
     SlowBody,
-    /// Somebody on the way answers 200 with a page of HTML
+    /// Something in between answers 200 with a page of HTML
     Html,
     /// SQS ReceiveMessage: one of the messages is visible again at once, so that it is delivered twice
     Redelivery,

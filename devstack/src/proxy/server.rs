@@ -51,7 +51,7 @@ pub struct ProxyOptions {
     pub upstream: String,
     /// Where Bedrock is.
     pub bedrock_upstream: String,
-    /// What the faults follow from.
+    /// Seed of the faults.
     pub seed: u64,
     /// The share of calls that meet one, 0 to 1.
     pub rate: f64,
@@ -108,7 +108,7 @@ impl ProxyServer {
             return Err(DevstackError::Option(format!("rate must be 0 to 1, was {rate}")));
         }
         if hurry == 0 {
-            return Err(DevstackError::Option("waits can pass once as fast or faster, not 0 times".into()));
+            return Err(DevstackError::Option("hurry must be at least 1".into()));
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);

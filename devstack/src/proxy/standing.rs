@@ -29,7 +29,7 @@ pub struct StandingFault {
 pub enum Standing {
     /// The service refuses: a permission is missing
     AccessDenied,
-    /// The service asks for fewer calls
+    /// The service throttles the call
     Throttle,
     /// The call reaches the service so many milliseconds late
     DelayMs(u64),

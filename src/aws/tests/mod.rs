@@ -5,6 +5,7 @@ pub(crate) mod answers;
 mod direct;
 mod leases;
 mod letters;
+mod publishing;
 mod tier;
 mod traces;
 

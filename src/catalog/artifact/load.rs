@@ -54,7 +54,7 @@ impl Loaded {
     pub fn with_model(self, model_id: &str) -> Result<Self, CatalogError> {
         match &self.artifact.model_id {
             Some(named) if named == model_id => return Ok(self),
-            Some(named) => return Err(invalid(format!("its {MODEL_ID} is `{named}` already, not `{model_id}`"))),
+            Some(named) => return Err(invalid(format!("its {MODEL_ID} is already `{named}`, not `{model_id}`"))),
             None => {}
         }
         check_all_columns(&self.bytes)?;
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(named.bytes, bytes("model"));
         assert_eq!(named.sha256, sha256(&named.bytes[..]).unwrap());
         let other = named.with_model("other").unwrap_err().to_string();
-        assert!(other.contains("is `model` already, not `other`"), "{other}");
+        assert!(other.contains("is already `model`, not `other`"), "{other}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Bits {
         self.words.fill(0);
     }
 
-    /// Takes all rows of all words but for every n-th word away.
+    /// Clears all words except every n-th.
     pub(super) fn thin_out(&mut self, n: usize) {
         for (number, word) in self.words.iter_mut().enumerate() {
             if !number.is_multiple_of(n) {

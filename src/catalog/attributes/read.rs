@@ -70,7 +70,7 @@ impl Builders {
                 (Some(column), None) => column,
                 (Some(_), Some(_)) => return Err(invalid(format!("column {} appears twice", clip(name)))),
                 (None, _) => {
-                    return Err(invalid(format!("the attribute {} is no column of it", clip(name))));
+                    return Err(invalid(format!("it has no column for the attribute {}", clip(name))));
                 }
             };
             let kind = schema.field(column).data_type();

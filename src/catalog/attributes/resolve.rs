@@ -45,7 +45,7 @@ pub(super) enum Test {
     Texts(Wanted),
 }
 
-/// Beyond this no integer of a column lies.
+/// No integer of a column is beyond this.
 const INTEGER_MAX: i128 = 1 << 100;
 
 impl Attributes {
@@ -212,7 +212,7 @@ impl Bound {
         if is_narrow && narrow.is_finite() {
             return Self::at(narrow.into());
         }
-        // Only whole numbers of more than 53 bits are none.
+        // Only whole numbers of more than 53 bits are not.
         match integer(number).map(|integer| (nearest as i128).cmp(&integer)) {
             Some(std::cmp::Ordering::Greater) => {
                 let before = nearest.next_down();

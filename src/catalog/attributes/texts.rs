@@ -123,7 +123,7 @@ impl Texts {
         }
     }
 
-    /// Takes the rows away whose string is none of the wanted ones.
+    /// Removes the rows whose string is not one of the wanted ones.
     pub(super) fn retain(&self, wanted: &Wanted, rows: &mut Bits) {
         match (self, wanted) {
             (Self::Coded { codes, .. }, Wanted::Codes(wanted)) => codes.retain(wanted, rows),

@@ -21,7 +21,7 @@ pub(super) fn read_again(
     survey: &Survey,
     send: &mut dyn FnMut(usize, Product) -> bool,
 ) -> Result<(), CatalogError> {
-    let changed = || CatalogError::Invalid("the source changed while it was read: build again".to_owned());
+    let changed = || CatalogError::Invalid("the source changed while it was being read: build again".to_owned());
     let (mut number, mut left_out, mut row) = (0, 0, 0);
     source.read(&mut |_place: Place, found: Found<'_>| {
         let is_taken = survey.takes(number, &mut left_out);

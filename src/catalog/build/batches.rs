@@ -23,7 +23,7 @@ pub struct LeftOver {
 }
 
 impl Build {
-    /// Embeds all texts that have no vector yet by batch jobs, and waits for them. A build that was stopped goes on waiting
+    /// Embeds all texts that have no vector yet by batch jobs, and waits for them. A build that was stopped resumes waiting
     /// for the same jobs.
     ///
     /// # Errors

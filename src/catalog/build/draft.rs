@@ -1,6 +1,6 @@
 //! The file that a build writes to before it becomes the output.
 //!
-//! Its lock keeps two builds from one output. A build that was killed leaves it behind; the next one begins it anew.
+//! Its lock keeps two builds from one output. A build that was killed leaves it behind; the next one starts it afresh.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Error, Seek, SeekFrom};

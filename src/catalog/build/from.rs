@@ -27,8 +27,8 @@ pub(super) fn vectors(
     let schema = reader.schema();
     let named = schema.metadata().get(MODEL_ID).map_or("", String::as_str);
     if base_id(named) != base_id(model.id()) {
-        let named = if named.is_empty() { "no model that it names".to_owned() } else { format!("model `{named}`") };
-        return Err(refused(format!("its vectors are of {named}, this build's are of `{}`", model.id())));
+        let named = if named.is_empty() { "an unnamed model".to_owned() } else { format!("model `{named}`") };
+        return Err(refused(format!("its vectors come from {named}, this build's from `{}`", model.id())));
     }
     let Ok(hashes) = schema.index_of(TEXT_SHA256) else {
         return Err(refused(format!(
@@ -49,14 +49,14 @@ fn rows(batch: &arrow_array::RecordBatch, dimension: usize) -> Result<Vec<(TextH
     let hashes = batch.column_by_name(TEXT_SHA256).and_then(|column| column.as_fixed_size_binary_opt());
     let lists = batch.column_by_name("embedding").and_then(|column| column.as_fixed_size_list_opt());
     let (Some(hashes), Some(lists)) = (hashes, lists) else {
-        return Err(invalid("the older catalog is no artifact: its columns are of other types"));
+        return Err(invalid("the older catalog is not a catalog artifact: its columns have other types"));
     };
     if lists.value_length() as usize != dimension {
         let found = lists.value_length();
         return Err(invalid(format!("the older catalog has dimension {found}, this build has {dimension}")));
     }
     let numbers =
-        lists.values().as_primitive_opt::<Float32Type>().ok_or_else(|| invalid("its vectors are no floats"))?;
+        lists.values().as_primitive_opt::<Float32Type>().ok_or_else(|| invalid("its vectors are not floats"))?;
     let rows = hashes.iter().zip(numbers.values().chunks_exact(dimension)).enumerate();
     let known = rows.filter(|(row, _)| lists.is_valid(*row));
     Ok(known.filter_map(|(_, (hash, vector))| Some((hash?.try_into().ok()?, vector.to_vec()))).collect())

@@ -1,9 +1,10 @@
 //! From a source to an artifact: look at all rows, embed what has no vector yet, write the file.
 //!
 //! A source is read once to find what is wrong with it, before anything is paid for, and once more to build; rows that
-//! all bring vectors are written the first time, unless they have attributes, whose types only all rows tell. Memory holds no source and no catalog: about 100 bytes for each row, and
-//! the largest batch of rows that a file has. Vectors that were paid for are kept in a journal beside the output until
-//! the artifact is whole, so that a build that was stopped or throttled goes on where it was.
+//! all bring vectors are written the first time, unless they have attributes, whose types only all rows tell. Memory
+//! holds no source and no catalog: about 100 bytes for each row, and the largest batch of rows that a file has. Vectors
+//! that were paid for are kept in a journal beside the output until the artifact is whole, so that a build that was
+//! stopped or throttled resumes where it was.
 
 mod again;
 #[cfg(test)]
@@ -192,7 +193,7 @@ impl Build {
             return Ok(built);
         }
         let (Some(model), Some(embedder)) = (&options.model, embedder) else {
-            return Err(CatalogError::Invalid("rows have no vector, and no model is to be called".to_owned()));
+            return Err(CatalogError::Invalid("rows have no vector, and --model none calls no model".to_owned()));
         };
         built.dimension = model.dimension();
         built.model_id = Some(model.id().to_owned());
@@ -276,7 +277,7 @@ impl Build {
             && model.dimension() != dimension
         {
             return Err(wrong(format!(
-                "its vectors have {dimension} numbers, the model is to make {} for the {} rows without one: set \
+                "its vectors have {dimension} numbers, but the model would make {} for the {} rows without one: set \
                  NEARLINE_EMBEDDING_DIMENSION={dimension}, or leave those rows out (--model none --skip-invalid FILE)",
                 model.dimension(),
                 survey.without_vector
@@ -317,7 +318,9 @@ fn wrong(what: String) -> CatalogError {
 fn label(options: &Options, dimension: usize) -> Result<Option<String>, CatalogError> {
     let Some((called, family)) = &options.label else { return Ok(None) };
     let model = Model::new(called, family.as_deref(), dimension).map_err(|error| {
-        wrong(format!("its vectors have {dimension} numbers, and {error}; `--model none`: they are of no such model"))
+        wrong(format!(
+            "its vectors have {dimension} numbers, and {error}; use `--model none` if they come from another model"
+        ))
     })?;
     Ok(Some(model.id().to_owned()))
 }

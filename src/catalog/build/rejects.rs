@@ -1,4 +1,4 @@
-//! Rows that were left out, for those who mend them: a CSV file with place, reason and content.
+//! Rows that were left out, for whoever fixes them: a CSV file with place, reason and content.
 //!
 //! It takes the place of an older one only when the build has succeeded.
 

@@ -12,7 +12,7 @@ use crate::embed::{EmbedError, Embedder, Embedding};
 use crate::fault::Fault;
 use crate::under_way::UnderWay;
 
-/// Times that the embedder is asked for one text, which tries for seconds by itself: about two minutes of throttling.
+/// Times that the embedder is asked for one text, which itself retries for seconds: about two minutes of throttling.
 const ATTEMPTS: u32 = 6;
 /// Pauses between them.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(4), Duration::from_secs(64));
@@ -43,7 +43,7 @@ impl<'a> Patient<'a> {
 
     fn tell(&self, fault: &Fault) {
         if !self.was_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(event = "embedding_delayed", %fault, "the model does not answer: it is asked again for two minutes");
+            tracing::warn!(event = "embedding_delayed", %fault, "the model does not answer: retrying for two minutes");
         }
     }
 

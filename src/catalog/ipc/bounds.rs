@@ -306,7 +306,7 @@ impl<'a, 'b> Columns<'a, 'b> {
     }
 
     fn unknown(&self, kind: &DataType) -> CatalogError {
-        self.fault(&format!("is {}, which is not read: leave it out, or write another type", type_name(kind)))
+        self.fault(&format!("is {}, which is not supported: leave it out, or write another type", type_name(kind)))
     }
 
     fn fault(&self, message: &str) -> CatalogError {

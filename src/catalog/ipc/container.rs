@@ -149,7 +149,7 @@ impl Container {
                 let bytes = blob.len() - at;
                 return Err(invalid(if has_end {
                     format!(
-                        "behind the end of the Arrow stream, at byte {at}, are {bytes} bytes that are no other stream"
+                        "after the end of the Arrow stream, at byte {at}, are {bytes} bytes that are not another stream"
                     )
                 } else {
                     format!("no message of an Arrow stream begins at byte {at}")
@@ -188,7 +188,7 @@ impl Container {
                     parts.push(Part { name, metadata: bytes, body: middle..end, begins });
                     (begins, batches) = (false, batches + 1);
                 }
-                _ => return Err(invalid(format!("the message at byte {at} has no place in an Arrow stream"))),
+                _ => return Err(invalid(format!("the message at byte {at} does not belong in an Arrow stream"))),
             }
             has_end = false;
             at = end;

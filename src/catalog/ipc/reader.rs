@@ -181,7 +181,7 @@ impl Reader {
     ) -> Result<(), CatalogError> {
         let replaces = !dictionary.isDelta() && dictionaries.contains_key(&dictionary.id());
         if replaces && !self.container.is_stream() {
-            let what = "replaces a dictionary, of which a file has one for each column";
+            let what = "replaces a dictionary, and a file has only one for each column";
             return Err(invalid(format!("{}: {what}", part.name)));
         }
         // The reader takes the type of the first column with the dictionary's id: it must not see others than those

@@ -40,7 +40,7 @@ pub(super) fn read_ipc(shard: &Shard, mapping: &Mapping, sink: &mut Sink<'_>) ->
     let mut reader = intact(|| Reader::open(Blob::File(file, shard.length)))?;
     let layout = layout(shard, mapping, reader.schema(), sink)?;
     if !reader.has_end() {
-        sink.note(&format!("{}: the stream does not say that it ends here: it may have been cut short", shard.name));
+        sink.note(&format!("{}: the stream has no end marker: it may have been cut short", shard.name));
     }
     let columns = layout.columns();
     reader.project(columns.clone());

@@ -46,7 +46,7 @@ impl Mapping {
             let found = KNOWN.iter().find(|entry| entry.name == fold(known));
             let found = found.ok_or_else(|| {
                 let names = KNOWN.map(|known| known.name).join(", ");
-                format!("--column {column}: `{}` is none of the columns that are read: {names}", known.trim())
+                format!("--column {column}: `{}` is not one of the columns that can be mapped: {names}", known.trim())
             })?;
             if mapping.columns.iter().any(|(known, _)| *known == found.name) {
                 return Err(format!("--column {}=... is given twice", found.name));
@@ -55,7 +55,7 @@ impl Mapping {
         }
         mapping.text = text.map(str::parse).transpose()?;
         if mapping.text.is_some() && mapping.columns.iter().any(|(known, _)| *known == TEXT.name) {
-            return Err("--text and --column text=... both say what is embedded: give one of them".to_owned());
+            return Err("--text and --column text=... both say what is embedded: use one".to_owned());
         }
         Ok(mapping)
     }
@@ -137,7 +137,7 @@ impl Mapping {
                 Some(column) => Ok(Some(column)),
                 None if may_lack => Ok(None),
                 None => Err(CatalogError::Invalid(format!(
-                    "--column {flag}={}: there is no such column; it has {}",
+                    "--column {flag}={}: no such column; it has {}",
                     clip(name),
                     list(&names)
                 ))),
@@ -149,7 +149,7 @@ impl Mapping {
                 Some(column) => Ok(Some(column)),
                 None if may_lack => Ok(None),
                 None => Err(CatalogError::Invalid(format!(
-                    "--text names `{}`, which is no column; it has {}",
+                    "--text names `{}`, which is not a column; it has {}",
                     clip(name),
                     list(&names)
                 ))),
@@ -162,7 +162,7 @@ impl Mapping {
                 None if may_lack || self.is_update => {}
                 None => {
                     return Err(CatalogError::Invalid(format!(
-                        "--attributes {}: there is no such column; it has {}{}",
+                        "--attributes {}: no such column; it has {}{}",
                         clip(name),
                         list(&names),
                         kinds_hint(name)
@@ -251,8 +251,8 @@ impl Mapping {
             ""
         };
         CatalogError::Invalid(format!(
-            "column `{shown}` would be {}: did you mean embedding? --column embedding={shown} reads it, \
-             --column embedding= says that there are no vectors{numbers}",
+            "column `{shown}` would be {}: did you mean embedding? --column embedding={shown} reads it, --column \
+             embedding= says there are no vectors{numbers}",
             self.fate()
         ))
     }
@@ -339,8 +339,8 @@ mod tests {
         assert_eq!((none.embedding, none.notes.len()), (None, 0));
         for (flag, why) in [
             ("product_id", "must be KNOWN=NAME"),
-            ("colour=red", "is none of the columns that are read"),
-            ("title=nope", "there is no such column; it has `product_id`, `category`"),
+            ("colour=red", "is not one of the columns that can be mapped"),
+            ("title=nope", "no such column; it has `product_id`, `category`"),
         ] {
             let error = layout(&[flag], &["product_id", "category"]).unwrap_err();
             assert!(error.contains(why), "{error}");

@@ -1,7 +1,7 @@
 //! Products from lines of cells: `,` `;` tab or `|` between them, quotes as in RFC 4180.
 //!
 //! A row that a quote swallows would be lost in silence. So each quoted cell with line ends is looked at: where its
-//! quotes cannot be meant so, its row is a fault, and reading goes on in the line behind the quote.
+//! quotes cannot be meant so, its row is a fault, and reading resumes in the line after the quote.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -87,7 +87,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Hands a record on. Returns at which of its bytes reading has to go on, if not behind it.
+    /// Hands a record on. Returns at which of its bytes reading must resume, if not after it.
     fn take(&mut self, record: &Record<'_>, sink: &mut Sink<'_>) -> Result<Option<usize>, CatalogError> {
         let Record { line, cells, bytes, is_cut } = *record;
         if self.amid_line.take() == Some(line) {
@@ -111,7 +111,7 @@ impl Rows<'_> {
             return Ok(None);
         }
         if self.is_header(cells) {
-            sink.note("lines that repeat the header are passed over");
+            sink.note("lines that repeat the header are skipped");
             return Ok(None);
         }
         let found = if cells.len() < width || !cells.iter().skip(width).all(is_empty) {
@@ -128,7 +128,7 @@ impl Rows<'_> {
         Ok(None)
     }
 
-    /// Hands on what is wrong with the quotes of a record, and where reading goes on.
+    /// Reports what is wrong with the quotes of a record, and where reading resumes.
     fn refuse(
         &mut self,
         record: &Record<'_>,

@@ -54,7 +54,7 @@ pub(super) fn vector(value: &RawValue) -> Result<Option<Vec<f32>>, String> {
         }
         "B" => {
             let text: String = serde_json::from_str(value.get()).map_err(|error| why(&error, value.get()))?;
-            let bytes = numbers::from_base64(&text).ok_or("is binary, but no base64")?;
+            let bytes = numbers::from_base64(&text).ok_or("is binary, but not base64")?;
             numbers::from_bytes(&bytes).map(Some)
         }
         "S" => {
@@ -113,7 +113,7 @@ fn scalar(value: &RawValue) -> Result<Option<Value>, String> {
 }
 
 fn of_number(text: &str) -> Result<Value, String> {
-    let number = number_of(text).unwrap_or_else(|| Err(format!("is `{}`, no number", clip(text))));
+    let number = number_of(text).unwrap_or_else(|| Err(format!("is `{}`, not a number", clip(text))));
     number.map(Value::Number)
 }
 
@@ -129,9 +129,9 @@ fn number(position: usize, value: &RawValue) -> Result<f32, String> {
 }
 
 fn typed(value: &RawValue) -> Result<(Cow<'_, str>, &RawValue), String> {
-    let mut entries = Object::parse(value.get()).map_err(|_| "is no value as DynamoDB writes it".to_owned())?.0;
+    let mut entries = Object::parse(value.get()).map_err(|_| "is not a value as DynamoDB writes it".to_owned())?.0;
     match (entries.pop(), entries.is_empty()) {
         (Some(entry), true) => Ok(entry),
-        _ => Err("is no value as DynamoDB writes it".to_owned()),
+        _ => Err("is not a value as DynamoDB writes it".to_owned()),
     }
 }

@@ -23,8 +23,8 @@ pub fn open(path: &Path) -> Result<Parts, CatalogError> {
     let tree = walk.tree(path)?;
     let name = |again: &PathBuf| again.strip_prefix(path).unwrap_or(again).display().to_string();
     let again: Vec<String> = walk.again.iter().map(name).collect();
-    let note = (!again.is_empty())
-        .then(|| format!("what leads to a folder that is read already is passed over: {}", list(&again)));
+    let note =
+        (!again.is_empty()).then(|| format!("links to a folder that is already read are skipped: {}", list(&again)));
     tree.parts(&path.display().to_string(), note.into_iter().collect())
 }
 

@@ -18,7 +18,7 @@ pub struct Place {
 pub struct Found<'a> {
     /// Its product, or what is wrong with it.
     pub product: Result<Product, Vec<RowFault>>,
-    /// The row as it was written, for those who mend it.
+    /// The row as it was written, for whoever fixes it.
     pub what: &'a dyn Fn() -> String,
 }
 

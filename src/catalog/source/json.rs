@@ -133,7 +133,7 @@ fn check_shape(object: &Object<'_>, layout: &Layout) -> Result<(), CatalogError>
         format!("the object holds a column under each key ({columns}), not a product: {RECORDS}")
     } else if let Some((key, _)) = list.filter(|(_, value)| value.get().starts_with('[') && !may_be_product) {
         let key = clip(key);
-        format!("the products stand below the key `{key}`: write them alone, one a line (jq -c '.\"{key}\"[]')")
+        format!("the products are under the key `{key}`: write them alone, one per line (jq -c '.\"{key}\"[]')")
     } else {
         return Ok(());
     };

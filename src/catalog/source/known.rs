@@ -40,7 +40,7 @@ pub(super) const KNOWN: [&Known; 5] = [&PRODUCT_ID, &CATEGORY, &TEXT, &TITLE, &E
 const VECTOR_WORDS: [&str; 8] = ["embedding", "embeddings", "vector", "vectors", "emb", "embs", "vec", "vecs"];
 /// Of these, words that a name may also begin with, as in `embedding_openai`.
 const FIRST_WORDS: [&str; 3] = ["embedding", "embeddings", "emb"];
-/// Words behind them that say something of vectors and are none, as in `embedding_model`.
+/// Words after them that are about vectors but do not name one, as in `embedding_model`.
 const ABOUT_VECTORS: [&str; 26] = [
     "at",
     "count",

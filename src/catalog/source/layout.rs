@@ -124,7 +124,7 @@ impl Layout {
         }
         let is_mark = |character: char| !character.is_alphanumeric() && character != '_';
         if self.names.first().is_some_and(|name| name.starts_with('#')) {
-            message.push_str("; a line that begins with # is no comment: remove it");
+            message.push_str("; a line that begins with # is not a comment: remove it");
         } else if self.names.len() == 1 && self.names[0].contains(is_mark) {
             message.push_str("; if another character separates the cells, such as one blank, --delimiter names it");
         }

@@ -1,8 +1,8 @@
 //! Products as people have them: which files, of which kind, and what each row says.
 //!
 //! `folder` finds the files, `tree` which of them are read, `shard` what each one is; `csv`, `json` and `columnar` read
-//! them, `columns` says which columns are meant, `attributes` which are kept besides, `quotes` whether those of a row can be, and `product` what a row must
-//! have. `survey` looks at all rows before anything is paid for.
+//! them, `columns` says which columns are meant, `attributes` which others are kept, `quotes` whether those of a row
+//! can be, and `product` what a row must have. `survey` looks at all rows before anything is paid for.
 
 mod arrow;
 mod attributes;
@@ -78,7 +78,7 @@ impl Source {
         Self { parts: parts.into(), mapping, dialect }
     }
 
-    /// Reads all rows, handing each to `each`; returns what was found out besides.
+    /// Reads all rows, handing each to `each`; returns what else was found out.
     ///
     /// # Errors
     /// That of `each`, or what makes a file unreadable from there on.

@@ -40,14 +40,14 @@ pub(super) fn from_json(text: &str) -> Result<Vec<f32>, String> {
         } else {
             ""
         };
-        format!("is no JSON array of numbers: {}{hint}", why(&error, text))
+        format!("is not a JSON array of numbers: {}{hint}", why(&error, text))
     })
 }
 
 /// Little-endian 32-bit floats.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Vec<f32>, String> {
     let (numbers, []) = bytes.as_chunks::<4>() else {
-        return Err(format!("has {} bytes, which are no 32-bit floats", bytes.len()));
+        return Err(format!("has {} bytes, which is not a whole number of 32-bit floats", bytes.len()));
     };
     let numbers: Vec<f32> = numbers.iter().map(|&number| f32::from_le_bytes(number)).collect();
     if are_halves(&numbers) {
@@ -63,7 +63,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Vec<f32>, String> {
 }
 
 /// Whether numbers are the halves of 64-bit ones: the lower half of each is any number at all, or zero if it was made of
-/// a rounder one; the upper half is none that is very large or small.
+/// a rounder one; the upper half is never very large or small.
 fn are_halves(numbers: &[f32]) -> bool {
     let (pairs, []) = numbers.as_chunks::<2>() else { return false };
     let is_odd = |number: f32| number != 0.0 && !(SMALLEST..=LARGEST).contains(&number.abs());
@@ -104,8 +104,8 @@ mod tests {
     #[test]
     fn what_is_no_vector_says_why() {
         for (text, why) in [
-            ("[1, null]", "is no JSON array of numbers: invalid type: null"),
-            ("[NaN]", "is no JSON array of numbers: expected value at column 2 (JSON has no NaN)"),
+            ("[1, null]", "is not a JSON array of numbers: invalid type: null"),
+            ("[NaN]", "is not a JSON array of numbers: expected value at column 2 (JSON has no NaN)"),
             ("[0.1 0.2 ... 0.9]", "this is how NumPy shows an array"),
             ("[1e39]", "number out of range"),
             ("1, 2", "is neither a JSON array"),

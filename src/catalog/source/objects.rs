@@ -20,7 +20,7 @@ impl<'a> Object<'a> {
             let has = |word: &str| text.contains(word);
             let hint =
                 if has("NaN") || has("Infinity") { " (JSON has no NaN and no Infinity: write null)" } else { "" };
-            format!("is no JSON object: {}{hint}", why(&error, text))
+            format!("is not a JSON object: {}{hint}", why(&error, text))
         })
     }
 

@@ -74,7 +74,7 @@ impl Parts {
             return Err(failed("all files of the folder are empty: nothing was written to them"));
         }
         if !empty.is_empty() {
-            notes.push(format!("empty files are passed over: {}", list(&empty)));
+            notes.push(format!("empty files are skipped: {}", list(&empty)));
         }
         Ok(Self { files: parts, notes, _fetched: None })
     }

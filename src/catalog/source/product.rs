@@ -51,7 +51,7 @@ pub enum FaultKind {
     Missing,
     /// A cell is of another type than its column takes.
     WrongType,
-    /// A vector with numbers that are none, or no numbers at all.
+    /// A vector whose numbers are not numbers, or without any.
     InvalidVector,
     /// A vector of another length than those before.
     OtherDimension,
@@ -174,7 +174,7 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
         TextFrom::Column(column) => cell(*column),
         TextFrom::Template(template) => template.fill(|column| cell(Some(column))),
     };
-    // What could not be read is not missing besides.
+    // What could not be read is not also missing.
     let is_text_unread = faults.iter().any(|fault| fault.column.as_deref() == layout.text_name());
     let named = |name: &str| faults.iter().any(|fault| fault.column.as_deref() == Some(name));
     let mut missing = Vec::new();
@@ -204,7 +204,7 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
     if lacks_vector && layout.needs_vectors {
         let name = layout.embedding.map_or("embedding", |column| layout.name(column));
         let what = if layout.embedding.is_some() { "is empty" } else { "is missing" };
-        faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is to be called")));
+        faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is called")));
     } else if lacks_vector && text.is_none() && !is_text_unread {
         let (column, what) = match (layout.embedding, layout.text_name()) {
             (None, Some(text)) => (text, "is empty"),
@@ -249,7 +249,7 @@ fn attributes(layout: &Layout, cells: &impl Cells, faults: &mut Vec<RowFault>) -
             }
             Err(what) => {
                 let fault = RowFault::new(FaultKind::WrongType, layout.name(slot.column), what);
-                // A column that is a text besides is read twice.
+                // A column that is also a text is read twice.
                 if !faults.contains(&fault) {
                     faults.push(fault);
                 }
@@ -259,7 +259,7 @@ fn attributes(layout: &Layout, cells: &impl Cells, faults: &mut Vec<RowFault>) -
     attributes
 }
 
-/// A vector that has a direction; an empty list is none.
+/// A vector that has a direction; an empty list has none.
 fn check_vector(vector: Option<Vec<f32>>) -> Result<Option<Vec<f32>>, String> {
     let Some(vector) = vector.filter(|vector| !vector.is_empty()) else { return Ok(None) };
     if let Some(position) = vector.iter().position(|number| !number.is_finite()) {

@@ -1,4 +1,4 @@
-//! Cells of a record where they stand in its bytes, and quotes that cannot be meant as they are.
+//! Cells of a record by their position in its bytes, and quotes that cannot be meant as they are.
 //!
 //! The csv crate splits cells. It lets a quote pass that does not close and takes the rows behind it for one cell, so
 //! the bytes of a record with quotes are looked at here once more.
@@ -75,7 +75,7 @@ pub(super) enum Why {
     Followed(usize),
     /// Of the lines of a cell but for the first, these look like rows: where they begin. `of`: how many there are.
     Rows { lines: Vec<usize>, of: usize },
-    /// Blanks stand before a quote, which therefore is none.
+    /// Blanks precede a quote, which therefore is not one.
     BehindBlank,
 }
 

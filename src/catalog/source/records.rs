@@ -1,6 +1,6 @@
 //! Records of a CSV file: their cells as the csv crate splits them, their bytes, and the lines on which they begin.
 //!
-//! It can go on within the record before: where a quote swallowed rows, they are read anew.
+//! It can resume within the record before: where a quote swallowed rows, they are read again.
 
 use std::io::Read;
 

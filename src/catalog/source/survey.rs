@@ -113,14 +113,14 @@ impl Survey {
             return Ok((survey, made));
         }
         let expected = Expected { dimension, attributes: survey.has_misfits.then(|| survey.attributes.clone()) };
-        // What it holds open is written to anew.
+        // The file it holds open is written again.
         drop((made, survey));
         read(&expected)
     }
 
-    /// Reads a source of which this is known (otherwise vectors have the length of the first), for a model that takes texts of at most
-    /// `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each fault with the row that
-    /// it is of.
+    /// Reads a source of which this is known (otherwise vectors have the length of the first), for a model that takes
+    /// texts of at most `chars_max` Unicode scalars. `taken` gets each row that becomes a product, `rejected` each
+    /// fault with the row that it is of.
     ///
     /// # Errors
     /// That of `taken` or `rejected`; what is wrong with the source is in the survey.
@@ -260,7 +260,7 @@ impl Survey {
                 if let Some(most) = chars_max.filter(|&most| chars > most) {
                     let id = nearline_contract::clip(&product.product_id);
                     self.long
-                        .push(place, || format!("the text of `{id}` has {chars} characters, the model takes {most}"));
+                        .push(place, || format!("the text of `{id}` has {chars} characters, the model accepts {most}"));
                 }
             }
             (Some(_), Some(_)) => {}

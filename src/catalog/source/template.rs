@@ -56,7 +56,7 @@ impl FromStr for Template {
 }
 
 impl<C> Template<C> {
-    /// The same template with other names of its columns; `None`: there is no such column, so nothing stands there.
+    /// The same template with other names of its columns; `None`: there is no such column, so it contributes nothing.
     pub(super) fn resolve<D, E>(&self, mut column: impl FnMut(&C) -> Result<Option<D>, E>) -> Result<Template<D>, E> {
         let pieces = self.pieces.iter().map(|piece| match piece {
             Piece::Literal(literal) => Ok(Piece::Literal(literal.clone())),

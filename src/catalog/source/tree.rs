@@ -22,7 +22,7 @@ const EXPORT_DATA: &str = "data";
 /// A folder: files and folders by their names, of which a file and a folder may have one together.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// Names that are no UTF-8 may look alike.
+    /// Names that are not UTF-8 may look alike.
     entries: BTreeMap<String, (Vec<PathBuf>, Vec<Tree>)>,
 }
 
@@ -86,7 +86,7 @@ impl Tree {
         for (name, (paths, folders)) in &self.entries {
             files.extend(paths.iter().map(|path| (format!("{at}{name}"), path.clone())));
             if name.contains('=') && !folders.is_empty() {
-                let what = "the values in the names of folders are not read: write them as columns";
+                let what = "values in folder names are not read: write them as columns";
                 return Err(invalid(format!("{name}: {what}")));
             }
             for inner in folders {
@@ -123,7 +123,7 @@ impl Tree {
     ) -> Result<Named, CatalogError> {
         let path = self
             .file(name)
-            .ok_or_else(|| invalid(format!("{list} names {name}, which is not there: fetch the whole folder")))?;
+            .ok_or_else(|| invalid(format!("{list} names {name}, which is missing: fetch the whole folder")))?;
         Ok((format!("{at}{name}"), path.clone()))
     }
 

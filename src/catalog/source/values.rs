@@ -203,7 +203,7 @@ impl<R: Read> Values<R> {
         Ok(Value { line, bytes: &self.bytes, is_cut: false })
     }
 
-    /// The next byte that is no blank, which is not taken.
+    /// The next byte that is not blank, without consuming it.
     fn next_byte(&mut self) -> Result<Option<u8>, CatalogError> {
         loop {
             let piece = self.reader.fill_buf().map_err(|error| unreadable(&error))?;

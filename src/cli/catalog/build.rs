@@ -27,7 +27,7 @@ const NO_MODEL: &str = "none";
 
 #[derive(Args)]
 pub(in crate::cli) struct BuildArgs {
-    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY (an object, or all below), or
+    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY (an object, or all under it), or
     /// dynamodb://TABLE[/INDEX][?KEY=VALUE&KEY=VALUE] (a scan, or a query for each value)
     #[arg(long)]
     input: Input,
@@ -37,33 +37,33 @@ pub(in crate::cli) struct BuildArgs {
     #[command(flatten)]
     columns: ColumnArgs,
     /// none: each row brings a vector, and the catalog names no model; or the model of the rows' own vectors, which is
-    /// called for texts without one and later for queries [default: NEARLINE_EMBEDDING_MODEL for texts; a catalog of
+    /// also called for texts without one and later for queries [default: NEARLINE_EMBEDDING_MODEL for texts; a catalog of
     /// own vectors names no model]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
-    /// Leave out rows that are not valid and texts that the model refuses, write them here (CSV), and build the rest; what
-    /// makes a file unreadable from some line on cannot be left out
+    /// Leave out invalid rows and texts that the model refuses, write them here (CSV), and build the rest; a fault that
+    /// makes the rest of a file unreadable cannot be left out
     #[arg(long, value_name = "REJECTS.csv")]
     skip_invalid: Option<PathBuf>,
-    /// Take the vectors over of a catalog that was built before, a file: only texts that changed are embedded
+    /// Reuse the vectors of an earlier catalog file: only texts that changed are embedded
     #[arg(long, value_name = "OLD.arrow")]
     from: Option<PathBuf>,
-    /// Embed by batch jobs of Bedrock, later and at half the price (Titan v2 only): where their files go, and stay
+    /// Embed by Bedrock batch jobs, later and at half the price (Titan v2 only); their files are kept here
     #[arg(long, value_name = "s3://BUCKET/PREFIX", requires = "batch_role")]
     batch_inference: Option<S3Prefix>,
-    /// The role that batch jobs work with: Bedrock may assume it, and it may read and write there
+    /// The role of the batch jobs: Bedrock may assume it, and it may read and write there
     #[arg(long, value_name = "ARN", requires = "batch_inference")]
     batch_role: Option<String>,
 }
 
 #[derive(Args)]
 pub(in crate::cli) struct CheckArgs {
-    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY or dynamodb://TABLE, as `catalog build --input`
-    /// takes them. Exits 1 if something is wrong with them
+    /// Products: a file or folder, - (standard input), s3://BUCKET/KEY or dynamodb://TABLE, as for `catalog build
+    /// --input`. Exits with 1 if something is wrong with them
     input: Input,
     #[command(flatten)]
     columns: ColumnArgs,
-    /// none: each row must bring a vector; or the model that texts are for
+    /// none: each row must bring a vector; or the model that will embed the texts
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     /// As JSON
@@ -138,7 +138,7 @@ pub(super) async fn build(args: BuildArgs) -> Result<(), CliError> {
         uploaded.map_err(|error| {
             let file = output.display();
             CliError::Other(format!(
-                "{error} (the catalog is whole: `aws s3 cp {file} {name}`, or build with --from {file})"
+                "{error} (the catalog itself is complete: `aws s3 cp {file} {name}`, or build with --from {file})"
             ))
         })?;
         std::fs::remove_file(&output).map_err(CliError::io(output.display().to_string()))?;
@@ -197,10 +197,7 @@ async fn embed_in_batches(build: &Build, settings: &BatchSettings) -> Result<(),
     let told = Cell::new(0);
     let shown = |now: BatchProgress| {
         if told.replace(now.jobs) != now.jobs {
-            eprintln!(
-                "note: {} texts are in {} batch jobs of Bedrock, which take minutes to hours",
-                now.texts, now.jobs
-            );
+            eprintln!("note: {} texts are in {} Bedrock batch jobs, which take minutes to hours", now.texts, now.jobs);
         }
         progress.set(now.embedded);
     };
@@ -209,7 +206,10 @@ async fn embed_in_batches(build: &Build, settings: &BatchSettings) -> Result<(),
     let left = left.map_err(hinted)?;
     if left.too_few + left.unanswered > 0 {
         let LeftOver { too_few, unanswered } = left;
-        eprintln!("note: {too_few} texts are too few for a job and {unanswered} got no answer: they are embedded now");
+        eprintln!(
+            "note: {too_few} texts are too few for a batch job and {unanswered} got no answer: they are embedded one \
+             by one now"
+        );
     }
     Ok(())
 }
@@ -219,7 +219,9 @@ fn hinted(error: CatalogError) -> CliError {
     match error {
         CatalogError::Service(fault) => {
             let first = if fault.cause == Cause::CredentialsExpired { "log in again, then " } else { "" };
-            CliError::Other(format!("{fault} (what was embedded is kept: {first}run the same command again to go on)"))
+            CliError::Other(format!(
+                "{fault} (embeddings so far are kept: {first}run the same command again to continue)"
+            ))
         }
         error => error.into(),
     }
@@ -236,7 +238,7 @@ async fn finish(build: Build, called: Called) -> Result<Built, CliError> {
         let own = survey.rows - survey.without_vector;
         if own > 0 {
             let rows = report::counted(own, "row");
-            eprintln!("note: {rows} with vectors of their own, which are taken to be of the same model");
+            eprintln!("note: {rows} with vectors of their own, assumed to come from the same model");
         }
     }
     let progress = Progress::new("embedding", texts);
@@ -256,7 +258,7 @@ fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeM
             eprintln!("warning: {} {what}: {}{more}", report::counted(listed.count, "text"), shown.join("; "));
         }
     };
-    list("longer than the model takes, cut at the end", &built.truncated);
+    list("longer than the model accepts, cut at the end", &built.truncated);
     list("refused by the model", &built.refused);
     if let (Some(path), 1..) = (rejects, built.left_out) {
         let rows = report::counted(built.left_out, "row");
@@ -269,7 +271,7 @@ fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeM
     eprintln!("{}: {} products, {} dimensions, {model}", output.display(), built.rows, built.dimension);
 }
 
-/// Where the catalog of an object is built: a name of its own in this folder, the same again for a build that goes on.
+/// Where the catalog of an object is built: a name in this folder, the same again for a build that resumes.
 fn local(name: &ObjectName) -> PathBuf {
     let file = name.key.rsplit('/').next().unwrap_or(&name.key);
     let hash = Sha256::digest(name.to_string());

@@ -33,7 +33,7 @@ impl FromStr for Input {
             None => Ok(Self::Path(PathBuf::from(text))),
             Some(("s3", _)) => text.parse().map(Self::S3),
             Some(("dynamodb", rest)) => rest.parse().map(Self::DynamoDb),
-            Some((scheme, _)) => Err(format!("{scheme}:// is not read: a path, -, s3:// or dynamodb:// is")),
+            Some((scheme, _)) => Err(format!("{scheme}:// is not supported: use a path, -, s3:// or dynamodb://")),
         }
     }
 }
@@ -41,26 +41,26 @@ impl FromStr for Input {
 /// How the columns of a source are read.
 #[derive(Args, Debug, Clone, Default)]
 pub(super) struct ColumnArgs {
-    /// What a column is called: product_id, category, text, title or embedding = its name in the source; may be
-    /// given several times. An empty name: there is none
+    /// What a column is called: product_id, category, text, title or embedding = its name in the source. Repeatable.
+    /// An empty name says the source has no such column
     #[arg(long = "column", value_name = "KNOWN=NAME")]
     columns: Vec<String>,
     /// What is embedded, with columns in braces: '{title}. {description}' [default: the column text, and nothing else]
     #[arg(long, value_name = "TEMPLATE")]
     text: Option<String>,
-    /// Columns that the catalog keeps for filter and return: A,B; may be given several times. all: those that are not read
-    /// otherwise and whose types can be kept. NAME:KIND (string, number, boolean, strings or numbers) says what its values
-    /// are: one that is none is a fault of its row, where CSV would make text of the column
+    /// Columns that the catalog keeps for filter and return: A,B. Repeatable. all: those not used otherwise whose types
+    /// can be kept. NAME:KIND (string, number, boolean, strings or numbers) says what its values are: any other value
+    /// is a fault of its row, where CSV would turn the column into text
     #[arg(long, value_name = "A,B|all", value_delimiter = ',')]
     attributes: Vec<String>,
-    /// What separates the cells of a CSV file: one character, or tab [default: found out, of , ; tab |]
+    /// What separates the cells of a CSV file: one character, or tab [default: detected, one of , ; tab |]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// What quotes cells of a CSV file: one character, by which all cells are as they are quoted; or none: quotes are plain
+    /// What quotes cells of a CSV file: one character, and every quoted cell is taken as it is; or none: quotes are plain
     /// characters, and each line is a row [default: ", but a quoted cell with a line that looks like a row is a fault]
     #[arg(long, value_name = "CHARACTER|none", value_parser = quoting)]
     quote: Option<Quoting>,
-    /// What stands before a quote within a quoted cell of a CSV file, such as \ [default: the quote is written twice]
+    /// What precedes a quote within a quoted cell of a CSV file, such as \ [default: the quote is written twice]
     #[arg(long, value_name = "CHARACTER", value_parser = character)]
     escape: Option<u8>,
 }
@@ -152,7 +152,7 @@ impl Input {
         let prefix = below(&name.key);
         let objects = sources::below(&sdk, &name.bucket, &prefix).await?;
         if objects.is_empty() {
-            return Err(CliError::Other(format!("{name}: there is no such object, and none below {prefix}")));
+            return Err(CliError::Other(format!("{name}: no such object, and none under {prefix}")));
         }
         let mut tree = Tree::default();
         for (number, (object, bytes)) in objects.iter().enumerate() {
@@ -205,7 +205,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 }
 
 fn next_reads(flag: &str) -> CliError {
-    let what = "lies in the folder --input, of which the next build would read it: name another folder";
+    let what = "is inside the --input folder, so the next build would read it: choose another folder";
     CliError::Other(format!("{flag} {what}"))
 }
 

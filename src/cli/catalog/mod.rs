@@ -1,58 +1,52 @@
-//! `nearline catalog`: build, check, publish, roll back, inspect.
+//! `nearline catalog`: build, check, publish, try out, roll back, prune, inspect.
 
 mod build;
+mod compare;
+mod compared;
 mod input;
 mod inspect;
 mod open;
+mod publish;
 mod report;
+mod versions;
 
 pub(super) use open::open_catalog;
-
-use std::path::{Path, PathBuf};
+use open::store;
 
 use clap::Subcommand;
 
-use super::output::{CliError, print};
-use crate::aws::{S3Artifacts, Sdk};
-use crate::catalog::{Catalog, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix, artifact};
-use crate::config::Reader;
+use super::output::CliError;
+use crate::catalog::{Catalog, CatalogLocation, Indexing};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Make a catalog of products: embed what has no vector; goes on where an earlier build was stopped
+    /// Build a catalog of products: embed those without a vector; resumes a build that was stopped
     ///
-    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, exports of
-    /// DynamoDB, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
-    /// (only this is embedded), and optionally title and embedding (numbers; the text is not embedded then). Model and
-    /// dimension: NEARLINE_EMBEDDING_MODEL (what is called), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
+    /// Reads Parquet, Arrow IPC (file, stream, Feather), JSON Lines, a JSON array, CSV with , ; tab or |, DynamoDB
+    /// exports, gzip and zstd of these, and folders of them, whatever they are called. Columns: product_id, category, text
+    /// (the only one embedded), and optionally title and embedding (numbers; the text is then not embedded). Model and
+    /// dimension: NEARLINE_EMBEDDING_MODEL (the model to call), NEARLINE_EMBEDDING_MODEL_FAMILY (which model that is, if its
     /// name does not say so), NEARLINE_EMBEDDING_DIMENSION.
     Build(Box<build::BuildArgs>),
-    /// List all that is wrong with products, with their own lines, before anything is paid for
+    /// List everything wrong with products, with line numbers, before anything is paid for
     Check(build::CheckArgs),
-    /// Check a catalog, upload it, and make it the current one
-    Publish {
-        /// Catalog file
-        file: PathBuf,
-        /// Where to: s3://BUCKET/PREFIX
-        #[arg(long)]
-        to: S3Prefix,
-        /// Embedding model to name in a catalog that names none
-        #[arg(long)]
-        model: Option<String>,
-        /// Which model that is, if its name does not say so, as the ARN of an application inference profile; unset:
-        /// NEARLINE_EMBEDDING_MODEL_FAMILY
-        #[arg(long, value_name = "ID")]
-        model_family: Option<String>,
-    },
-    /// Make a version current that was published before
-    Rollback {
-        /// Version: the first 16 hex digits of the file's SHA-256
-        version: String,
-        /// Where: s3://BUCKET/PREFIX
-        #[arg(long)]
-        to: S3Prefix,
-    },
-    /// Say what is in a catalog: rows, categories, model, memory needed
+    /// Check a catalog, upload it, and make it the current one; resumes an upload that was stopped
+    Publish(publish::PublishArgs),
+    /// Make an earlier published version current
+    Rollback(publish::RollbackArgs),
+    /// Make the candidate current
+    Promote(publish::AtArgs),
+    /// End the candidate: the current catalog answers all jobs again
+    Drop(publish::AtArgs),
+    /// List what is published: which versions, when, and which of them serve
+    Versions(versions::VersionsArgs),
+    /// Delete old versions, and objects that nothing names any more
+    ///
+    /// The current version, the one before it and the candidate stay, and so does everything younger than a day.
+    Prune(versions::PruneArgs),
+    /// Compare how two catalogs answer the same jobs
+    Compare(compare::CompareArgs),
+    /// Show what is in a catalog: rows, categories, model, memory needed
     Inspect {
         /// Catalog file, or s3://BUCKET/PREFIX for the current one there
         catalog: CatalogLocation,
@@ -66,35 +60,15 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Build(args) => build::build(*args).await,
         Command::Check(args) => build::check(args).await,
-        Command::Publish { file, to, model, model_family } => publish(&file, &to, model.as_deref(), model_family).await,
-        Command::Rollback { version, to } => {
-            let pointer = store().await?.rollback(&to, &version).await?;
-            announce(&to, &pointer)
-        }
+        Command::Publish(args) => publish::publish(args).await,
+        Command::Rollback(args) => publish::rollback(&args).await,
+        Command::Promote(args) => publish::promote(&args).await,
+        Command::Drop(args) => publish::drop_candidate(&args).await,
+        Command::Versions(args) => versions::list(&args).await,
+        Command::Prune(args) => versions::prune(&args).await,
+        Command::Compare(args) => compare::compare(&args).await,
         Command::Inspect { catalog, json } => inspect::show(&load(&catalog).await?, json),
     }
-}
-
-async fn store() -> Result<CatalogStore<S3Artifacts>, CliError> {
-    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), Indexing::default()))
-}
-
-async fn publish(file: &Path, to: &S3Prefix, model: Option<&str>, family: Option<String>) -> Result<(), CliError> {
-    let family = match family {
-        Some(family) => Some(family),
-        None => Reader::from_process().publish()?,
-    };
-    let artifact = artifact::load_path(file)?;
-    let artifact = match model {
-        Some(model) => artifact.with_model(model)?,
-        None => artifact,
-    };
-    announce(to, &store().await?.publish(artifact, to, family.as_deref()).await?)
-}
-
-fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
-    eprintln!("{to} now serves version {}: {} products", pointer.version, pointer.rows);
-    print(&pointer.version)
 }
 
 /// The catalog of a location, or of products that bring their vectors.

@@ -2,10 +2,16 @@
 
 use std::path::Path;
 
+use crate::aws::{S3Artifacts, Sdk};
 use crate::catalog::source::{Dialect, Mapping, Source, open};
 use crate::catalog::store::load_file;
-use crate::catalog::{Catalog, Indexing, artifact};
+use crate::catalog::{Catalog, CatalogStore, Indexing, artifact};
 use crate::cli::output::CliError;
+
+/// Catalogs in S3.
+pub(super) async fn store() -> Result<CatalogStore<S3Artifacts>, CliError> {
+    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), Indexing::default()))
+}
 
 /// The catalog of a file or folder. What has not the form of an artifact is read as a source: it has no version, and names
 /// no model. What is wrong with an artifact is never passed over by reading it otherwise.

@@ -16,7 +16,7 @@ const ALIKE_SHOWN_MAX: usize = 10;
 /// Categories that people are shown; `--json` has all.
 const CATEGORIES_SHOWN_MAX: usize = 1_000;
 
-/// Says what somebody should know although it is no fault.
+/// Says what somebody should know although it is not a fault.
 pub(super) fn warn(source: &Source, survey: &Survey) {
     for note in &survey.notes {
         eprintln!("warning: {note}");
@@ -29,13 +29,13 @@ pub(super) fn warn(source: &Source, survey: &Survey) {
             .map(|(name, rows)| format!("{name:?} ({})", counted(*rows, "row")))
             .collect();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        eprintln!("warning: categories that look alike are different ones: {}{more}", names.join(", "));
+        eprintln!("warning: these categories look alike but are distinct: {}{more}", names.join(", "));
     }
     if survey.alike.len() > ALIKE_SHOWN_MAX {
         eprintln!("warning: and {} more groups of categories that look alike", survey.alike.len() - ALIKE_SHOWN_MAX);
     }
     list("note", "identical row", "left out: each product counts once", &survey.identical, source);
-    list("warning", "text", "longer than the model takes: cut at the end", &survey.long, source);
+    list("warning", "text", "longer than the model accepts: cut at the end", &survey.long, source);
 }
 
 /// Lists what is wrong, the first of it.

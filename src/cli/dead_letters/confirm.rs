@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use crate::cli::output::CliError;
 
 /// Whether somebody is there to be asked.
-pub(super) fn can_ask() -> bool {
+pub(in crate::cli) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
@@ -13,7 +13,7 @@ pub(super) fn can_ask() -> bool {
 ///
 /// # Errors
 /// The answer is not yes.
-pub(super) fn ask(question: &str) -> Result<(), CliError> {
+pub(in crate::cli) fn ask(question: &str) -> Result<(), CliError> {
     let terminal = CliError::io("the terminal");
     let mut answer = String::new();
     let asked = write!(std::io::stderr(), "{question} [y/N] ").and_then(|()| std::io::stdin().read_line(&mut answer));

@@ -20,10 +20,10 @@ pub(in crate::cli) struct DropArgs {
     /// All dead letters
     #[arg(long, conflicts_with_all = ["code", "id"])]
     pub(super) all: bool,
-    /// Most to delete; unset: all that are meant
+    /// Most to delete; unset: all that match
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
-    /// Do not ask. Needed off a terminal
+    /// Do not ask. Required when not on a terminal
     #[arg(long)]
     pub(super) yes: bool,
     /// Print what was done as JSON
@@ -35,10 +35,10 @@ pub(in crate::cli) struct DropArgs {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Tally {
     pub(super) dropped: usize,
-    /// Came in after the run had begun.
+    /// Arrived after the run had begun.
     pub(super) came_in_since: usize,
     pub(super) not_deleted: usize,
-    /// Ids that were named and that no letter has.
+    /// Named ids that no letter has.
     pub(super) not_found: Vec<String>,
     /// Whether it was told to stop.
     pub(super) stopped: bool,
@@ -110,7 +110,7 @@ impl Tally {
     pub(super) fn summary(&self, queue: &str, looked: &Looked) -> Result<String, CliError> {
         let mut parts = vec![format!("{} deleted from {queue}", counted(self.dropped))];
         if self.came_in_since > 0 {
-            parts.push(format!("{} left, as they came in since", self.came_in_since));
+            parts.push(format!("{} left: they arrived after this command started", self.came_in_since));
         }
         if self.not_deleted > 0 {
             parts.push(format!("{} not deleted", self.not_deleted));

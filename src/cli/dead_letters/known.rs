@@ -31,11 +31,12 @@ impl Known {
         match (self.letter.reason(), &self.letter.moved_from) {
             (Some(reason), _) => reason.to_owned(),
             (None, Some(arn)) => format!(
-                "moved by the redrive policy of {arn}: received too often without an answer; look for its message id in \
-                 the worker's log"
+                "moved by the redrive policy of {arn}: received too often without an answer; search the worker's log \
+                 for its message id"
             ),
             (None, None) => {
-                "it brings no reason: moved by a redrive policy, sent by somebody else, or too large for one".to_owned()
+                "no reason attached: moved by a redrive policy, sent by somebody else, or too large to carry one"
+                    .to_owned()
             }
         }
     }

@@ -56,7 +56,7 @@ impl Looked {
         let seen = self.seen;
         let state = match &self.state {
             Ok(state) => state,
-            Err(fault) => return format!("looked at {seen}; how many there are is not known: {fault}"),
+            Err(fault) => return format!("looked at {seen}; the total is unknown: {fault}"),
         };
         let sentence = format!("looked at {seen} of about {}", state.total());
         let missing = state.total().saturating_sub(seen as u64);
@@ -66,16 +66,16 @@ impl Looked {
         let held = state.in_flight.min(missing);
         let mut whys = Vec::new();
         if held > 0 {
-            whys.push(format!("{held} were in flight: another reader holds them, or one that was killed did"));
+            whys.push(format!("{held} were in flight: held by another reader, or by one that was killed"));
         }
         if state.delayed > 0 {
             whys.push(format!("{} are delayed", state.delayed));
         }
         if missing > held + state.delayed {
             whys.push(if self.is_fifo {
-                "a FIFO queue shows nothing of a group behind the first ten that are held".to_owned()
+                "a FIFO queue hides the rest of a message group while its first ten messages are held".to_owned()
             } else {
-                "SQS counts approximately, and may not have shown them all: run it again".to_owned()
+                "SQS counts are approximate, and it may not have returned them all: run this again".to_owned()
             });
         }
         format!("{sentence}; {}", whys.join("; "))
@@ -86,7 +86,7 @@ impl Looked {
         let mut warnings = Vec::new();
         if let Some((count, fault)) = &self.still_hidden {
             warnings.push(format!(
-                "{count} dead letters could not be given back, and show again by themselves in {} s at most: {fault}",
+                "{count} dead letters could not be released, and reappear by themselves within {} s: {fault}",
                 hidden_for(self.seen).as_secs()
             ));
         }
@@ -95,8 +95,8 @@ impl Looked {
         {
             let (most, target) = (redrive.max_receive_count, &redrive.target);
             warnings.push(format!(
-                "some dead letters have been received {} times: the redrive policy of their queue moves them to {target} \
-                 at the next look (maxReceiveCount {most})",
+                "some dead letters have been received {} times: the redrive policy of their queue moves them to \
+                 {target} on the next receive (maxReceiveCount {most})",
                 self.most_received
             ));
         }

@@ -2,7 +2,7 @@
 //!
 //! Each command is a walk through the queue (`walk`); reasons are those that the worker gave (`intake::Letter`).
 
-mod confirm;
+pub(super) mod confirm;
 mod drop;
 mod find;
 mod known;
@@ -32,16 +32,16 @@ pub(super) use wait::whereabouts;
 pub(super) enum Command {
     /// Count dead letters by reason, with the oldest, the newest and an example of each
     ///
-    /// SQS has no way to look without receiving: each look counts as a receive of each letter, and hides it from others
-    /// until the command ends, a minute or some longer if it is killed. What could not be seen is said.
+    /// SQS cannot show messages without receiving them: each look counts as a receive of each letter, and hides it from
+    /// others until the command ends, or for a minute or so longer if it is killed. What could not be seen is reported.
     List(list::ListArgs),
     /// Show one dead letter, with its body
     Show(show::ShowArgs),
     /// Send dead letters back to the job queue, as new messages that count from their first attempt
     ///
-    /// Each is deleted once its job is on the queue. Stopped half-way nothing is lost; a job that is in both queues then
-    /// is answered once, as its second message is a replay. Without --code, --id or --all those are left out that would only
-    /// come back.
+    /// Each is deleted once its job is on the queue. If it is stopped half-way nothing is lost; a job that is then in
+    /// both queues is answered once, as its second message is a replay. Without --code, --id or --all, letters that
+    /// would only be dead-lettered again are left out.
     Resend(resend::ResendArgs),
     /// Delete dead letters for good: those with --code or --id, or --all
     Drop(drop::DropArgs),
@@ -67,12 +67,13 @@ async fn dead_letter_queue() -> Result<impl Inspect, CliError> {
 
 async fn begin<Q: Inspect>(queue: &Q, now: OffsetDateTime) -> Result<Walk<'_, Q>, CliError> {
     let stop =
-        interrupt::token(|| eprintln!("stopping: what was looked at is given back (Ctrl-C again: end at once)"))?;
+        interrupt::token(|| eprintln!("stopping: releasing the letters that were read (Ctrl-C again: quit now)"))?;
     let walk = Walk::begin(queue, stop, now).await?;
     if let Some(redrive) = walk.state().ok().and_then(|state| state.redrive.as_ref()) {
         let (url, most, target) = (queue.url(), redrive.max_receive_count, &redrive.target);
         eprintln!(
-            "{url} has a redrive policy of its own: each look counts, and after {most} receives a letter moves on to {target}"
+            "{url} has its own redrive policy: each look counts as a receive, and after {most} of them a letter moves \
+             to {target}"
         );
     }
     Ok(walk)

@@ -26,17 +26,17 @@ use crate::intake::{AttributeValue, BATCH_MAX, Inspect, MESSAGE_MAX_BYTES, Outgo
 pub(in crate::cli) struct ResendArgs {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// Also those that would only come back: invalid_json, invalid_request_id, request_id_conflict, and bodies without a
-    /// request id. They are left out unless this, --code or --id asks for them
+    /// Also those that would only be dead-lettered again: invalid_json, invalid_request_id, request_id_conflict, and bodies
+    /// without a request id. They are left out unless this, --code or --id asks for them
     #[arg(long, conflicts_with_all = ["code", "id"])]
     pub(super) all: bool,
-    /// Most to send in a second
+    /// Most to send per second
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) rate: u32,
-    /// Most to resend; unset: all that are meant
+    /// Most to resend; unset: all that match
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
-    /// Do not ask. Off a terminal nothing is asked
+    /// Do not ask. Without a terminal nothing is asked
     #[arg(long)]
     pub(super) yes: bool,
     /// Print what was done as JSON
@@ -48,17 +48,17 @@ pub(in crate::cli) struct ResendArgs {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Tally {
     pub(super) resent: usize,
-    /// By code: what would only come back, and nobody asked for.
+    /// By code: letters that would only be dead-lettered again, and that nobody asked for.
     pub(super) left_out: BTreeMap<String, usize>,
     /// Jobs that this run has sent already, from another letter.
     pub(super) same_job: usize,
-    /// Came in after the run had begun.
+    /// Arrived after the run had begun.
     pub(super) came_in_since: usize,
     /// Letters that the job queue did not take.
     pub(super) not_sent: usize,
     /// Letters whose job was sent, and that could not be deleted.
     pub(super) not_deleted: usize,
-    /// Ids that were named and that no letter has.
+    /// Named ids that no letter has.
     pub(super) not_found: Vec<String>,
     /// Whether it was told to stop.
     pub(super) stopped: bool,
@@ -83,7 +83,7 @@ struct Run<'a, Q, J> {
     jobs: &'a J,
     args: &'a ResendArgs,
     tally: Tally,
-    /// Digests of the bodies that were sent: what comes back at once must not be sent for ever.
+    /// Digests of the bodies that were sent: what comes back at once must not be sent forever.
     sent: HashSet<u64>,
     pace: Pace,
     /// Letters that were resent, or are not to be.
@@ -181,7 +181,7 @@ impl<Q: Inspect, J: Queue> Run<'_, Q, J> {
         let ids: Vec<String> = sent.iter().map(|&at| known[at].letter.delivery.message_id.clone()).collect();
         let undeleted = self.walk.delete(&ids).await;
         self.tally.not_deleted += undeleted.len();
-        // Whoever may not delete must not go on sending.
+        // Without permission to delete, it must not keep sending.
         if let Some((_, fault)) = undeleted.into_iter().next() {
             self.tally.error.get_or_insert_with(|| fault.to_string());
         }
@@ -253,7 +253,7 @@ impl Tally {
         if !self.left_out.is_empty() {
             let counts: Vec<String> = self.left_out.iter().map(|(code, count)| format!("{count} {code}")).collect();
             parts.push(format!(
-                "left out {}, which would only come back (--all or --code sends them too)",
+                "skipped {}, which would only be dead-lettered again (--all or --code sends them too)",
                 counts.join(", ")
             ));
         }
@@ -262,10 +262,10 @@ impl Tally {
                 parts.push(format!("{count} {what}"));
             }
         };
-        say(self.same_job, "left, as the same job was resent from another letter: run it again once it is answered");
-        say(self.came_in_since, "left, as they came in since");
-        say(self.not_sent, "not sent: the job queue does not take them");
-        say(self.not_deleted, "sent but not deleted: sent again, they are replays");
+        say(self.same_job, "left: the same job was resent from another letter; run this again once it is answered");
+        say(self.came_in_since, "left: they arrived after this command started");
+        say(self.not_sent, "not sent: the job queue refuses them");
+        say(self.not_deleted, "sent but not deleted: sending them again is harmless");
         parts.extend(selection::not_found(&self.not_found));
         parts.push(looked.sentence());
         if self.stopped {

@@ -20,7 +20,7 @@ fn code(text: &str) -> Result<String, String> {
     if codes.any(|code| code == text) {
         return Ok(text.to_owned());
     }
-    Err("it is no code: `nearline dead-letters list` shows those that are there".to_owned())
+    Err("no such code: `nearline dead-letters list` shows the codes in the queue".to_owned())
 }
 
 impl Selection {

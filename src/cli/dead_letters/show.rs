@@ -74,7 +74,7 @@ impl<'a> Shown<'a> {
     }
 
     fn to_text(&self) -> String {
-        let received = format!("{} times, now included", self.receive_count);
+        let received = format!("{} times, including now", self.receive_count);
         let lines = [
             ("request id", self.request_id),
             ("message id", Some(self.message_id)),

@@ -36,7 +36,7 @@ pub(in crate::cli) async fn whereabouts(queue: Option<&impl Inspect>, ids: &[&st
     let mut parts: Vec<String> = found.collect();
     if letters.len() < ids.len() {
         let others = if letters.is_empty() { "" } else { "other " };
-        parts.push(format!("no {others}dead letter is of them ({})", looked.sentence()));
+        parts.push(format!("no {others}dead letter belongs to them ({})", looked.sentence()));
     }
     parts.extend(fault.map(|fault| format!("the dead-letter queue could not be looked at: {fault}")));
     parts.extend(looked.warnings());

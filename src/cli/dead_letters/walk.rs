@@ -1,7 +1,7 @@
 //! A walk through a dead-letter queue: every letter once, hidden from others while the walk lasts, given back at its end.
 //!
 //! SQS has no way to look without receiving. So what was looked at is held, or it would come again and again: for a
-//! minute or some, prolonged as long as the walk goes on, so that a process that is killed hides nothing for long.
+//! minute or some, extended as long as the walk lasts, so that a process that is killed hides nothing for long.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -36,7 +36,7 @@ pub(super) struct Walk<'a, Q> {
     state: Result<QueueState, Fault>,
     began: OffsetDateTime,
     held: HashMap<String, Held>,
-    /// When letters have to be held anew, the first one first; entries of letters that were let go since are stale.
+    /// When letters must be held again, earliest first; entries of letters released since are stale.
     renewals: BinaryHeap<Reverse<(Instant, String)>>,
     /// Ids of letters that were deleted; one may come again.
     gone: HashSet<String>,
@@ -47,7 +47,7 @@ pub(super) struct Walk<'a, Q> {
 
 struct Held {
     receipt: String,
-    /// When it is to be held anew: half of its visibility is left then.
+    /// When it must be held again: half of its visibility is left then.
     renewed_at: Instant,
     until: Instant,
 }

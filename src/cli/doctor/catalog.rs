@@ -23,7 +23,7 @@ pub(super) const IDS: [&str; 4] = [POINTER, ARTIFACT, GUARD, MODEL];
 
 /// Longest time for loading an artifact: gigabytes take minutes.
 const LOAD_LIMIT: Duration = Duration::from_mins(10);
-/// What a catalog that is loading takes besides, in lengths of its file.
+/// What a loading catalog takes in addition, in lengths of its file.
 const WHILE_LOADING: f64 = 3.0;
 const MIB: f64 = (1 << 20) as f64;
 
@@ -89,8 +89,8 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
     checks.push(Check::ok(GUARD, guarded(settings)));
     let (check, invokes) = match (model, blocked) {
         (None, _) => {
-            let found = "the catalog names none: jobs with a text are rejected";
-            let fix = "publish it with --model ID to have texts answered";
+            let found = "the catalog names no model: jobs with a query are rejected";
+            let fix = "publish it with --model ID to answer queries";
             (Check::warning(MODEL, found, fix), None)
         }
         (Some(_), Some(why)) => (Check::skipped(MODEL, why), None),
@@ -119,7 +119,7 @@ fn permission(error: Option<&CatalogError>) -> Result<(), Fault> {
 fn failed(id: &'static str, place: &CatalogLocation, error: &CatalogError) -> Check {
     match error {
         CatalogError::Service(fault) if fault.cause == Cause::AccessDenied => {
-            Check::skipped(id, "it may not be read, see `s3:GetObject`")
+            Check::skipped(id, "access to it is denied, see `s3:GetObject`")
         }
         CatalogError::Service(fault) => {
             let what = match (&fault.call, place) {
@@ -141,7 +141,7 @@ fn in_words(prefix: &S3Prefix, pointer: &Pointer) -> String {
 fn artifact(catalog: &Catalog, file_bytes: u64) -> Check {
     let memory = catalog.memory_bytes() as f64;
     let found = format!(
-        "version {}, {} products, {} dimensions, {:.1} MiB in memory; with room for a newer one while it loads {:.1} MiB",
+        "version {}, {} products, {} dimensions, {:.1} MiB in memory, {:.1} MiB while a newer version loads",
         catalog.version(),
         catalog.rows(),
         catalog.dimension(),
@@ -169,7 +169,7 @@ async fn ask(sdk: &Sdk, settings: &intake::Settings, model: Model) -> (Check, Op
     let fault = match answer {
         Ok(Ok(_)) => {
             let found =
-                format!("{name}: {dimension} numbers in {} ms, connecting included", asked.elapsed().as_millis());
+                format!("{name}: {dimension} numbers in {} ms, including the connection", asked.elapsed().as_millis());
             return (Check::ok(MODEL, found), Some(Ok(())));
         }
         Ok(Err(EmbedError::Refused(text))) => {
@@ -179,13 +179,13 @@ async fn ask(sdk: &Sdk, settings: &intake::Settings, model: Model) -> (Check, Op
         Ok(Err(EmbedError::Fault(fault))) | Err(fault) => fault,
     };
     let check = match fault.cause {
-        Cause::AccessDenied => Check::skipped(MODEL, format!("{name} may not be called, see `bedrock:InvokeModel`")),
+        Cause::AccessDenied => Check::skipped(MODEL, format!("{name} calling it is denied, see `bedrock:InvokeModel`")),
         Cause::InvalidAnswer => {
-            Check::failed(MODEL, format!("{name}: {}", fault.text), "see what NEARLINE_EMBEDDING_MODEL calls")
+            Check::failed(MODEL, format!("{name}: {}", fault.text), "check what NEARLINE_EMBEDDING_MODEL names")
         }
         _ => {
-            let fix = "call a model that this region offers, for regions without it through an inference profile: \
-                       NEARLINE_EMBEDDING_MODEL, and NEARLINE_EMBEDDING_MODEL_FAMILY for the ARN of a profile";
+            let fix = "use a model that this region offers, or an inference profile: set NEARLINE_EMBEDDING_MODEL, and \
+                       for the ARN of a profile NEARLINE_EMBEDDING_MODEL_FAMILY too";
             Check::failed_by(MODEL, &name, &fault, fix)
         }
     };

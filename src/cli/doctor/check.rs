@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::super::colour::{BAD, GOOD, QUIET, WARNING, paint};
 use crate::fault::{Cause, Fault};
 
 /// Longest wait for the answers of one check: the SDK's own attempts are over by then unless nobody answers.
@@ -69,8 +70,8 @@ impl Check {
             Cause::TimedOut | Cause::Unreachable | Cause::InvalidAnswer => {
                 "check the network: routes, VPC endpoints and their policies, proxies, AWS_ENDPOINT_URL".to_owned()
             }
-            Cause::Throttled => "try again; if it stays, ask for a higher quota".to_owned(),
-            Cause::Unavailable => "try again; if it stays, look at the AWS Health Dashboard".to_owned(),
+            Cause::Throttled => "try again; if it persists, request a higher quota".to_owned(),
+            Cause::Unavailable => "try again; if it persists, check the AWS Health Dashboard".to_owned(),
             _ => fix.into(),
         };
         Self::failed(id, found, fix)
@@ -82,15 +83,16 @@ impl Check {
 
     /// A line for people, and one below it for the fix.
     pub(super) fn to_text(&self) -> String {
-        let status = match self.status {
-            Status::Ok => "ok",
-            Status::Warning => "warning",
-            Status::Failed => "FAILED",
-            Status::Skipped => "skipped",
-            Status::NotShown => "not shown",
+        let (status, style) = match self.status {
+            Status::Ok => ("ok", GOOD),
+            Status::Warning => ("warning", WARNING),
+            Status::Failed => ("FAILED", BAD),
+            Status::Skipped => ("skipped", QUIET),
+            Status::NotShown => ("not shown", QUIET),
         };
+        let status = paint(style, &format!("{status:<9}"));
         let fix = self.fix.as_ref().map_or(String::new(), |fix| format!("\n{:43}-> {fix}", ""));
-        format!("{status:<9}  {:<30}  {}{fix}", self.id, self.found)
+        format!("{status}  {:<30}  {}{fix}", self.id, self.found)
     }
 }
 

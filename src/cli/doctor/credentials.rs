@@ -13,7 +13,7 @@ pub(super) const CLOCK: &str = "clock";
 
 /// Longest wait for an answer to whose they are: all else waits for it, and STS need not be within reach.
 const IDENTITY_LIMIT: Duration = Duration::from_secs(5);
-/// Clocks that differ by less are no trouble, and will not be for long if they drift apart.
+/// Clocks that differ by less are harmless, and stay so for long even if they drift apart.
 const SKEW_WARNING: Duration = Duration::from_mins(1);
 /// AWS refuses signatures that are older, or as far in the future.
 const SKEW_MAX: Duration = Duration::from_mins(5);
@@ -25,16 +25,16 @@ pub(super) fn region(sdk: &Sdk) -> Check {
     }
 }
 
-/// Whose credentials these are; failed if no call can work with them. Without a region nobody can be asked.
+/// Whose credentials these are; failed if no call can work with them. Without a region STS cannot be asked.
 pub(super) async fn credentials(sdk: &Sdk, queue_url: Option<&str>) -> Check {
     let given = async { sdk.credentials().await.map_err(|why| Fault::new(Cause::Misconfigured, why)) };
     if let Err(fault) = within(LIMIT, given).await {
         let fix =
-            "give some: AWS_PROFILE and `aws sso login`, access keys, or the role of the instance, task or function";
+            "provide some: AWS_PROFILE and `aws sso login`, access keys, or the role of the instance, task or function";
         return Check::failed(CREDENTIALS, format!("none: {}", fault.text), fix);
     }
     if sdk.region().is_none() {
-        return Check::skipped(CREDENTIALS, "there are some; without a region nobody can be asked whose they are");
+        return Check::skipped(CREDENTIALS, "found, but without a region STS cannot be asked whose they are");
     }
     let by_sts = match within(IDENTITY_LIMIT, async { Ok(identity::caller(sdk).await) }).await {
         Ok(caller) => caller,
@@ -47,7 +47,7 @@ pub(super) async fn credentials(sdk: &Sdk, queue_url: Option<&str>) -> Check {
     let Some(queue_url) = queue_url else { return unknown(&why) };
     match within(IDENTITY_LIMIT, async { Ok(identity::taken_by_sqs(sdk, queue_url).await) }).await {
         Ok(Caller::Unknown(_)) | Err(_) => unknown(&why),
-        Ok(said) => of_caller(said, &format!("; STS, which says whose they are, is out of reach ({why})")),
+        Ok(said) => of_caller(said, &format!("; STS, which could say whose they are, cannot be reached ({why})")),
     }
 }
 
@@ -63,16 +63,17 @@ fn of_caller(caller: Caller, note: &str) -> Check {
 }
 
 fn unknown(why: &str) -> Check {
-    let fix = "allow a way to STS if it matters whose they are; no policy is needed to ask";
-    Check::not_shown(CREDENTIALS, format!("nobody says whose they are ({why})"), fix)
+    let fix = "open a route to STS if you need to know whose they are; the call needs no permission";
+    Check::not_shown(CREDENTIALS, format!("whose they are is unknown ({why})"), fix)
 }
 
 pub(super) fn clock(difference: Option<Difference>) -> Check {
     let Some(Difference { by, is_ahead }) = difference else {
-        return Check::not_shown(CLOCK, "no answer of a service had a date", "see what else fails");
+        return Check::not_shown(CLOCK, "no response from a service had a date", "see what else fails");
     };
     let found = format!("{} s {} the services'", by.as_secs(), if is_ahead { "ahead of" } else { "behind" });
-    let fix = "set the clock and keep it (chrony, systemd-timesyncd): AWS refuses signatures that are 5 minutes off";
+    let fix = "set the clock and keep it synchronised (chrony, systemd-timesyncd): AWS refuses signatures that are 5 \
+               minutes off";
     if by >= SKEW_MAX {
         Check::failed(CLOCK, found, fix)
     } else if by >= SKEW_WARNING {

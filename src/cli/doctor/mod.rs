@@ -19,6 +19,8 @@ use futures_util::future::join4;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::colour;
+use super::duration::within;
 use super::output::{CliError, json, print};
 use crate::aws::Sdk;
 use crate::compute::Compute;
@@ -34,15 +36,9 @@ pub(super) struct DoctorArgs {
     /// As one JSON object: {"ok", "duration_ms", "checks": [{"id", "status", "found", "fix"}]}
     #[arg(long)]
     json: bool,
-    /// Timeout of the Lambda function, such as 60s: the queue's visibility timeout is compared with it
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Timeout of the Lambda function, such as 60s, to compare the queue's visibility timeout with
+    #[arg(long, value_name = "DURATION", value_parser = within(1..=5_400))]
     function_timeout: Option<Duration>,
-}
-
-/// `60s` or `60`, as Lambda counts timeouts.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text.strip_suffix('s').unwrap_or(text).parse().ok().filter(|seconds| (1..=5_400).contains(seconds));
-    number.map(Duration::from_secs).ok_or_else(|| "must be whole seconds from 1 to 5400, such as 60s".to_owned())
 }
 
 /// What `--json` prints.
@@ -65,7 +61,7 @@ pub(super) async fn run(args: DoctorArgs) -> Result<(), CliError> {
         print(&json(&Report { ok: failed.is_empty(), duration_ms, checks: &checks })?)?;
     } else {
         let lines: Vec<String> = checks.iter().map(Check::to_text).collect();
-        print(&format!("{}\n\n{}", lines.join("\n"), summary(&checks, took)))?;
+        colour::print(&format!("{}\n\n{}", lines.join("\n"), summary(&checks, took)))?;
     }
     if failed.is_empty() {
         return Ok(());
@@ -123,7 +119,7 @@ fn settings_checks(settings: &Result<WorkerSettings, ConfigError>, unknown: &[St
     };
     vec![
         if faults.is_empty() {
-            Check::ok(SETTINGS, "all that a worker needs are set")
+            Check::ok(SETTINGS, "everything a worker needs is set")
         } else {
             Check::failed(SETTINGS, faults.join("; "), "set them in the environment; `nearline --help` lists all")
         },

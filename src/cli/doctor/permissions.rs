@@ -92,9 +92,8 @@ pub(super) fn judge(
         Some(outcome) => judge(id, on, of, shown_by, outcome),
         None => Check::skipped(id, why),
     };
-    let no_handle = "a receipt handle that no message has was refused";
-    let gets = match judge(GET_ITEM, table, records::TABLE, "a record that does not exist was looked for", &tried.gets)
-    {
+    let no_handle = "an invalid receipt handle was refused, as it should be";
+    let gets = match judge(GET_ITEM, table, records::TABLE, "a record that does not exist was looked up", &tried.gets) {
         denied if denied.is_failed() => {
             let found = format!("{}; only direct invocations need it, and those who read records", denied.found);
             Check::warning(GET_ITEM, found, denied.fix.unwrap_or_default())
@@ -105,8 +104,8 @@ pub(super) fn judge(
         judge(GET_ATTRIBUTES, queue_url, queues::JOBS, "the job queue's were read", &attributes),
         Check::not_shown(
             RECEIVE,
-            "nothing harmless shows it: whoever receives takes messages for a while, and their receives are counted",
-            format!("look at the role's policy: it has to allow sqs:ReceiveMessage on {queue_url}"),
+            "cannot be tested without side effects: receiving hides messages for a while and counts as a receive",
+            format!("check the role's policy: it must allow sqs:ReceiveMessage on {queue_url}"),
         ),
         judge(DELETE, queue_url, queues::JOBS, no_handle, &tried.deletes),
         judge(CHANGE_VISIBILITY, queue_url, queues::JOBS, no_handle, &tried.changes),
@@ -114,13 +113,19 @@ pub(super) fn judge(
             SEND,
             &dead,
             queues::DEAD_LETTERS,
-            "the dead-letter queue refused a batch without entries",
+            "the dead-letter queue refused an empty batch, as it should",
             &tried.sends,
             "no dead-letter queue is set",
         ),
-        judge(BATCH_GET_ITEM, table, records::TABLE, "a record that does not exist was looked for", &tried.reads),
+        judge(BATCH_GET_ITEM, table, records::TABLE, "a record that does not exist was looked up", &tried.reads),
         gets,
-        judge(PUT_ITEM, table, records::TABLE, "a write whose condition cannot hold was refused", &tried.puts),
+        judge(
+            PUT_ITEM,
+            table,
+            records::TABLE,
+            "a write whose condition cannot hold was refused, as it should be",
+            &tried.puts,
+        ),
         unless_none(
             GET_OBJECT,
             "the catalog's prefix",
@@ -133,7 +138,7 @@ pub(super) fn judge(
             PUT_OBJECT,
             &results,
             records::BUCKET,
-            "a part of an upload that does not exist was refused",
+            "a part of an upload that does not exist was refused, as it should be",
             &tried.uploads,
             "no results bucket is set",
         ),
@@ -160,9 +165,9 @@ impl Permission<'_> {
             Cause::AccessDenied => Check::failed(id, fault.to_string(), self.grant()),
             _ if is_known => Check::skipped(id, format!("see `{of}`")),
             _ if fault.is_transient() => {
-                Check::not_shown(id, fault.to_string(), "try again; if it stays, look at the role's policy")
+                Check::not_shown(id, fault.to_string(), "try again; if it persists, check the role's policy")
             }
-            _ => Check::failed(id, fault.to_string(), format!("correct name and region, or create it: {on}")),
+            _ => Check::failed(id, fault.to_string(), format!("correct its name or region, or create it: {on}")),
         }
     }
 
@@ -170,7 +175,8 @@ impl Permission<'_> {
         let Self { id, on, .. } = self;
         let besides = match *id {
             GET_OBJECT => {
-                " and look that something is published there: without s3:ListBucket, S3 also refuses what does not exist"
+                " and check that something is published there: without s3:ListBucket, S3 also denies what does not \
+                 exist"
             }
             INVOKE_MODEL => " (a profile and the models behind it), and enable access to the model in this region",
             _ => {

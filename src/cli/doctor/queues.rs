@@ -54,7 +54,8 @@ pub(super) async fn look(sdk: &Sdk, resources: &Resources) -> Found {
     Found { jobs, dead }
 }
 
-/// `sends`: what became of trying to send to the dead-letter queue, which tells of one whose attributes may not be read.
+/// `sends`: what became of trying to send to the dead-letter queue, which shows that a queue exists even if its
+/// attributes may not be read.
 pub(super) fn judge(expected: &Expected<'_>, found: &Found, sends: Option<&Result<(), Fault>>) -> Vec<Check> {
     let mut checks = vec![job_queue(expected, &found.jobs)];
     let jobs = found.jobs.as_ref().ok();
@@ -68,7 +69,7 @@ pub(super) fn judge(expected: &Expected<'_>, found: &Found, sends: Option<&Resul
         None => checks.extend(skipped(&IDS[1..5], JOBS)),
     }
     let (Some(url), Some(dead)) = (&expected.resources.dead_letter_queue_url, &found.dead) else {
-        let found = "none is set: a message that no record can answer comes back until its retention ends";
+        let found = "not set: a message that no record can answer is redelivered until its retention ends";
         let fix = "set NEARLINE_DEAD_LETTER_QUEUE_URL";
         checks.push(Check::warning(DEAD_LETTERS, found, fix));
         checks.extend(IDS[6..].iter().map(|id| Check::skipped(id, "no dead-letter queue is set")));
@@ -94,7 +95,7 @@ fn job_queue(expected: &Expected<'_>, jobs: &Result<QueueFacts, Fault>) -> Check
             Check::ok(JOBS, format!("{url}: waiting {waiting}, in flight or delayed {hidden}"))
         }
         Err(fault) if fault.cause == Cause::AccessDenied => {
-            Check::skipped(JOBS, "its attributes may not be read, see `sqs:GetQueueAttributes`")
+            Check::skipped(JOBS, "access to its attributes is denied, see `sqs:GetQueueAttributes`")
         }
         Err(fault) => Check::failed_by(JOBS, url, fault, how_to_find("NEARLINE_QUEUE_URL", url, expected.region)),
     }
@@ -114,7 +115,7 @@ fn how_to_find(setting: &str, url: &str, region: Option<&str>) -> String {
 fn redrive(expected: &Expected<'_>, jobs: &QueueFacts, dead: Option<&QueueFacts>) -> Check {
     let fix = "set the job queue's redrive policy: the dead-letter queue, maxReceiveCount 100";
     let Some(policy) = &jobs.redrive else {
-        let found = "no redrive policy: a message that a worker crashes on comes back until its retention ends";
+        let found = "no redrive policy: a message that crashes a worker is redelivered until its retention ends";
         return Check::warning(REDRIVE, found, fix);
     };
     let (target, count, most) = (&policy.target, policy.max_receive_count, expected.max_attempts);
@@ -130,7 +131,8 @@ fn redrive(expected: &Expected<'_>, jobs: &QueueFacts, dead: Option<&QueueFacts>
     }
     if count <= most {
         faults.push(format!(
-            "it moves a message after {count} receives, not above NEARLINE_MAX_ATTEMPTS ({most}): without its reason"
+            "it moves a message after {count} receives, which is not above NEARLINE_MAX_ATTEMPTS ({most}): the reason \
+             is lost"
         ));
     }
     if faults.is_empty() {
@@ -147,7 +149,7 @@ fn names(place: &str, separator: char) -> Vec<&str> {
 
 fn visibility(expected: &Expected<'_>, jobs: &QueueFacts) -> Check {
     let Some(seconds) = jobs.visibility_seconds else {
-        return Check::not_shown(VISIBILITY, "SQS does not say it", "look at the queue");
+        return Check::not_shown(VISIBILITY, "SQS did not return it", "look at the queue");
     };
     let visibility = Duration::from_secs(seconds);
     match expected.function_timeout {
@@ -167,7 +169,7 @@ fn visibility(expected: &Expected<'_>, jobs: &QueueFacts) -> Check {
         Some(function) => Check::ok(VISIBILITY, format!("{seconds} s, function timeout {} s", function.as_secs())),
         None if visibility < VISIBILITY_LEAST => Check::warning(
             VISIBILITY,
-            format!("{seconds} s: after a short pause of a worker messages are delivered again"),
+            format!("{seconds} s: if a worker pauses briefly, messages are delivered twice"),
             "raise VisibilityTimeout to 30 s or more; on Lambda to six function timeouts",
         ),
         None => Check::ok(VISIBILITY, format!("{seconds} s (--function-timeout compares it with a function's)")),
@@ -176,7 +178,7 @@ fn visibility(expected: &Expected<'_>, jobs: &QueueFacts) -> Check {
 
 fn job_size(jobs: &QueueFacts) -> Check {
     match jobs.message_max_bytes {
-        None => Check::not_shown(JOB_SIZE, "SQS does not say it", "look at the queue"),
+        None => Check::not_shown(JOB_SIZE, "SQS did not return it", "look at the queue"),
         Some(bytes) if bytes < JOB_BYTES => Check::warning(
             JOB_SIZE,
             format!("{bytes} bytes: SQS refuses larger jobs; one with a long vector takes up to 77 KB"),
@@ -188,10 +190,13 @@ fn job_size(jobs: &QueueFacts) -> Check {
 
 fn job_retention(jobs: &QueueFacts) -> Check {
     match jobs.retention_seconds.map(Duration::from_secs) {
-        None => Check::not_shown(JOB_RETENTION, "SQS does not say it", "look at the queue"),
+        None => Check::not_shown(JOB_RETENTION, "SQS did not return it", "look at the queue"),
         Some(kept) if kept < RETENTION_LEAST => Check::warning(
             JOB_RETENTION,
-            format!("{}: what waits longer, for an operator or a quota, is deleted without a record", days(kept)),
+            format!(
+                "{}: messages that wait longer, for an operator or a quota, are deleted without a record",
+                days(kept)
+            ),
             "raise MessageRetentionPeriod to a day or more; 4 days are SQS's default",
         ),
         Some(kept) => Check::ok(JOB_RETENTION, days(kept)),
@@ -210,7 +215,7 @@ fn dead_letter_queue(
         (Ok(dead), _) if dead.arn.is_some() && dead.arn == jobs.and_then(|jobs| jobs.arn.clone()) => Check::failed(
             DEAD_LETTERS,
             format!("{url} is the job queue"),
-            "make a queue of its own: what cannot be answered would come back for ever",
+            "create a separate queue: messages that cannot be answered would come back for ever",
         ),
         (Ok(_), _) => Check::ok(DEAD_LETTERS, url),
         (Err(denied), Some(Err(missing)))
@@ -220,7 +225,7 @@ fn dead_letter_queue(
         }
         (Err(fault), _) if fault.cause == Cause::AccessDenied => Check::not_shown(
             DEAD_LETTERS,
-            format!("{url}: its attributes may not be read, which no worker needs"),
+            format!("{url}: access to its attributes is denied; no worker needs it"),
             "grant sqs:GetQueueAttributes on it to those who run doctor",
         ),
         (Err(fault), _) => Check::failed_by(DEAD_LETTERS, url, fault, fix()),
@@ -236,14 +241,18 @@ fn fifo(jobs: &str, dead: &str) -> Check {
         (is_fifo, _) => {
             let [jobs, dead] = if is_fifo { ["FIFO", "standard"] } else { ["standard", "FIFO"] };
             let found = format!("the job queue is {jobs}, the dead-letter queue {dead}");
-            Check::failed(FIFO, found, format!("make a {jobs} dead-letter queue: AWS wants both of one kind"))
+            Check::failed(
+                FIFO,
+                found,
+                format!("create a {jobs} dead-letter queue: AWS requires both to be of one kind"),
+            )
         }
     }
 }
 
 fn dead_size(dead: &QueueFacts, jobs: Option<&QueueFacts>) -> Check {
     let (Some(dead), Some(jobs)) = (dead.message_max_bytes, jobs.and_then(|jobs| jobs.message_max_bytes)) else {
-        return Check::not_shown(DEAD_SIZE, "SQS does not say the sizes of both", "look at the queues");
+        return Check::not_shown(DEAD_SIZE, "SQS did not return the sizes of both", "look at the queues");
     };
     let with_reason = (jobs + LETTER_EXTRA_BYTES as u64).min(MESSAGE_MAX_BYTES as u64);
     let fix = format!("raise its MaximumMessageSize to {MESSAGE_MAX_BYTES}");
@@ -266,7 +275,7 @@ fn dead_size(dead: &QueueFacts, jobs: Option<&QueueFacts>) -> Check {
 
 fn dead_retention(dead: &QueueFacts, jobs: Option<&QueueFacts>) -> Check {
     let Some(kept) = dead.retention_seconds.map(Duration::from_secs) else {
-        return Check::not_shown(DEAD_RETENTION, "SQS does not say it", "look at the queue");
+        return Check::not_shown(DEAD_RETENTION, "SQS did not return it", "look at the queue");
     };
     match jobs.and_then(|jobs| jobs.retention_seconds).map(Duration::from_secs) {
         Some(jobs) if kept <= jobs => Check::warning(

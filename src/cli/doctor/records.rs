@@ -24,7 +24,7 @@ pub(super) struct Found {
     bucket: Option<Result<Option<String>, Fault>>,
 }
 
-/// What became of trying them, which tells of those that may not be described.
+/// What became of trying them, which shows those that may not be described.
 pub(super) struct Tried<'a> {
     pub(super) reads: &'a Result<(), Fault>,
     pub(super) uploads: Option<&'a Result<(), Fault>>,
@@ -64,12 +64,12 @@ fn table(name: &str, found: &Result<TableFacts, Fault>, reads: &Result<(), Fault
         (Ok(facts), _) if !facts.is_keyed_by_request_id => Check::failed(
             TABLE,
             format!("{name}: its key is {}", facts.key),
-            "make a table whose only key is the partition key `request_id`, a string: keys cannot be changed",
+            "create a table whose only key is the partition key `request_id`, a string: keys cannot be changed",
         ),
         (Ok(facts), _) if !facts.is_usable => Check::failed(
             TABLE,
             format!("{name}: its status is {}", facts.status),
-            "wait until it is ACTIVE, or mend it",
+            "wait until it is ACTIVE, or repair it",
         ),
         (Ok(facts), _) => Check::ok(TABLE, format!("{name}: {}, key {}", facts.status, facts.key)),
         (Err(denied), Err(missed)) if denied.cause == Cause::AccessDenied && missed.cause == Cause::NotFound => {
@@ -77,7 +77,7 @@ fn table(name: &str, found: &Result<TableFacts, Fault>, reads: &Result<(), Fault
         }
         (Err(fault), _) if fault.cause == Cause::AccessDenied => Check::not_shown(
             TABLE,
-            format!("{name}: it may not be described, which no worker needs"),
+            format!("{name}: describing it is denied; no worker needs it"),
             "grant dynamodb:DescribeTable to those who run doctor",
         ),
         (Err(fault), _) => Check::failed_by(TABLE, name, fault, missing),
@@ -129,7 +129,7 @@ fn bucket(
         }
         (Err(fault), _) if fault.cause == Cause::AccessDenied => Check::not_shown(
             BUCKET,
-            format!("{name}: {}; to write results it need not be listed", fault.text),
+            format!("{name}: {}; writing results does not need s3:ListBucket", fault.text),
             "grant s3:ListBucket on it to those who run doctor",
         ),
         (Err(fault), _) => Check::failed_by(BUCKET, name, fault, missing),

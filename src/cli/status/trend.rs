@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// Time over which a change is measured: SQS's counts may be a minute old.
 const WINDOW: Duration = Duration::from_mins(1);
-/// A change by less than this in a second is none.
+/// A change by less than this in a second does not count.
 const STEADY: f64 = 0.05;
 
 /// Sums of a queue over the last minute.
@@ -30,7 +30,7 @@ impl Trend {
         (seconds > 0.0).then(|| (*after as f64 - *before as f64) / seconds)
     }
 
-    /// How long it takes until it is empty, if it goes on as it does.
+    /// How long until it is empty at this pace.
     pub(super) fn drained_in(&self) -> Option<Duration> {
         let (rate, left) = (self.per_second()?, self.0.back()?.1);
         (rate < -STEADY).then(|| Duration::try_from_secs_f64((left as f64 / -rate).ceil()).ok()).flatten()
@@ -44,7 +44,7 @@ impl Trend {
                 format!("shrinks by {:.1} a second, empty in about {time}", -rate)
             }
             None if rate > STEADY => format!("grows by {rate:.1} a second"),
-            None => "neither grows nor shrinks".to_owned(),
+            None => "is steady".to_owned(),
         })
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(trend.per_second(), Some(-10.0));
         assert_eq!(trend.sentence().unwrap(), "shrinks by 10.0 a second, empty in about 50 seconds");
         trend.note(at(150), 500);
-        assert_eq!(trend.sentence().unwrap(), "neither grows nor shrinks");
+        assert_eq!(trend.sentence().unwrap(), "is steady");
         assert_eq!(trend.drained_in(), None);
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn to_hex(keys: &[Key]) -> String {
     hex(keys.as_flattened())
 }
 
-/// The keys of hex digits; `None` if they are none.
+/// The keys of hex digits; `None` if they are not hex.
 pub(super) fn from_hex(digits: &str) -> Option<Vec<Key>> {
     let (keys, rest) = digits.as_bytes().as_chunks::<64>();
     if !rest.is_empty() {

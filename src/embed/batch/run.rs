@@ -252,7 +252,7 @@ impl<B: Batches, E, F: FnMut(Key, Result<Embedding, String>) -> Result<(), E>> R
                     failures += 1;
                     BACKOFF.sleep(failures).await;
                 }
-                // An object that stays unreadable is no reason to look at the job for an hour.
+                // An object that stays unreadable is not worth watching the job for an hour.
                 Err(Stop::Fault(fault)) => {
                     let fault = Fault { kind: Kind::Permanent, ..fault };
                     return Err(fault.context("reading the answers of a batch job").into());

@@ -95,15 +95,16 @@ impl State {
             Some(Ok(Line::Vectors { model: found, dimension: length })) if found == model && length == dimension => {}
             Some(Ok(Line::Vectors { model, dimension })) => {
                 let why = format!(
-                    "is of model {model}, dimension {dimension}: build with these, or delete it to give those jobs up"
+                    "belongs to model {model}, dimension {dimension}: build with these, or delete it to abandon those \
+                     jobs"
                 );
                 return Err(strange(&why));
             }
-            _ => return Err(strange("is no such file: name another, or delete it")),
+            _ => return Err(strange("is not a file of batch jobs: choose another, or delete it")),
         }
         for line in lines {
             let known = serde_json::from_slice(line).ok().and_then(|line| state.take(line));
-            known.ok_or_else(|| strange("is damaged: delete it to give those jobs up"))?;
+            known.ok_or_else(|| strange("is damaged: delete it to abandon those jobs"))?;
         }
         Ok(state)
     }
@@ -223,8 +224,8 @@ mod tests {
         let path = folder.path().join("state");
         State::open(&path, "m", 2).unwrap();
         let message = State::open(&path, "m", 3).unwrap_err().to_string();
-        assert!(message.contains("is of model m, dimension 2"), "{message}");
+        assert!(message.contains("belongs to model m, dimension 2"), "{message}");
         std::fs::write(&path, "product_id,category\n").unwrap();
-        assert!(State::open(&path, "m", 2).unwrap_err().to_string().contains("is no such file"));
+        assert!(State::open(&path, "m", 2).unwrap_err().to_string().contains("is not a file of batch jobs"));
     }
 }

@@ -179,7 +179,7 @@ async fn a_permanent_fault_ends_it_at_once_and_the_job_is_started_later() {
     plan.fail_next("CreateModelInvocationJob", Moment::Before, Cause::AccessDenied);
     let message = journal.build(&batches, &state, 120).await.unwrap_err().to_string();
     assert!(message.starts_with("starting a batch job for 120 texts: "), "{message}");
-    // A job takes hours, and credentials end before it: nobody is to wait another hour for that.
+    // A job takes hours, and credentials end before it: nobody should wait another hour for that.
     plan.fail_next("GetModelInvocationJob", Moment::Before, Cause::CredentialsExpired);
     assert_eq!(journal.build(&batches, &state, 120).await.unwrap_err().cause, Cause::CredentialsExpired);
     assert_eq!(journal.build(&batches, &state, 120).await, Ok(0));

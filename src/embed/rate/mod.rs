@@ -1,7 +1,7 @@
 //! How fast models are called: turns for calls, less of them while the service refuses calls, and one limit that all
 //! processes of a fleet share.
 //!
-//! `turns`, `adaptive` and `shares` are arithmetic: facts in, decision out. `pacer` is the line of those who wait, `pace`
+//! `turns`, `adaptive` and `shares` are arithmetic: facts in, decision out. `pacer` is the queue of waiting calls, `pace`
 //! what the rest of the room uses, `renewal` the task that keeps a process's part in the fleet. [`Leases`] is the boundary
 //! to where that is kept.
 

@@ -9,7 +9,7 @@ use super::adaptive::Adaptive;
 pub(super) struct Own {
     /// Calls in a second that are allowed; `None`: any number.
     limit: Option<f64>,
-    /// What the limit is taken for while there is none and calls are refused.
+    /// The limit that is assumed while there is none and calls are refused.
     found: Option<f64>,
     adaptive: Adaptive,
 }

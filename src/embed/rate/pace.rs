@@ -66,7 +66,7 @@ impl Pace {
         Self::new("", limits, pacer, None)
     }
 
-    /// Whether calls have turns, so that who was refused need not pause by itself.
+    /// Whether calls have turns, so that a refused one need not pause by itself.
     pub(in crate::embed) fn has_turns(&self) -> bool {
         self.pacer.is_limited()
     }
@@ -136,7 +136,7 @@ impl Pace {
                 event = "embedding_slowed",
                 model,
                 requests_per_minute,
-                "the service refuses calls for their number: they slow down until it takes them"
+                "the service is throttling calls: they slow down until it accepts them"
             );
         } else if used >= 1.0 && before < 1.0 {
             tracing::info!(
@@ -154,7 +154,7 @@ impl Pace {
 }
 
 fn too_late(TooLate(wait): TooLate) -> Fault {
-    Fault::wait("the job's turn to call the embedding model comes after the deadline", wait)
+    Fault::wait("the job's turn to call the embedding model would come after the deadline", wait)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The line of those who wait for their turn to call a model.
+//! The queue of calls waiting for their turn.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +42,7 @@ pub(super) struct Rate {
     pub(super) per_second: f64,
     /// What it can be expected to be in some seconds, at least.
     pub(super) soon_per_second: f64,
-    /// Whether turns are lost that nobody takes.
+    /// Whether unused turns are lost.
     pub(super) on_beat: bool,
 }
 

@@ -4,7 +4,7 @@
 //! counts another as gone when, by its own clock, that one has not renewed for the lease since it was last seen to. So
 //! clocks may show any time, as long as they go equally fast.
 //!
-//! When nothing can be read or written, embedding goes on: with the share at first, then with no more than an equal
+//! When nothing can be read or written, embedding continues: with the share at first, then with no more than an equal
 //! share, then with just that. The step between lets those who had more give way before those who had less go up.
 
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ impl Renewal {
                 (self.shares, self.share, self.renewed) = (shares, share, began);
                 self.follow(pace);
                 if std::mem::take(&mut self.is_on_its_own) {
-                    tracing::info!(event = "fleet_limit_shared", "the limit of the fleet is shared again");
+                    tracing::info!(event = "fleet_limit_shared", "the fleet's limit is shared again");
                 }
                 return Ok(());
             }
@@ -172,7 +172,7 @@ impl Renewal {
                 cause,
                 error = %fault,
                 requests_per_minute,
-                "the limit of the fleet cannot be shared: this process goes on with an equal share of it"
+                "the fleet's limit cannot be shared: this process continues with an equal share of it"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! How the processes of a fleet divide a limit among them: what is kept of each in, the share of one out.
+//! How the processes of a fleet divide a limit among them: in, what is kept of each; out, the share of one.
 //!
 //! The shares that are kept never add up to more than the limit, as each process writes its own, and only over the state
-//! that it has read. One takes what others have given back before; so who comes waits until the others have seen it.
+//! that it has read. One takes what others have given back before; so a newcomer waits until the others have seen it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -126,7 +126,7 @@ impl Shares {
     }
 
     /// What is fair: no process has less because another wants more, as long as it has not its equal share (max-min).
-    /// What nobody wants is divided equally.
+    /// What is left over is divided equally.
     fn fair(&self, name: &str, limit: f64) -> f64 {
         let count = self.processes.len() as f64;
         let least = IDLE * limit / count;

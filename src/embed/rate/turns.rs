@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How late a call may start without losing its turn: timers are no more exact.
+/// How late a call may start without losing its turn: timers are not more exact.
 const LATE_MAX: Duration = Duration::from_millis(10);
 
 /// Turns at even distances.
@@ -23,7 +23,7 @@ impl Turns {
         Self { per_second, due: 0.0, at: now, on_beat: false }
     }
 
-    /// Changes the rate from now on. With `on_beat` turns that nobody takes are lost; otherwise one of them waits for who
+    /// Changes the rate from now on. With `on_beat` unused turns are lost; otherwise one of them waits for who
     /// comes next. The latter is quicker, and lets a minute have one call more.
     pub(super) fn set(&mut self, per_second: f64, on_beat: bool, now: Instant) {
         self.advance(now);

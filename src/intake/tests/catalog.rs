@@ -15,7 +15,8 @@ use crate::catalog::artifact::{Row, Writer};
 use crate::catalog::source::{Number, Value};
 use crate::catalog::{Artifacts, MemoryArtifacts, ObjectName};
 use crate::fault::Fault;
-use crate::intake::{Services, poller};
+use crate::intake::Services;
+use crate::intake::poller::{self, Loops};
 use crate::telemetry::health::Health;
 
 #[tokio::test(start_paused = true)]
@@ -25,7 +26,7 @@ async fn a_retryable_rejection_sent_again_waits_for_a_look_at_what_was_published
     world.send(job);
     let stop = CancellationToken::new();
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
+    let process = poller::run(services, world.settings.clone(), Loops::of(1), stop.clone(), Health::default());
     let producer = async {
         world.settled(1).await;
         assert_eq!(world.record("r").error.unwrap().code, ErrorCode::UnknownProduct);
@@ -76,7 +77,7 @@ async fn a_look_at_the_catalog_that_panics_is_not_the_last_one() {
         world.services(world.queue.clone(), world.dead_letters.clone());
     let artifacts_too = Arc::clone(&artifacts);
     let services = Services { queue, dead_letters, records, models, leases, artifacts: artifacts_too, compute, clock };
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
+    let process = poller::run(services, world.settings.clone(), Loops::of(1), stop.clone(), Health::default());
     let producer = async {
         sleep(Duration::from_secs(5)).await;
         artifacts.1.store(true, Ordering::Relaxed);
@@ -120,7 +121,7 @@ async fn a_job_whose_filter_asks_for_an_attribute_is_answered_once_a_catalog_has
     world.send(job);
     let stop = CancellationToken::new();
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
+    let process = poller::run(services, world.settings.clone(), Loops::of(1), stop.clone(), Health::default());
     let producer = async {
         world.settled(1).await;
         let error = world.record("r").error.unwrap();

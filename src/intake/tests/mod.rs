@@ -1,5 +1,6 @@
 //! The whole worker, from a queue to records, with the services in memory on a paused clock.
 
+mod candidate;
 mod catalog;
 mod health;
 mod start;
@@ -14,10 +15,11 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::MemoryQueue;
 use super::letter::CODE_ATTRIBUTE;
+use super::poller::{self, Loops};
 use super::queue::{Outgoing, Queue};
 use super::start::{Services, Settings};
-use super::{MemoryQueue, poller};
 use crate::catalog::{
     CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
 };
@@ -153,7 +155,7 @@ impl World {
         longest: Duration,
     ) {
         let stop = CancellationToken::new();
-        let process = poller::run(services, self.settings.clone(), 2, stop.clone(), Health::default());
+        let process = poller::run(services, self.settings.clone(), Loops::of(2), stop.clone(), Health::default());
         let watch = async {
             let drained = async {
                 while !self.queue.all().is_empty() {

@@ -5,7 +5,8 @@ use tokio_util::sync::CancellationToken;
 use super::{HOUR, World};
 use crate::fault::Cause;
 use crate::fault_plan::Moment;
-use crate::intake::{MemoryLambda, lambda, poller};
+use crate::intake::poller::{self, Loops};
+use crate::intake::{MemoryLambda, lambda};
 use crate::telemetry::health::Health;
 
 #[tokio::test(start_paused = true)]
@@ -19,7 +20,8 @@ async fn a_queue_or_a_table_that_does_not_exist_ends_the_start() {
     };
     for cause in [Cause::NotFound, Cause::AccessDenied] {
         world.plan.fail_next("Check", Moment::Before, cause);
-        let refused = poller::run(services(), settings.clone(), 1, stop.clone(), Health::default()).await.unwrap_err();
+        let refused =
+            poller::run(services(), settings.clone(), Loops::of(1), stop.clone(), Health::default()).await.unwrap_err();
         assert!(refused.to_string().starts_with("checking NEARLINE_RESULTS_TABLE: "), "{refused}");
         world.plan.fail_next("Check", Moment::Before, cause);
         assert!(lambda().await.unwrap_err().to_string().contains("NEARLINE_RESULTS_TABLE"));
@@ -27,7 +29,7 @@ async fn a_queue_or_a_table_that_does_not_exist_ends_the_start() {
     world.plan.fail_next("GetQueueAttributes", Moment::Before, Cause::NotFound);
     assert!(lambda().await.unwrap_err().to_string().starts_with("checking NEARLINE_QUEUE_URL: "));
     world.plan.fail_next("GetQueueAttributes", Moment::Before, Cause::NotFound);
-    assert!(poller::run(services(), settings.clone(), 1, stop.clone(), Health::default()).await.is_err());
+    assert!(poller::run(services(), settings.clone(), Loops::of(1), stop.clone(), Health::default()).await.is_err());
     stop.cancel();
     world.plan.fail_next("GetQueueAttributes", Moment::Before, Cause::AccessDenied);
     lambda().await.expect("a role that may not ask for a queue's attributes can serve");

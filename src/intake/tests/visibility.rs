@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::World;
 use crate::fault::{Cause, Fault};
 use crate::fault_plan::Moment;
-use crate::intake::{Delivery, Failures, MemoryQueue, Outgoing, Queue, poller};
+use crate::intake::poller::{self, Loops};
+use crate::intake::{Delivery, Failures, MemoryQueue, Outgoing, Queue};
 use crate::telemetry::health::Health;
 
 /// A queue whose changes of visibility take a while, and happen even if nobody waits for their answer.
@@ -67,7 +68,7 @@ async fn a_back_off_is_not_undone_by_a_change_of_visibility_that_is_under_way() 
     let queue = slow(&world.queue);
     let stop = CancellationToken::new();
     let services = world.services(queue.clone(), slow(&world.dead_letters));
-    let process = poller::run(services, world.settings.clone(), 1, stop.clone(), Health::default());
+    let process = poller::run(services, world.settings.clone(), Loops::of(1), stop.clone(), Health::default());
     let watch = async {
         let kept_alive = Duration::from_secs(3);
         let last = || queue.changed.lock().unwrap().last().copied();

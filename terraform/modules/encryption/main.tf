@@ -73,6 +73,15 @@ locals {
         Resource  = "*"
         Condition = { StringEquals = { "kms:ViaService" = "sqs.${var.region}.amazonaws.com" } }
       }
+      ], [
+      for topics in length(var.producer_topic_arns) > 0 ? [var.producer_topic_arns] : [] : {
+        Sid       = "Topics"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { ArnEquals = { "aws:SourceArn" = topics } }
+      }
     ])
   }
 }

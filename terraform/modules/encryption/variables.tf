@@ -32,3 +32,8 @@ variable "producer_arns" {
   description = "Principals that may encrypt messages for the queue."
   type        = list(string)
 }
+
+variable "producer_topic_arns" {
+  description = "SNS topics that may encrypt messages for the queue."
+  type        = list(string)
+}

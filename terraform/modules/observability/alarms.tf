@@ -33,6 +33,7 @@ locals {
     capacity-cpu         = "The function is full"
     concurrency-at-limit = "The function is full"
     memory               = "The function is full"
+    undelivered          = "A schedule or a notice failed"
   })
   described = {
     for name, text in merge(
@@ -85,7 +86,15 @@ locals {
   # While a catalog is refused, each look says so again.
   refresh_period = min(86400, max(300, 120 * ceil(var.catalog_refresh_seconds / 60)))
 
-  metrics_alarms = {
+  metrics_alarms = merge(local.always, var.undelivered_queue_name == null ? {} : {
+    undelivered = {
+      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.undelivered_queue_name }
+      statistic   = "Maximum", period = 60, periods = 1, datapoints = 1, threshold = 0
+      description = "A call of the schedule failed for a quarter of an hour, so that the number of environments is not what it should be at this time, or jobs are not taken; or notices of records could not be delivered for an hour. The messages are kept for 14 days and name what failed. Records themselves are not affected."
+    }
+  })
+
+  always = {
     dead-letters = {
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue_name }
       statistic   = "Maximum", period = 60, periods = 1, datapoints = 1, threshold = 0

@@ -26,3 +26,8 @@ output "alarms" {
     }
   }
 }
+
+output "waiting_alarm" {
+  description = "The alarm that rings for jobs that wait too long."
+  value       = { name = aws_cloudwatch_metric_alarm.metric["oldest-message"].alarm_name, arn = aws_cloudwatch_metric_alarm.metric["oldest-message"].arn }
+}

@@ -137,3 +137,8 @@ variable "embedding_model" {
   description = "Id that the embedding model is called by."
   type        = string
 }
+
+variable "undelivered_queue_name" {
+  description = "Name of the queue for calls of the schedule and notices that failed; null: there is none."
+  type        = string
+}

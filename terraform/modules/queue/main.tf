@@ -10,6 +10,13 @@ locals {
     Action    = "sqs:*"
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
   }
+
+  from_topics = {
+    Sid       = "Topics"
+    Effect    = "Allow"
+    Principal = { Service = "sns.amazonaws.com" }
+    Action    = ["sqs:SendMessage"]
+  }
 }
 
 resource "aws_sqs_queue" "jobs" {
@@ -73,14 +80,39 @@ resource "aws_sqs_queue_policy" "jobs" {
         Action    = ["sqs:SendMessage", "sqs:GetQueueUrl"]
         Resource  = aws_sqs_queue.jobs.arn
       }
+      ], [
+      for topics in length(var.producer_topics) > 0 ? [var.producer_topics[*].arn] : [] : merge(local.from_topics, {
+        Resource  = aws_sqs_queue.jobs.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = topics } }
+      })
     ])
   })
+}
+
+# The message itself is the job: without raw delivery SNS would wrap it.
+resource "aws_sns_topic_subscription" "jobs" {
+  for_each             = { for topic in var.producer_topics : topic.arn => topic }
+  topic_arn            = each.key
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.jobs.arn
+  raw_message_delivery = true
+  filter_policy        = each.value.filter_policy
+  filter_policy_scope  = each.value.filter_policy == null ? null : each.value.filter_policy_scope
+  # A job that SNS cannot hand to the queue is not lost: it can be resent from there as any other.
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letters.arn })
+
+  depends_on = [aws_sqs_queue_policy.jobs, aws_sqs_queue_policy.dead_letters]
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {
   queue_url = aws_sqs_queue.dead_letters.url
   policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [merge(local.deny_plain_text, { Resource = aws_sqs_queue.dead_letters.arn })]
+    Version = "2012-10-17"
+    Statement = concat([merge(local.deny_plain_text, { Resource = aws_sqs_queue.dead_letters.arn })], [
+      for topics in length(var.producer_topics) > 0 ? [var.producer_topics[*].arn] : [] : merge(local.from_topics, {
+        Resource  = aws_sqs_queue.dead_letters.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = topics } }
+      })
+    ])
   })
 }

@@ -28,6 +28,11 @@ variable "producer_arns" {
   type        = list(string)
 }
 
+variable "producer_topics" {
+  description = "SNS topics whose messages are jobs, each with a filter policy or none."
+  type        = list(object({ arn = string, filter_policy = optional(string), filter_policy_scope = optional(string) }))
+}
+
 variable "encrypted" {
   description = "Whether kms_key_arn encrypts; otherwise SQS's own key does."
   type        = bool

@@ -135,6 +135,19 @@ resource "aws_lambda_function_scaling_config" "live" {
   }
 }
 
+# A version has its own pin: the one that serves, before `live` moves to it, and the unpublished one, for those to come.
+# Taking a pin back lets Lambda patch again.
+resource "aws_lambda_runtime_management_config" "pinned" {
+  for_each            = var.runtime_version_arn == null ? {} : { latest = null, live = local.live }
+  function_name       = aws_lambda_function.this.function_name
+  qualifier           = each.value
+  update_runtime_on   = "Manual"
+  runtime_version_arn = var.runtime_version_arn
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
 resource "aws_lambda_alias" "live" {
   name             = "live"
   description      = "What serves: the mapping and every caller use this name"
@@ -149,7 +162,7 @@ resource "aws_lambda_alias" "live" {
     }
   }
 
-  depends_on = [aws_lambda_function_scaling_config.live]
+  depends_on = [aws_lambda_function_scaling_config.live, aws_lambda_runtime_management_config.pinned]
 }
 
 resource "aws_lambda_event_source_mapping" "jobs" {

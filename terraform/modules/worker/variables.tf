@@ -103,6 +103,11 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "runtime_version_arn" {
+  description = "Runtime version to stay on; null: Lambda patches the runtime itself."
+  type        = string
+}
+
 variable "live_version" {
   description = "Version that `live` points to; null: the newest."
   type        = string

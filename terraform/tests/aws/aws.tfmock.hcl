@@ -59,3 +59,19 @@ mock_resource "aws_cloudwatch_metric_alarm" {
 mock_resource "aws_sns_topic" {
   defaults = { arn = "arn:aws:sns:us-east-1:123456789012:made" }
 }
+
+mock_resource "aws_lambda_event_source_mapping" {
+  defaults = { arn = "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:made" }
+}
+
+mock_resource "aws_scheduler_schedule_group" {
+  defaults = { arn = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/made" }
+}
+
+mock_resource "aws_ecs_cluster" {
+  defaults = { arn = "arn:aws:ecs:us-east-1:123456789012:cluster/made" }
+}
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = { arn = "arn:aws:ecs:us-east-1:123456789012:task-definition/made:1" }
+}

@@ -69,7 +69,7 @@ fn a_cell_that_is_no_number_makes_text_of_a_column_with_a_warning_or_is_a_fault_
                    (--attributes price:number makes faults of such rows)";
     assert_eq!(made.notes, [warning]);
     let error = build_text(&content, &["price:number"]).unwrap_err();
-    assert!(error.ends_with("line 101: column price: is `n/a`, no number"), "{error}");
+    assert!(error.ends_with("line 101: column price: is `n/a`, not a number"), "{error}");
     let worse = content.replace("p1,c,\"[1,2]\",1.5", "p1,c,\"[1,2]\",-");
     assert!(build_text(&worse, &["price"]).unwrap().notes.is_empty());
 }

@@ -45,7 +45,9 @@ pub(in crate::catalog::source) fn fit(value: &Value, kind: &DataType) -> Result<
 fn fit_number(number: Number, kind: &DataType) -> Result<Number, String> {
     match (number, range(kind)) {
         (Number::Integer(integer), Some(range)) if contains(range, integer) => Ok(number),
-        (Number::Integer(integer), Some(_)) => Err(format!("is {integer}, which is beyond the other numbers' {kind}")),
+        (Number::Integer(integer), Some(_)) => {
+            Err(format!("is {integer}, which does not fit the other numbers' {kind}"))
+        }
         (Number::Float(_), None) => Ok(number),
         (Number::Integer(integer), None) if is_exact(integer) => Ok(Number::Float(integer as f64)),
         (Number::Integer(integer), None) => {

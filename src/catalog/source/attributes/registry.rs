@@ -12,7 +12,7 @@ use super::wanted::Wanted;
 use crate::catalog::CatalogError;
 use crate::catalog::ipc::type_name;
 
-/// Attributes of a source. What has more keys than this is no table.
+/// Attributes of a source. Something with more keys than this is not a table.
 const ATTRIBUTES_MAX: usize = 1_000;
 
 /// One attribute.

@@ -11,7 +11,7 @@ use super::fit::{contains, is_exact, is_number, name, range};
 use super::registry::Entry;
 use super::value::{Number, Value};
 
-/// Cells of text from which on so many numbers are no chance, of a hundred.
+/// From how many cells of text, and from how many numbers in a hundred, they cannot be chance.
 const NEARLY_PERCENT: u64 = 99;
 const NEARLY_MIN: u64 = 20;
 /// Types of whole numbers, the narrowest first.
@@ -117,7 +117,7 @@ impl Tally {
                         "attribute {name} is kept as text: {odd_cells} of {cells} cells {are}, the first is `{odd}`"
                     ),
                     place: Some(*place),
-                    cure: format!(" (--attributes {name}:number makes faults of such rows)"),
+                    cure: format!(" (--attributes {name}:number treats such rows as faults)"),
                 });
             }
         }

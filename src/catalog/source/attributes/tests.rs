@@ -93,8 +93,8 @@ fn a_kind_that_was_said_reads_texts_for_what_they_say() {
     assert_eq!(taken("strings", cell("[\"a\", null]")), Ok(Some(Value::Texts(vec!["a".to_owned()]))));
     assert_eq!(taken("numbers", cell("[]")), Ok(Some(Value::Empty)));
     for (kind, value, why) in [
-        ("number", cell("n/a"), "is `n/a`, no number"),
-        ("number", cell("007"), "is `007`, no number"),
+        ("number", cell("n/a"), "is `n/a`, not a number"),
+        ("number", cell("007"), "is `007`, not a number"),
         ("boolean", cell("yes"), "is `yes`, no boolean"),
         ("strings", cell("a,b"), "is `a,b`, no list of strings"),
         ("strings", cell("[1]"), "is a list of numbers, no list of strings"),

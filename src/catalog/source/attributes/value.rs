@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// A value that is there.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub enum Value {
-    /// A cell of text, trimmed: only the whole column tells of which kind it is.
+    /// A cell of text, trimmed: only the whole column shows its kind.
     Cell(String),
     /// A string, as it stands.
     Text(String),

@@ -77,7 +77,7 @@ fn streams_one_after_the_other_are_read_all_and_what_else_follows_is_named() {
     let place = format!("at byte {} another Arrow stream begins, with other columns", one.len());
     assert!(error.contains(&place), "{error}");
     for (more, what) in [
-        (&b"product_id,category\n"[..], "are 20 bytes that are no other stream"),
+        (&b"product_id,category\n"[..], "are 20 bytes that are not another stream"),
         (b"abc", "the stream is cut short: a message at byte"),
         (&one[one.len() - 8..], ""),
     ] {

@@ -65,7 +65,7 @@ fn empty_parts_are_passed_over_with_a_note_and_are_an_error_if_there_is_nothing_
     let (ids, notes) = read_noted(folder.0.path());
     assert_eq!(ids, ["a"]);
     let named = "part-0.csv, part-1.csv, part-2.csv, part-3.csv, part-3.csv.gz and 3 more";
-    assert_eq!(notes, [format!("empty files are passed over: {named}")]);
+    assert_eq!(notes, [format!("empty files are skipped: {named}")]);
     // As DynamoDB exports a partition without items.
     let empty = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()).finish().unwrap();
     folder.put("export/data/1.json.gz", empty);
@@ -73,7 +73,7 @@ fn empty_parts_are_passed_over_with_a_note_and_are_an_error_if_there_is_nothing_
     let list = ["1.json.gz", "2.json"].map(|name| format!("{{\"dataFileS3Key\": \"x/data/{name}\"}}\n")).concat();
     folder.put("export/manifest-files.json", list);
     let (ids, notes) = read_noted(&folder.0.path().join("export"));
-    assert_eq!((ids, notes), (vec!["b".to_owned()], vec!["empty files are passed over: data/1.json.gz".to_owned()]));
+    assert_eq!((ids, notes), (vec!["b".to_owned()], vec!["empty files are skipped: data/1.json.gz".to_owned()]));
     let one = read(&folder.put("one", "")).unwrap_err();
     assert!(one.contains("this is empty: nothing was written to it"), "{one}");
 }
@@ -87,7 +87,7 @@ fn links_in_circles_are_followed_once() {
     symlink("../b", folder.0.path().join("a/side")).unwrap();
     let (ids, notes) = read_noted(folder.0.path());
     assert_eq!(ids, ["b", "a"]);
-    assert_eq!(notes, ["what leads to a folder that is read already is passed over: a/up, b"]);
+    assert_eq!(notes, ["links to a folder that is already read are skipped: a/up, b"]);
     symlink("nowhere", folder.0.path().join("c")).unwrap();
     assert!(read(folder.0.path()).unwrap_err().contains("c: No such file"));
 }

@@ -101,7 +101,7 @@ fn files_that_were_put_together_and_lines_that_end_in_a_separator_are_read() {
     let file = |id: &str| format!("\u{feff}Product_ID,category,text,\r\n{id},k,\"x, y\",\r\n");
     let (rows, notes) = csv_as([file("1"), file("2")].concat(), Dialect::default()).unwrap();
     assert_eq!(found(rows), (vec!["1".to_owned(), "2".to_owned()], vec![]));
-    assert_eq!(notes, ["lines that repeat the header are passed over"]);
+    assert_eq!(notes, ["lines that repeat the header are skipped"]);
     assert_eq!(read_csv(&format!("{HEADER}1,k,x,\n2,k,x, ,\n")).0, ["1", "2"]);
     assert_eq!(read_csv(&format!("{HEADER}1,k,x\n\u{feff}\"2\",k,x\n")).0, ["1", "2"]);
     assert!(read_csv(&format!("{HEADER}1,k,x,y\n")).1[0].contains("has 4 cells, the header 3"));

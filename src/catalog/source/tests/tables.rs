@@ -239,7 +239,7 @@ fn files_that_others_wrote_are_read_or_refused_for_what_they_are() {
     let categories: Vec<&str> = delta.iter().map(|(_, row)| row.as_ref().unwrap().category.as_str()).collect();
     assert_eq!(categories, ["audio", "phones", "audio", "phones"]);
     let replaced = read(&data.join("replaced_dictionary.arrow")).unwrap_err();
-    assert!(replaced.contains("replaces a dictionary, of which a file has one for each column"), "{replaced}");
+    assert!(replaced.contains("replaces a dictionary, and a file has only one for each column"), "{replaced}");
     let binary = read(&data.join("pa_binary_ids.arrow")).unwrap_err();
     assert!(binary.contains("column product_id: is Binary"), "{binary}");
 }

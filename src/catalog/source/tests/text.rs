@@ -51,7 +51,7 @@ fn all_faults_of_rows_are_named_with_line_and_column() {
         "line 3: column product_id: is empty; column text: is empty, and there is no embedding",
         "line 4: column embedding: is neither a JSON array of numbers nor base64 of 32-bit floats",
         "line 5: has 2 cells, the header 4: quote a cell that holds the separator `,`",
-        "line 6: column embedding: is no JSON array of numbers: expected value at column 4 (JSON has no NaN)",
+        "line 6: column embedding: is not a JSON array of numbers: expected value at column 4 (JSON has no NaN)",
         "line 7: column embedding: is all zero: it has no direction to compare",
     ];
     assert_eq!(fault(csv).lines().collect::<Vec<_>>(), expected);
@@ -92,7 +92,7 @@ fn json_is_read_as_lines_as_objects_and_as_an_array() {
         fault("{\"product_id\":\"a\",\"category\":[1],\"text\":\"x\"}\nnope\n{\"category\":\"c\",\"text\":\"x\"}\n");
     let expected = [
         "line 1: column category: is [1]: a string or number was expected",
-        "line 2: is no JSON object: expected ident at column 2",
+        "line 2: is not a JSON object: expected ident at column 2",
         "line 3: column product_id: is missing",
     ];
     assert_eq!(faults.lines().collect::<Vec<_>>(), expected);
@@ -179,10 +179,7 @@ fn objects_whose_keys_vary_are_read_and_what_is_said_of_them_is_bounded() {
 fn items_as_a_scan_prints_them_are_read() {
     let item = r#"{"product_id":{"S":"a"},"category":{"S":"c"},"text":{"S":"x"},"price":{"N":"7"}}"#;
     let scan = rows(format!("{{\n\"Items\":[{item}],\"Count\":1}}")).unwrap_err();
-    assert!(
-        scan.contains("stand below the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"),
-        "{scan}"
-    );
+    assert!(scan.contains("are under the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"), "{scan}");
     for content in [item.to_owned(), format!("[{item}]")] {
         assert_eq!(ids(&rows(content).unwrap()), ["a"]);
     }
@@ -267,7 +264,7 @@ fn a_folder_is_its_files_in_the_order_of_their_names() {
     assert_eq!(ids(&found), ["d", "a", "b"]);
     assert_eq!(places(&found), ["more/part-2 line 1", "part-0.csv line 2", "part-1.jsonl line 1"]);
     folder.put("category=tea/x.jsonl", line("e"));
-    assert!(read(folder.0.path()).unwrap_err().contains("the values in the names of folders are not read"));
+    assert!(read(folder.0.path()).unwrap_err().contains("values in folder names are not read"));
     assert!(read(Folder::new().0.path()).unwrap_err().contains("the folder has no files"));
 }
 

@@ -161,7 +161,7 @@ async fn what_is_held_by_others_or_was_not_looked_at_is_said() {
     let (_, looked, _) = list::count(world.walk().await, &parse(&[])).await;
     assert_eq!(
         looked.sentence(),
-        "looked at 20 of about 30; 10 were in flight: another reader holds them, or one that was killed did"
+        "looked at 20 of about 30; 10 were in flight: held by another reader, or by one that was killed"
     );
     let (_, looked, _) = list::count(world.walk().await, &parse(&["--limit", "10"])).await;
     assert!(looked.sentence().starts_with("looked at 20 of about 30"), "a look may bring more: {}", looked.sentence());
@@ -171,7 +171,7 @@ async fn what_is_held_by_others_or_was_not_looked_at_is_said() {
         fifo.put(job(&format!("a{number}")), Some("attempts_exhausted"), Some("one"));
     }
     let (_, looked, _) = list::count(fifo.walk().await, &parse(&[])).await;
-    assert!(looked.sentence().contains("a FIFO queue shows nothing of a group behind"), "{}", looked.sentence());
+    assert!(looked.sentence().contains("a FIFO queue hides the rest of a message group"), "{}", looked.sentence());
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +208,7 @@ fn what_would_delete_everything_without_being_told_is_wrong_usage() {
         assert!(try_parse::<drop::DropArgs>(flags).is_err(), "{flags:?}");
     }
     let unknown = try_parse::<drop::DropArgs>(&["--code", "invalid_jsn"]).err().unwrap().to_string();
-    assert!(unknown.contains("it is no code"), "{unknown}");
+    assert!(unknown.contains("no such code"), "{unknown}");
     for flags in [&["--all"] as &[&str], &["--code", "invalid_json", "--id", "a"], &["--code", "none", "--yes"]] {
         assert!(try_parse::<drop::DropArgs>(flags).is_ok(), "{flags:?}");
     }
@@ -222,7 +222,7 @@ async fn where_a_job_is_that_has_no_record() {
     }
     let stop = CancellationToken::new;
     let said = whereabouts(Some(&world.dead), &["a3", "b"], stop()).await;
-    let expected = "`a3` is a dead letter: attempts_exhausted: because; no other dead letter is of them (looked at 30 of about 30)";
+    let expected = "`a3` is a dead letter: attempts_exhausted: because; no other dead letter belongs to them (looked at 30 of about 30)";
     assert_eq!(said, expected);
     assert_eq!(world.visible().await, 30);
     assert!(

@@ -16,7 +16,8 @@ use crate::compute::Compute;
 use crate::embed::{Limits, MemoryLeases, MemoryModels};
 use crate::fault::Cause;
 use crate::fault_plan::Moment;
-use crate::intake::{CODE_ATTRIBUTE, Outgoing, Queue, Services, Settings, poller};
+use crate::intake::poller::{self, Loops};
+use crate::intake::{CODE_ATTRIBUTE, Outgoing, Queue, Services, Settings};
 use crate::results::{self, MemoryRecords};
 use crate::telemetry::health::Health;
 
@@ -70,8 +71,10 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
                 let _ = timeout(24 * HOUR, empty).await;
                 stop.cancel();
             };
-            let (ended, ()) =
-                tokio::join!(poller::run(services, settings.clone(), 2, stop.clone(), Health::default()), drained);
+            let (ended, ()) = tokio::join!(
+                poller::run(services, settings.clone(), Loops::of(2), stop.clone(), Health::default()),
+                drained
+            );
             ended.unwrap();
         };
         let is_fifo = world.jobs.is_fifo();

@@ -4,7 +4,7 @@
 mod world;
 
 use super::check::Status::{self, Failed, NotShown, Skipped, Warning};
-use super::{UNKNOWN, credentials, everything_else, seconds, summary};
+use super::{UNKNOWN, credentials, everything_else, summary};
 use crate::aws::tests::answers::Answer;
 use world::{DEAD, JOBS, World, arn, catalog, pointer, queue, status_when_well, table, time_to_live, vector};
 
@@ -131,7 +131,7 @@ async fn a_job_queue_is_compared_with_settings_and_function() {
     let other = redrive("other", 100);
     jobs(&[("RedrivePolicy", &other)]).shows(&warned("job_queue.redrive"), "moves messages to arn:aws:sqs").await;
     let few = redrive("dead", 20);
-    jobs(&[("RedrivePolicy", &few)]).shows(&warned("job_queue.redrive"), "after 20 receives, not above").await;
+    jobs(&[("RedrivePolicy", &few)]).shows(&warned("job_queue.redrive"), "after 20 receives, which is not above").await;
     assert_eq!(jobs(&[("RedrivePolicy", &redrive("dead", 21))]).ills().await, []);
     let short = || jobs(&[("VisibilityTimeout", "59")]).function_timeout(60);
     short().shows(&[("job_queue.visibility", Failed)], "raise VisibilityTimeout to 360 s").await;
@@ -144,7 +144,7 @@ async fn a_job_queue_is_compared_with_settings_and_function() {
     for (id, attribute) in
         [("job_queue.visibility", "VisibilityTimeout"), ("job_queue.retention", "MessageRetentionPeriod")]
     {
-        jobs(&[(attribute, "null")]).shows(&[(id, NotShown)], "does not say").await;
+        jobs(&[(attribute, "null")]).shows(&[(id, NotShown)], "did not return it").await;
     }
 }
 
@@ -183,7 +183,7 @@ async fn a_dead_letter_queue_is_compared_with_the_job_queue() {
         none("dead_letter_queue.messages"),
         none("sqs:SendMessage"),
     ];
-    world().set("NEARLINE_DEAD_LETTER_QUEUE_URL", "").shows(&ills, "none is set").await;
+    world().set("NEARLINE_DEAD_LETTER_QUEUE_URL", "").shows(&ills, "not set").await;
     let same = dead(&[("QueueArn", &arn("jobs"))]);
     same.shows(&[("job_queue.redrive", Warning), ("dead_letter_queue", Failed)], "moves messages to").await;
     let size = |dead: &'static str, jobs: &'static str| {
@@ -269,7 +269,7 @@ async fn a_catalog_that_does_not_load_or_fit_is_said() {
     world().set("NEARLINE_EMBEDDING_DIMENSION", "512").shows(&no_fit, "the catalog has `256`").await;
     let of = |model| get(pointed, pointer(&catalog(model))).answers(loaded, Answer::with(catalog(model)));
     of("nobody.model").shows(&no_fit, "`nobody.model` does not say which model it is").await;
-    of("").shows(&[("model", Warning), ("bedrock:InvokeModel", Skipped)], "names none").await;
+    of("").shows(&[("model", Warning), ("bedrock:InvokeModel", Skipped)], "names no model").await;
 }
 
 #[tokio::test]
@@ -329,7 +329,7 @@ async fn each_permission_is_shown_by_itself() {
     // What no worker needs is not a failure.
     let of_dead = ["dead_letter_queue.message_size", "dead_letter_queue.retention", "dead_letter_queue.messages"];
     let ills = [vec![("dead_letter_queue", NotShown)], all(of_dead, Skipped)].concat();
-    world().answers("GetQueueAttributes dead", Answer::denied()).shows(&ills, "which no worker needs").await;
+    world().answers("GetQueueAttributes dead", Answer::denied()).shows(&ills, "no worker needs it").await;
     // Of what may not be described, trying it tells whether it is as it must be.
     let ills = [("results_bucket", NotShown), ("s3:PutObject", Failed)];
     let moved = world().answers("PUT", Answer::refusal(301, "PermanentRedirect"));
@@ -337,12 +337,4 @@ async fn each_permission_is_shown_by_itself() {
     // A fault on the way shows nothing.
     let throttled = Answer::refusal(400, "ThrottlingException");
     world().answers("PutItem", throttled).shows(&[("dynamodb:PutItem", NotShown)], "ThrottlingException").await;
-}
-
-#[test]
-fn a_function_timeout_is_whole_seconds() {
-    assert_eq!([seconds("60s"), seconds("60")], [60, 60].map(|number| Ok(std::time::Duration::from_secs(number))));
-    for text in ["", "s", "0", "5401", "1m", "-1", "60 s"] {
-        assert!(seconds(text).is_err(), "{text}");
-    }
 }

@@ -1,0 +1,129 @@
+//! `nearline catalog publish`, `rollback`, `promote` and `drop`: what a prefix serves.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use super::open::store;
+use crate::catalog::{Content, Pointer, Publication, S3Prefix, Share, Uploaded, artifact};
+use crate::cli::output::{CliError, print};
+use crate::cli::progress::Progress;
+use crate::config::Reader;
+
+#[derive(Args)]
+pub(in crate::cli) struct PublishArgs {
+    /// Catalog file
+    file: PathBuf,
+    /// Where to: s3://BUCKET/PREFIX
+    #[arg(long)]
+    to: S3Prefix,
+    /// Embedding model to name in a catalog that names none
+    #[arg(long)]
+    model: Option<String>,
+    /// Which model that is, if its name does not say so, such as the ARN of an application inference profile; unset:
+    /// NEARLINE_EMBEDDING_MODEL_FAMILY
+    #[arg(long, value_name = "ID")]
+    model_family: Option<String>,
+    /// Try it out: it answers a share of the jobs beside the current catalog, until it is promoted or dropped
+    #[arg(long, requires = "share")]
+    candidate: bool,
+    /// Which share of the jobs a candidate answers: 5%
+    #[arg(long, requires = "candidate")]
+    share: Option<Share>,
+    /// Also if it is of another model or dimension than the current one
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct RollbackArgs {
+    /// Version, as `catalog versions` lists it; without one, what was current before
+    version: Option<String>,
+    /// Where: s3://BUCKET/PREFIX
+    #[arg(long)]
+    to: S3Prefix,
+}
+
+#[derive(Args)]
+pub(in crate::cli) struct AtArgs {
+    /// Where: s3://BUCKET/PREFIX
+    #[arg(long)]
+    to: S3Prefix,
+}
+
+pub(super) async fn publish(args: PublishArgs) -> Result<(), CliError> {
+    let PublishArgs { file, to, model, model_family, candidate: _, share, force } = args;
+    let family = match model_family {
+        Some(family) => Some(family),
+        None => Reader::from_process().publish()?,
+    };
+    let artifact = artifact::load_path(&file)?;
+    let length = artifact.bytes.len() as u64;
+    let (artifact, content) = match model {
+        Some(model) => {
+            let named = artifact.with_model(&model)?;
+            let bytes = named.bytes.clone();
+            (named, Content::Bytes(bytes))
+        }
+        None => (artifact, Content::File(file, length)),
+    };
+    let store = store().await?;
+    let checked = store.check(artifact, content, &to, family.as_deref())?;
+    let uploading = Uploading::default();
+    let told = |uploaded| uploading.told(uploaded);
+    let publication = Publication { share, force, now: OffsetDateTime::now_utc(), told: &told };
+    let published = store.publish_checked(&checked, &to, &publication).await;
+    uploading.finish();
+    let published = published?;
+    match share {
+        None => announce(&to, &published),
+        Some(share) => {
+            let Pointer { version, rows, .. } = &published;
+            eprintln!("{to} has a candidate: version {version}, {rows} products, answers {share} of the jobs");
+            eprintln!("then: nearline catalog promote --to {to}, or nearline catalog drop --to {to}");
+            print(version)
+        }
+    }
+}
+
+/// The bar of an upload, from when it begins.
+#[derive(Default)]
+struct Uploading(std::sync::Mutex<Option<Progress>>);
+
+impl Uploading {
+    fn told(&self, uploaded: Uploaded) {
+        let mib = |bytes: u64| (bytes >> 20) as usize;
+        let Uploaded { total, done, now } = uploaded;
+        let mut bar = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bar = bar.get_or_insert_with(|| Progress::new("uploading, MiB", mib(total)));
+        bar.set_both(mib(done), mib(now));
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            bar.finish();
+        }
+    }
+}
+
+pub(super) async fn rollback(args: &RollbackArgs) -> Result<(), CliError> {
+    let now = OffsetDateTime::now_utc();
+    announce(&args.to, &store().await?.rollback(&args.to, args.version.as_deref(), now).await?)
+}
+
+pub(super) async fn promote(args: &AtArgs) -> Result<(), CliError> {
+    announce(&args.to, &store().await?.promote(&args.to, OffsetDateTime::now_utc()).await?)
+}
+
+pub(super) async fn drop_candidate(args: &AtArgs) -> Result<(), CliError> {
+    let version = store().await?.drop_candidate(&args.to).await?;
+    eprintln!("{} has no candidate any more: it was version {version}", args.to);
+    print(&version)
+}
+
+fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
+    let before = pointer.previous.as_ref().map_or(String::new(), |version| format!(" (before: {version})"));
+    eprintln!("{to} now serves version {}: {} products{before}", pointer.version, pointer.rows);
+    print(&pointer.version)
+}
