@@ -119,7 +119,7 @@ impl<A: Publishing> CatalogStore<A> {
     }
 
     /// Uploads an artifact unless it is there.
-    async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
+    pub(super) async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
         let Checked { pointer, content } = checked;
         let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
         if self.artifacts.length(&name).await? == Some(pointer.bytes) {

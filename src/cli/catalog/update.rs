@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use super::input::{ColumnArgs, Input};
 use super::publish::{Uploading, announce};
 use super::report::{self, counted};
-use super::store;
+use super::open::store;
 use crate::aws::Sdk;
 use crate::catalog::source::{Source, Survey};
 use crate::catalog::{CatalogError, ChangeError, Compacted, Current, Difference, Fetched, Pointer, S3Prefix};
