@@ -1,6 +1,6 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up test test-producers test-clients test-arm64 test-terraform test-package fuzz soak drill check deny examples docs build install \
+.PHONY: help needs demo up test test-producers test-clients test-arm64 test-terraform terraform-tests terraform-checks test-package fuzz soak drill check deny examples docs build install \
 	bench bench-path compare rankings package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
@@ -58,16 +58,21 @@ test-clients: $(CLIENTS_VENV)/complete $(CLIENTS_NODE)  ## let the clients in Py
 test-arm64:  ## pass the tests of search/ on emulated 64-bit Arm processors
 	search/arm64.sh
 
-# Apart from the working folder of a deployment, with its state.
+# Apart from the working folder of a deployment, with its state. Two at a time: Terraform mostly waits for its provider.
 test-terraform: export TF_DATA_DIR := $(abspath $(VENVS))/terraform
-test-terraform: $(CHECKOV_VENV)/complete $(PACKAGE_VENV)/complete  ## pass the tests of terraform/ and of the scripts that deploy (no account needed)
+test-terraform: $(CHECKOV_VENV)/complete $(PACKAGE_VENV)/complete  ## pass the tests of terraform/, kubernetes/, the Dockerfile and the scripts that deploy (no account needed)
 	terraform fmt -check -diff -recursive terraform
 	terraform -chdir=terraform init -backend=false -input=false
 	terraform -chdir=terraform validate
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target terraform-tests terraform-checks
+
+terraform-tests:
 	terraform -chdir=terraform test
+
+terraform-checks:
 	python3 terraform/tests/refusals.py
-	$(CHECKOV_VENV)/bin/checkov --directory terraform --directory kubernetes --framework terraform kubernetes --quiet \
-		--compact --skip-download --skip-check CKV_K8S_11
+	$(CHECKOV_VENV)/bin/checkov --directory terraform --framework terraform --quiet --compact --skip-download
+	$(CHECKOV_VENV)/bin/checkov --directory kubernetes --framework kubernetes --quiet --compact --skip-download --skip-check CKV_K8S_11
 	$(CHECKOV_VENV)/bin/checkov --file Dockerfile --framework dockerfile --quiet --compact --skip-download
 	$(CHECKOV_VENV)/bin/python -B -m unittest kubernetes/manifests_test.py
 	python3 -m unittest terraform/tests/operate_test.py
@@ -127,9 +132,10 @@ examples:  ## write examples/catalog.csv and jobs.jsonl anew
 	cargo build $(ONE_BUILD) --example generate
 	$(VENVS)/debug/examples/generate
 
-docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, metrics, producers, what libraries read
+docs:  ## write the generated parts of docs/ and terraform/ anew: schemas, the table of settings, bills, metrics, producers, what libraries read
 	UPDATE_DOCS=1 cargo test --locked -p nearline-contract --test schemas
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib config
+	UPDATE_DOCS=1 cargo test --locked -p nearline --lib cli::cost
 	UPDATE_DOCS=1 cargo test --locked -p nearline --lib telemetry
 	UPDATE_DOCS=1 cargo test --locked -p loadgen --lib -- report view
 	$(MAKE) test-producers ARGS="--table docs/producers.md"

@@ -398,15 +398,15 @@ mod tests {
             r#"filter.$or[1].price.$lt: must be a number, was "50""#,
         );
         refused(&json!([]), "filter: must be an object, was an array");
-        refused(&json!({"a": {"$gtt": 1}}), "filter.a.$gtt: is no operator, did you mean $gt?");
-        refused(&json!({"a": {"lt": 1}}), "filter.a.lt: is no operator, did you mean $lt?");
-        refused(&json!({"a": {"$LTE": 1}}), "filter.a.$LTE: is no operator, did you mean $lte?");
+        refused(&json!({"a": {"$gtt": 1}}), "filter.a.$gtt: is not an operator, did you mean $gt?");
+        refused(&json!({"a": {"lt": 1}}), "filter.a.lt: is not an operator, did you mean $lt?");
+        refused(&json!({"a": {"$LTE": 1}}), "filter.a.$LTE: is not an operator, did you mean $lte?");
         refused(
             &json!({"a": {"$regex": "x"}}),
-            "filter.a.$regex: is no operator, there are $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists",
+            "filter.a.$regex: is not an operator, there are $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists",
         );
-        refused(&json!({"$not": {"a": 1}}), "filter.$not: is no operator, there are $and, $or");
-        refused(&json!({"$andd": []}), "filter.$andd: is no operator, did you mean $and?");
+        refused(&json!({"$not": {"a": 1}}), "filter.$not: is not an operator, there are $and, $or");
+        refused(&json!({"$andd": []}), "filter.$andd: is not an operator, did you mean $and?");
         refused(&json!({"$lt": 5}), r#"filter.$lt: $lt belongs to an attribute: {"price": {"$lt": ...}}"#);
         refused(&json!({"a": {"$or": []}}), "filter.a.$or: $or combines filters and stands outside of an attribute");
         refused(&json!({"$and": []}), "filter.$and: must not be empty");

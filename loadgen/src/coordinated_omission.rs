@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nearline_contract::receive;
+use nearline_contract::ResultRecord;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -16,7 +16,8 @@ use crate::jobs::{Choice, Jobs, Shape, Source};
 use crate::latency::Latency;
 use crate::schedule::{Arrivals, Schedule, Stage};
 use crate::sender::{self, Batcher, Job, Queue, Refused, SendError};
-use crate::verify::{Detail, Found, Judge, LookupError, Record, Records, Results, Verifier, VerifyOptions};
+use crate::verify::tests::record;
+use crate::verify::{Detail, Found, Judge, LookupError, Records, Verifier, VerifyOptions};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ struct StandIn {
     stalls: Stalls,
     start: Instant,
     /// When each record can be seen.
-    visible: Arc<Mutex<HashMap<String, (Instant, String)>>>,
+    visible: Arc<Mutex<HashMap<String, (Instant, ResultRecord)>>>,
 }
 
 impl StandIn {
@@ -58,8 +59,7 @@ impl Queue for StandIn {
         let answered = self.done(Stalls::Worker, Instant::now() + WORK);
         let mut visible = self.visible.lock().unwrap();
         for job in batch {
-            let sha256 = receive(&job.body).unwrap().sha256;
-            visible.insert(job.request_id.clone(), (answered, sha256));
+            visible.insert(job.request_id.clone(), (answered, record(&job.body, "2026-11-27T12:00:00Z")));
         }
         Ok(Vec::new())
     }
@@ -70,10 +70,8 @@ impl Records for StandIn {
         sleep(2 * MS).await;
         let visible = self.visible.lock().unwrap();
         let record = |id: &String| {
-            let (from, sha256) = visible.get(id).filter(|(from, _)| *from <= Instant::now())?;
-            assert!(*from >= self.start);
-            let (status, job_sha256) = (Some("SUCCEEDED".to_owned()), Some(sha256.clone()));
-            Some((id.clone(), Record { status, job_sha256, results: Results::Groups(Vec::new()), ..Record::default() }))
+            let (_, record) = visible.get(id).filter(|(from, _)| *from <= Instant::now())?;
+            Some((id.clone(), Ok(record.clone())))
         };
         Ok(Found { records: ids.iter().filter_map(record).collect(), ..Found::default() })
     }
@@ -125,15 +123,15 @@ fn assert_close(found: &Latency, expected: &Latency) {
 async fn a_worker_that_stalls_raises_the_end_to_end_times_of_all_who_came_meanwhile() {
     let books = run(Stalls::Worker).await;
     let stage = &books.stages[0];
-    assert_close(&stage.end_to_end, &expected(SEND + WORK));
+    assert_close(&stage.times.end_to_end, &expected(SEND + WORK));
     // 500 of 6,000 jobs wait between 0 and 5 s, so that 1 % of all wait longer than 4.4 s. A closed loop, whose next job
     // waits for the answer to the one before, would have sent a single one in those 5 s and reported 50 ms.
-    let p99 = stage.end_to_end.quantile(0.99);
+    let p99 = stage.times.end_to_end.quantile(0.99);
     assert!((4_300 * MS..4_500 * MS).contains(&p99), "{p99:?}");
     let late = stage.totals.late;
     assert!((300..=310).contains(&late), "{late}: those who came in the first three of the five seconds, and polling");
-    assert!(stage.send.quantile(1.0) < 10 * MS && stage.schedule_lag.quantile(1.0) <= 25 * MS);
-    let worst = |second: usize| books.series.intervals()[second].end_to_end.as_ref().unwrap().quantile(1.0).as_secs();
+    assert!(stage.times.send.quantile(1.0) < 10 * MS && stage.times.schedule_lag.quantile(1.0) <= 25 * MS);
+    let worst = |second: usize| books.series.points()[second].latency.as_ref().unwrap().quantile(1.0).as_secs();
     assert_eq!(
         [29, 30, 31, 32, 33, 34, 35].map(worst),
         [5, 5, 4, 3, 2, 1, 0],
@@ -147,9 +145,9 @@ async fn a_queue_that_stalls_raises_send_and_end_to_end_times_and_not_the_lag() 
     let stage = &books.stages[0];
     let mut times = Latency::default();
     times.merge(&expected(SEND));
-    let p99 = stage.end_to_end.quantile(0.99);
+    let p99 = stage.times.end_to_end.quantile(0.99);
     assert!(p99.abs_diff(times.quantile(0.99) + WORK) <= COARSENESS, "{p99:?}");
-    assert_close(&stage.send, &times);
-    assert!(stage.schedule_lag.quantile(1.0) <= 25 * MS, "the schedule does not wait for the queue");
+    assert_close(&stage.times.send, &times);
+    assert!(stage.times.schedule_lag.quantile(1.0) <= 25 * MS, "the schedule does not wait for the queue");
     assert_eq!((stage.totals.sent, stage.totals.dropped), (6_000, 0));
 }

@@ -35,7 +35,7 @@ pub enum RunError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The queue refused a request for good while the run went on; there is a report all the same.
-    #[error("the sending ended early, the queue refused a batch for good: {0}")]
+    #[error("sending stopped early because the queue rejected a batch for good: {0}")]
     Refused(String),
     /// The records cannot be read at the end; there is a report all the same.
     #[error(transparent)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 const LATENCY_MAX: Duration = Duration::from_hours(24);
 
 /// A distribution of times in microseconds. Memory follows the longest time, up to 100 KB at three digits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Latency(Histogram<u32>);
 
 /// What people ask of a distribution, in milliseconds; `None` without a single value.
@@ -34,6 +34,36 @@ pub(crate) struct Percentiles {
     pub p99_9: Option<f64>,
     /// The longest one.
     pub max: Option<f64>,
+}
+
+/// What is measured of each job: distributions, or their percentiles; `loadgen --help` defines each.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Latencies", description = "Distributions in milliseconds; `loadgen --help` defines each.")]
+pub(crate) struct Times<T> {
+    /// Intended instant to the start of the first request that carries the message.
+    pub schedule_lag: T,
+    /// From there to the queue's acceptance.
+    pub send: T,
+    /// Intended instant to the record's first sight.
+    pub end_to_end: T,
+    /// The part of `end_to_end` that polling may have added.
+    pub detection: T,
+}
+
+impl Times<Latency> {
+    /// Adds all times of others.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.schedule_lag.merge(&other.schedule_lag);
+        self.send.merge(&other.send);
+        self.end_to_end.merge(&other.end_to_end);
+        self.detection.merge(&other.detection);
+    }
+
+    pub(crate) fn percentiles(&self) -> Times<Percentiles> {
+        let [schedule_lag, send, end_to_end, detection] =
+            [&self.schedule_lag, &self.send, &self.end_to_end, &self.detection].map(Latency::percentiles);
+        Times { schedule_lag, send, end_to_end, detection }
+    }
 }
 
 /// One point of a distribution by percentile.
@@ -124,6 +154,10 @@ impl Latency {
             max: some(self.0.max() as f64),
         }
     }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! What a run would do: its stages, the requests that it makes and causes, and what they cost.
 //!
-//! Nothing is sent. Estimates are rounded up: looks are as many as the rate allows while jobs are sent, and no query comes
-//! from a cache.
+//! Nothing is sent. Looks are as many as the rate allows while jobs are sent. Of the texts, those are embedded that the
+//! cache of one worker does not have: it holds few of the built-in queries.
 
 use std::fmt;
 use std::time::Duration;
 
 use nearline_contract::{GroupBy, Target, receive};
+use nearline_cost::{Texts, cache_entries};
 
-use crate::jobs::{Jobs, Kind};
+use crate::jobs::{Choice, Jobs, Kind};
 use crate::prices::{self, Price};
 use crate::report::StageSettings;
 use crate::requests::SQS_BILLED_BYTES;
-use crate::schedule::{Schedule, Stage};
+use crate::schedule::Schedule;
 use crate::sender::BATCH_MAX_MESSAGES;
 use crate::text::{count, duration, number};
 use crate::verify::CatalogInfo;
@@ -26,6 +27,8 @@ const MATCH_BYTES: f64 = 60.0;
 const RECORD_BYTES: f64 = 400.0;
 /// Groups of a record when no catalog is at hand.
 const GROUPS_ASSUMED: usize = 10;
+/// Dimensions of the catalog when none is at hand.
+const DIMENSION_ASSUMED: usize = 384;
 /// Rounds of looks that a second has at most; each is one request at least.
 const ROUNDS_PER_SECOND: f64 = 40.0;
 /// Messages that one batch of the worker has.
@@ -33,45 +36,26 @@ const WORKER_BATCH: f64 = 10.0;
 
 /// A planned run.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub duration_seconds: f64,
-    pub messages: u64,
-    pub peak_rps: f64,
-    pub stages: Vec<PlannedStage>,
-    /// Expected numbers of messages.
-    pub duplicates: u64,
-    pub conflicts: u64,
-    pub invalid: u64,
-    /// Expected number of jobs with a filter, their own or one of --filter-file.
-    pub filtered: u64,
-    /// Different jobs to choose from.
-    pub jobs_to_choose_from: u64,
-    pub mean_message_bytes: f64,
-    pub mean_record_bytes: f64,
-    pub requests: Vec<PlannedRequest>,
-    pub cost_usd: f64,
+pub(crate) struct Plan<'a> {
+    schedule: &'a Schedule,
+    jobs: &'a Jobs,
+    sample: Sample,
+    requests: Vec<PlannedRequest>,
     /// What the figures rest on.
-    pub assumptions: Vec<String>,
-}
-
-/// One stage.
-#[derive(Debug)]
-pub(crate) struct PlannedStage {
-    pub settings: StageSettings,
-    pub messages: u64,
+    assumptions: Vec<String>,
 }
 
 /// Requests of one kind.
 #[derive(Debug)]
-pub(crate) struct PlannedRequest {
+struct PlannedRequest {
     /// `loadgen` or `worker`.
-    pub by: &'static str,
-    pub service: &'static str,
-    pub operation: &'static str,
-    pub requests: u64,
+    by: &'static str,
+    service: &'static str,
+    operation: &'static str,
+    requests: u64,
     /// What is billed: requests, units or tokens.
-    pub billed: u64,
-    pub cost_usd: f64,
+    billed: u64,
+    cost_usd: f64,
 }
 
 /// What the plan has to know besides jobs and schedule.
@@ -143,22 +127,19 @@ impl Sample {
     fn distinct(&self) -> f64 {
         self.messages - self.repeated - self.conflicts
     }
+
+    fn mean_record_bytes(&self) -> f64 {
+        self.record_bytes / self.distinct().max(1.0)
+    }
 }
 
-impl Plan {
-    pub(crate) fn new(schedule: &Schedule, jobs: &Jobs, options: PlanOptions<'_>) -> Self {
-        let messages = schedule.jobs();
-        let sample = Sample::take(jobs, options.catalog, SAMPLE.min(messages));
-        let all = messages as f64;
-        let expected = |share: f64| (share * all).round() as u64;
-        let stage = |stage: &Stage| PlannedStage { settings: stage.into(), messages: stage.jobs().round() as u64 };
-        let mean_message_bytes = sample.share(sample.bytes);
-        let mean_record_bytes = sample.record_bytes / sample.distinct().max(1.0);
-        let requests = requests(schedule, jobs, &sample, options);
+impl<'a> Plan<'a> {
+    pub(crate) fn new(schedule: &'a Schedule, jobs: &'a Jobs, options: PlanOptions<'_>) -> Self {
+        let sample = Sample::take(jobs, options.catalog, SAMPLE.min(schedule.jobs()));
         let mut assumptions = vec![
-            "list prices of us-east-1 without free tiers; compute, logs and data transfer are not in it".to_owned(),
-            "every text is embedded once: none comes from the worker's cache, none is throttled".to_owned(),
-            "looks go on after the last send until every record was seen: they are not in it".to_owned(),
+            "list prices of us-east-1 without free tiers; compute, logs and data transfer are not included".to_owned(),
+            "texts are embedded by one worker with a cache of its own; none is throttled".to_owned(),
+            "look-ups after the last send, until every record was seen, are not included".to_owned(),
         ];
         if options.catalog.is_none() {
             assumptions.push(format!(
@@ -168,55 +149,52 @@ impl Plan {
         if sample.filtered > 0.0 {
             assumptions.push("as many products pass each filter as its record can hold".to_owned());
         }
-        Self {
-            duration_seconds: schedule.duration().as_secs_f64(),
-            messages,
-            peak_rps: schedule.peak(),
-            stages: schedule.stages().iter().map(stage).collect(),
-            duplicates: expected(sample.share(sample.repeated)),
-            conflicts: expected(sample.share(sample.conflicts)),
-            invalid: expected(sample.share(sample.invalid)),
-            filtered: expected(sample.share(sample.filtered)),
-            jobs_to_choose_from: jobs.source().len(),
-            mean_message_bytes,
-            mean_record_bytes,
-            cost_usd: requests.iter().map(|request| request.cost_usd).sum(),
-            requests,
-            assumptions,
-        }
+        let requests = requests(schedule, jobs, &sample, options);
+        Self { schedule, jobs, sample, requests, assumptions }
+    }
+
+    /// How many messages are as a part of the sample is.
+    fn expected(&self, part: f64) -> u64 {
+        (self.sample.share(part) * self.schedule.jobs() as f64).round() as u64
+    }
+
+    fn cost_usd(&self) -> f64 {
+        self.requests.iter().map(|request| request.cost_usd).sum()
     }
 }
 
 /// A page for a terminal.
-impl fmt::Display for Plan {
+impl fmt::Display for Plan<'_> {
     fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (messages, length) = (count(self.messages, "message"), duration(self.duration_seconds));
-        writeln!(page, "plan: {messages} in {length}, at most {} a second; nothing is sent\n", number(self.peak_rps))?;
-        for (index, PlannedStage { settings, messages }) in self.stages.iter().enumerate() {
-            let (number, length) = (index + 1, duration(settings.duration_seconds));
-            let (rate, messages) = (settings.rate(), count(*messages, "message"));
+        let Self { schedule, sample, .. } = self;
+        let (messages, peak) = (count(schedule.jobs(), "message"), number(schedule.peak()));
+        let length = duration(schedule.duration().as_secs_f64());
+        writeln!(page, "plan: {messages} in {length}, at most {peak} a second; nothing is sent\n")?;
+        for (index, stage) in schedule.stages().iter().enumerate() {
+            let (number, length) = (index + 1, duration(stage.duration.as_secs_f64()));
+            let (rate, messages) = (StageSettings::from(stage).rate(), count(stage.jobs().round() as u64, "message"));
             writeln!(page, "  stage {number:<3} {length:>10} at {rate:<14} /s {messages:>19}")?;
         }
-        let (duplicates, conflicts) = (count(self.duplicates, "duplicate"), count(self.conflicts, "conflict"));
+        let expected = |part: f64| number(self.expected(part) as f64);
         writeln!(
             page,
-            "\n  about {duplicates}, {conflicts}, {} invalid, {} with a filter; {} to choose from; messages of {:.0} bytes, \
-             records of {:.0}",
-            number(self.invalid as f64),
-            number(self.filtered as f64),
-            count(self.jobs_to_choose_from, "job"),
-            self.mean_message_bytes,
-            self.mean_record_bytes
+            "\n  about {}, {}, {} invalid, {} with a filter; {} to choose from; messages of {:.0} bytes, records of {:.0}",
+            count(self.expected(sample.repeated), "duplicate"),
+            count(self.expected(sample.conflicts), "conflict"),
+            expected(sample.invalid),
+            expected(sample.filtered),
+            count(self.jobs.source().len(), "job"),
+            sample.share(sample.bytes),
+            sample.mean_record_bytes()
         )?;
-        writeln!(
-            page,
-            "\n  {:<8} {:<10} {:<32} {:>12} {:>14} {:>10}",
-            "by", "service", "operation", "requests", "billed", "USD"
-        )?;
+        let (requests, billed) = ("requests", "billed");
+        let title =
+            format!("  {:<8} {:<10} {:<32} {requests:>12} {billed:>14} {:>10}", "by", "service", "operation", "USD");
+        writeln!(page, "\n{title}")?;
         for PlannedRequest { by, service, operation, requests, billed, cost_usd } in &self.requests {
             writeln!(page, "  {by:<8} {service:<10} {operation:<32} {requests:>12} {billed:>14} {cost_usd:>10.4}")?;
         }
-        writeln!(page, "  {:<8} {:<10} {:<32} {:>12} {:>14} {:>10.4}\n", "all", "", "", "", "", self.cost_usd)?;
+        writeln!(page, "  {:<80} {:>10.4}\n", "all", self.cost_usd())?;
         self.assumptions.iter().try_for_each(|assumption| writeln!(page, "  {assumption}"))
     }
 }
@@ -225,9 +203,10 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
     let all = schedule.jobs() as f64;
     let distinct = sample.share(sample.distinct()) * all;
     let bytes = sample.share(sample.bytes);
-    let record_bytes = sample.record_bytes / sample.distinct().max(1.0);
-    let texts = (sample.share(sample.texts) * all).min(jobs.source().len() as f64);
-    let tokens = texts * (sample.text_chars / sample.texts.max(1.0) / CHARS_PER_TOKEN).ceil();
+    let record_bytes = sample.mean_record_bytes();
+    let characters = sample.text_chars / sample.texts.max(1.0);
+    let texts = embedded(jobs, sample.share(sample.texts) * all, characters, options.catalog);
+    let tokens = texts * (characters / CHARS_PER_TOKEN).ceil();
     let sqs = prices::sqs(options.fifo);
     let row = |by, service, operation, requests: f64, billed: f64, price: Price| {
         let (requests, billed) = (requests.ceil(), billed.ceil());
@@ -268,7 +247,7 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
         row("worker", "SQS", "ReceiveMessage", batches, batches * billed_requests(WORKER_BATCH * bytes), sqs),
         row("worker", "SQS", "DeleteMessageBatch", batches, batches, sqs),
         row("worker", "Lambda", "Invoke", batches, batches, prices::LAMBDA_REQUEST),
-        row("worker", "Bedrock", "InvokeModel, at most (tokens)", texts, tokens, prices::BEDROCK_TOKEN),
+        row("worker", "Bedrock", "InvokeModel (tokens)", texts, tokens, prices::BEDROCK_TOKEN),
         row("worker", "DynamoDB", "BatchGetItem", batches, all, prices::DYNAMODB_READ),
         row(
             "worker",
@@ -280,6 +259,21 @@ fn requests(schedule: &Schedule, jobs: &Jobs, sample: &Sample, options: PlanOpti
         ),
     ]);
     rows
+}
+
+/// How many of these texts the worker's cache does not have.
+fn embedded(jobs: &Jobs, texts: f64, characters: f64, catalog: Option<&CatalogInfo>) -> f64 {
+    let distinct = jobs.source().len() as f64;
+    let dimension = catalog.map_or(DIMENSION_ASSUMED, |catalog| catalog.dimension);
+    let cache_entries = cache_entries(dimension as f64, characters);
+    let zipf = match jobs.choice() {
+        // Each text comes back only after all the others.
+        Choice::InTurn if distinct <= cache_entries => return texts.min(distinct),
+        Choice::InTurn => return texts,
+        Choice::Uniform => 0.0,
+        Choice::Zipf { exponent, .. } => exponent,
+    };
+    Texts { distinct: Some(distinct), zipf, cache_entries }.embedded(texts, 1.0)
 }
 
 fn billed_requests(bytes: f64) -> f64 {

@@ -1,7 +1,11 @@
-//! What requests cost: list prices of AWS in us-east-1, the table of docs/loadgen.md. A test compares the two.
+//! What requests cost: list prices of AWS in us-east-1 (`cost/prices.json`), the table of docs/loadgen.md. A test compares
+//! the two.
 //!
 //! Without free tiers, discounts, data transfer and taxes.
 
+use std::sync::LazyLock;
+
+use nearline_cost::{Name, Prices};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,28 +17,31 @@ pub(crate) struct Price {
     pub service: &'static str,
     /// What is paid for.
     pub unit: &'static str,
-    /// US dollars for a million of it.
-    pub usd_per_million: f64,
+    /// Its price in the list that `nearline cost` reckons with, too.
+    name: Name,
 }
 
 impl Price {
     /// US dollars for `count` of it.
     pub(crate) fn of(&self, count: f64) -> f64 {
-        count * self.usd_per_million / 1e6
+        static LIST: LazyLock<Prices> = LazyLock::new(Prices::default);
+        LIST.cost(self.name, count)
     }
 }
 
-const fn price(service: &'static str, unit: &'static str, usd_per_million: f64) -> Price {
-    Price { service, unit, usd_per_million }
+const fn price(service: &'static str, unit: &'static str, name: Name) -> Price {
+    Price { service, unit, name }
 }
 
-pub(crate) const SQS_STANDARD: Price = price("SQS, standard queue", "request, for each 64 KiB started", 0.40);
-pub(crate) const SQS_FIFO: Price = price("SQS, FIFO queue", "request, for each 64 KiB started", 0.50);
-pub(crate) const DYNAMODB_READ: Price = price("DynamoDB on demand", "read unit: 4 KB read consistently", 0.125);
-pub(crate) const DYNAMODB_WRITE: Price = price("DynamoDB on demand", "write unit: 1 KB written", 0.625);
-pub(crate) const S3_GET: Price = price("S3 standard", "GET request", 0.40);
-pub(crate) const BEDROCK_TOKEN: Price = price("Bedrock, Nova multimodal embeddings", "text token", 0.135);
-pub(crate) const LAMBDA_REQUEST: Price = price("Lambda", "request", 0.20);
+pub(crate) const SQS_STANDARD: Price =
+    price("SQS, standard queue", "request, for each 64 KiB started", Name::SqsStandard);
+pub(crate) const SQS_FIFO: Price = price("SQS, FIFO queue", "request, for each 64 KiB started", Name::SqsFifo);
+pub(crate) const DYNAMODB_READ: Price =
+    price("DynamoDB on demand", "read unit: 4 KB read consistently", Name::DynamoRead);
+pub(crate) const DYNAMODB_WRITE: Price = price("DynamoDB on demand", "write unit: 1 KB written", Name::DynamoWrite);
+pub(crate) const S3_GET: Price = price("S3 standard", "GET request", Name::S3Get);
+pub(crate) const BEDROCK_TOKEN: Price = price("Bedrock, Nova multimodal embeddings", "text token", Name::BedrockNova);
+pub(crate) const LAMBDA_REQUEST: Price = price("Lambda", "request", Name::LambdaRequest);
 
 /// All prices that are used.
 #[cfg(test)]
@@ -81,10 +88,8 @@ mod tests {
             .skip(2)
             .take_while(|line| line.starts_with('|'))
             .collect();
-        let expected: Vec<String> = ALL
-            .iter()
-            .map(|price| format!("| {} | {} | {:.3} |", price.service, price.unit, price.usd_per_million))
-            .collect();
+        let expected: Vec<String> =
+            ALL.iter().map(|price| format!("| {} | {} | {:.3} |", price.service, price.unit, price.of(1e6))).collect();
         assert_eq!(rows, expected);
     }
 

@@ -27,36 +27,21 @@ pub(crate) struct Requests {
     pub get_object: u64,
 }
 
+impl Requests {
+    /// A batch of so many bytes of message bodies was sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.send_message_batch += 1;
+        self.send_message_batch_billed += (bytes as u64).div_ceil(SQS_BILLED_BYTES).max(1);
+    }
+}
+
 /// Counts, shared by the clients of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Meter(Mutex<Requests>);
 
 impl Meter {
-    /// A batch of so many bytes of message bodies was sent.
-    pub(crate) fn sent(&self, bytes: usize) {
-        let mut requests = self.lock();
-        requests.send_message_batch += 1;
-        requests.send_message_batch_billed += (bytes as u64).div_ceil(SQS_BILLED_BYTES).max(1);
-    }
-
-    pub(crate) fn queue_attributes_read(&self) {
-        self.lock().get_queue_attributes += 1;
-    }
-
-    /// So many keys were looked up.
-    pub(crate) fn looked_up(&self, keys: usize) {
-        let mut requests = self.lock();
-        requests.batch_get_item += 1;
-        requests.keys_looked_up += keys as u64;
-    }
-
-    /// What DynamoDB takes for it.
-    pub(crate) fn read_units(&self, units: f64) {
-        self.lock().read_units += units;
-    }
-
-    pub(crate) fn object_read(&self) {
-        self.lock().get_object += 1;
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Requests)) {
+        change(&mut self.lock());
     }
 
     pub(crate) fn requests(&self) -> Requests {
@@ -74,13 +59,10 @@ mod tests {
 
     #[test]
     fn a_request_is_billed_for_each_64_kib_started() {
-        let meter = Meter::default();
+        let mut requests = Requests::default();
         for bytes in [0, 1, 65_536, 65_537, 1_048_576] {
-            meter.sent(bytes);
+            requests.sent(bytes);
         }
-        let requests = meter.requests();
         assert_eq!((requests.send_message_batch, requests.send_message_batch_billed), (5, 1 + 1 + 1 + 2 + 16));
-        (0..3).for_each(|_| meter.read_units(0.5));
-        assert_eq!(meter.requests().read_units.to_bits(), 1.5_f64.to_bits());
     }
 }

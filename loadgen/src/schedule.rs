@@ -25,6 +25,13 @@ pub(crate) struct Stage {
     pub to: f64,
 }
 
+impl From<nearline_cost::Stage> for Stage {
+    fn from(stage: nearline_cost::Stage) -> Self {
+        let nearline_cost::Stage { duration, from, to } = stage;
+        Self { duration, from, to }
+    }
+}
+
 impl Stage {
     /// A constant rate.
     pub(crate) fn constant(rps: f64, duration: Duration) -> Self {

@@ -34,42 +34,77 @@ impl QueueDepth {
     }
 }
 
-/// One interval.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Interval {
-    /// Jobs whose send instant came.
+/// What happened in one interval.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Point {
+    /// When it began, from the start of the run.
+    pub second: f64,
+    /// Rate that was asked for, jobs a second.
+    pub asked_rps: f64,
+    /// Messages whose send instant came.
     pub intended: u64,
+    /// Of those, how many were dropped.
     pub dropped: u64,
-    /// Messages that the queue accepted in it.
+    /// Messages that the queue accepted.
     pub sent: u64,
+    /// Messages that were given up on.
     pub send_failed: u64,
-    /// Records first seen in it.
+    /// Records that were seen for the first time.
     pub completed: u64,
-    /// Jobs meant to be sent in it that are lost, or have a wrong or a late record.
+    /// Request ids meant to be sent in it that are lost.
     pub lost: u64,
+    /// Request ids meant to be sent in it that have a wrong record.
     pub wrong: u64,
-    pub late: u64,
-    /// Attempts at sending a job, and look-ups of records, that failed in it.
+    /// Attempts at sending a message, and look-ups, that failed in it: throttled, refused, timed out.
     pub errors: u64,
     /// What the last of them was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// Longest schedule lag and send time of jobs meant to be sent in it.
-    pub schedule_lag_max: Option<Duration>,
-    pub send_max: Option<Duration>,
-    /// Of jobs meant to be sent in it.
-    pub end_to_end: Option<Latency>,
-    /// The last sample taken in it.
+    /// Longest schedule lag of what was meant to be sent in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_lag_max_ms: Option<f64>,
+    /// Longest send time of what was meant to be sent in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_max_ms: Option<f64>,
+    /// End-to-end times of what was meant to be sent in it, to two digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end_ms: Option<PointLatency>,
+    /// The queue's depths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueDepth>,
-    /// When it was last looked at: sent jobs whose record was not seen, and for how long the oldest of them has been due.
+    /// In its middle: request ids whose record was looked for and not seen yet.
     pub pending: u64,
-    pub oldest_pending: Option<Duration>,
+    /// For how long the oldest of them had been due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_pending_seconds: Option<f64>,
+    /// Jobs meant to be sent in it that have a late record.
+    #[serde(skip)]
+    pub late: u64,
+    /// What `end_to_end_ms` is made from.
+    #[serde(skip)]
+    pub latency: Option<Latency>,
+}
+
+/// A few percentiles, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PointLatency {
+    /// How many times were measured.
+    pub count: u64,
+    /// The median.
+    pub p50: f64,
+    /// 90 of 100 were at most this long.
+    pub p90: f64,
+    /// 99 of 100 were at most this long.
+    pub p99: f64,
+    /// The longest one.
+    pub max: f64,
 }
 
 /// The intervals of a run, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
     length: Duration,
-    intervals: Vec<Interval>,
+    points: Vec<Point>,
 }
 
 impl Default for Series {
@@ -82,7 +117,7 @@ impl Series {
     /// For a run that is to take `planned`.
     pub(crate) fn new(planned: Duration) -> Self {
         let seconds = planned.as_secs().div_ceil(u64::from(INTERVALS_MAX)).max(1);
-        Self { length: Duration::from_secs(seconds), intervals: Vec::new() }
+        Self { length: Duration::from_secs(seconds), points: Vec::new() }
     }
 
     /// How long an interval is.
@@ -90,30 +125,29 @@ impl Series {
         self.length
     }
 
-    pub(crate) fn intervals(&self) -> &[Interval] {
-        &self.intervals
+    pub(crate) fn points(&self) -> &[Point] {
+        &self.points
     }
 
     /// The interval of an instant, from the start of the run.
-    pub(crate) fn at(&mut self, instant: Duration) -> &mut Interval {
+    pub(crate) fn at(&mut self, instant: Duration) -> &mut Point {
         let index = (instant.as_nanos() / self.length.as_nanos()) as usize;
-        if self.intervals.len() <= index {
-            self.intervals.resize_with(index + 1, Interval::default);
+        if self.points.len() <= index {
+            self.points.resize_with(index + 1, Point::default);
         }
-        &mut self.intervals[index]
+        &mut self.points[index]
     }
 
     /// The distributions over the intervals that lie between `from` and `to`, in `parts` of as equal a length as can be;
     /// fewer if there are not as many intervals.
     pub(crate) fn end_to_end(&self, from: Duration, to: Duration, parts: usize) -> Vec<Latency> {
         let within = |index: &usize| self.length * *index as u32 >= from && self.length * (*index as u32 + 1) <= to;
-        let chosen: Vec<&Interval> =
-            (0..self.intervals.len()).filter(within).map(|index| &self.intervals[index]).collect();
+        let chosen: Vec<&Point> = (0..self.points.len()).filter(within).map(|index| &self.points[index]).collect();
         let parts = parts.min(chosen.len());
         let merged = |part: usize| {
             let mut merged = Latency::coarse();
             let members = &chosen[part * chosen.len() / parts..(part + 1) * chosen.len() / parts];
-            members.iter().filter_map(|interval| interval.end_to_end.as_ref()).for_each(|one| merged.merge(one));
+            members.iter().filter_map(|interval| interval.latency.as_ref()).for_each(|one| merged.merge(one));
             merged
         };
         (0..parts).map(merged).collect()
@@ -134,14 +168,14 @@ mod tests {
         let mut series = Series::new(5 * SECOND);
         series.at(2 * SECOND + SECOND / 2).sent += 1;
         series.at(SECOND / 2).sent += 2;
-        assert_eq!(series.intervals().iter().map(|interval| interval.sent).collect::<Vec<_>>(), [2, 0, 1]);
+        assert_eq!(series.points().iter().map(|interval| interval.sent).collect::<Vec<_>>(), [2, 0, 1]);
     }
 
     #[test]
     fn parts_of_a_stretch_are_merged() {
         let mut series = Series::new(10 * SECOND);
         for second in 0..10_u32 {
-            let latency = series.at(SECOND * second).end_to_end.get_or_insert_with(Latency::coarse);
+            let latency = series.at(SECOND * second).latency.get_or_insert_with(Latency::coarse);
             (0..=second).for_each(|_| latency.record(SECOND));
         }
         let counts = |from, to, parts| -> Vec<u64> {

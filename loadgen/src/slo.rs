@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{StageBooks, Totals};
-use crate::latency::Latency;
-use crate::series::{Interval, Series};
+use crate::latency::{Latency, milliseconds};
+use crate::series::{Point, Series};
 use crate::values;
 
 /// Whether a value stands in a relation to a limit.
@@ -108,26 +108,26 @@ struct Count {
     /// Of the messages intended.
     messages: Option<fn(&Totals) -> u64>,
     /// Of one interval, where it is known.
-    within: fn(&Interval) -> u64,
+    within: fn(&Point) -> u64,
 }
 
-const fn of_ids(name: &'static str, ids: fn(&Totals) -> u64, within: fn(&Interval) -> u64) -> Count {
+const fn of_ids(name: &'static str, ids: fn(&Totals) -> u64, within: fn(&Point) -> u64) -> Count {
     Count { name, ids: Some(ids), messages: None, within }
 }
 
-const fn of_messages(name: &'static str, messages: fn(&Totals) -> u64, within: fn(&Interval) -> u64) -> Count {
+const fn of_messages(name: &'static str, messages: fn(&Totals) -> u64, within: fn(&Point) -> u64) -> Count {
     Count { name, ids: None, messages: Some(messages), within }
 }
 
-static LOST: Count = of_ids("lost", |totals| totals.lost, |interval| interval.lost);
-static WRONG: Count = of_ids("wrong", |totals| totals.wrong, |interval| interval.wrong);
-static ERRORS: Count = Count {
-    name: "errors",
-    ids: Some(|totals| totals.lost + totals.wrong),
-    messages: Some(|totals| totals.send_failed),
-    within: |interval| interval.lost + interval.wrong + interval.send_failed,
-};
-static OTHERS: [Count; 6] = [
+static COUNTS: [Count; 9] = [
+    Count {
+        name: ERRORS,
+        ids: Some(|totals| totals.lost + totals.wrong),
+        messages: Some(|totals| totals.send_failed),
+        within: |interval| interval.lost + interval.wrong + interval.send_failed,
+    },
+    of_ids("lost", |totals| totals.lost, |interval| interval.lost),
+    of_ids("wrong", |totals| totals.wrong, |interval| interval.wrong),
     of_messages("dropped", |totals| totals.dropped, |interval| interval.dropped),
     of_messages("send_failed", |totals| totals.send_failed, |interval| interval.send_failed),
     of_ids("late", |totals| totals.late, |interval| interval.late),
@@ -136,9 +136,10 @@ static OTHERS: [Count; 6] = [
     of_ids("unexpected", |totals| totals.unexpected, |_| 0),
 ];
 
-fn counts() -> impl Iterator<Item = &'static Count> {
-    [&ERRORS, &LOST, &WRONG].into_iter().chain(&OTHERS)
-}
+/// All that went wrong.
+const ERRORS: &str = "errors";
+/// Must be 0 in every run, unless its objectives say something else about them.
+const IMPLIED: [&str; 2] = ["lost", "wrong"];
 
 /// The longer ones first: `<=` must not be read as `<`.
 const OPERATORS: [(&str, Holds); 5] = [
@@ -181,13 +182,13 @@ fn objective(text: &str) -> Result<Objective, String> {
 }
 
 fn metric_named(text: &str) -> Result<Metric, String> {
-    if let Some(count) = counts().find(|count| count.name == text) {
+    if let Some(count) = COUNTS.iter().find(|count| count.name == text) {
         return Ok(Metric::Count(count));
     }
     let unknown = || {
         format!(
             "there is no metric `{text}`: take e2e, send or lag with .min, .mean, .max or .pNN (e2e.p99, e2e.p99.9), or one of {}",
-            counts().map(|count| count.name).collect::<Vec<_>>().join(", ")
+            COUNTS.each_ref().map(|count| count.name).join(", ")
         )
     };
     let (name, statistic) = text.split_once('.').ok_or_else(unknown)?;
@@ -221,9 +222,10 @@ impl Objectives {
         let named = |name| {
             self.0.iter().any(|objective| matches!(objective.metric, Metric::Count(count) if count.name == name))
         };
-        let implied = [&LOST, &WRONG]
-            .into_iter()
-            .filter(|count| run.verified_share > 0.0 && !named(count.name) && !named(ERRORS.name))
+        let implied = COUNTS
+            .iter()
+            .filter(|count| IMPLIED.contains(&count.name) && run.verified_share > 0.0)
+            .filter(|count| !named(count.name) && !named(ERRORS))
             .map(|count| Objective {
                 text: format!("{}=0", count.name),
                 metric: Metric::Count(count),
@@ -270,7 +272,7 @@ impl Objective {
     fn missed(&self, series: &Series, warmup: Duration, run: &Measured<'_>) -> Option<Missed> {
         let start = |index: usize| series.length() * index as u32;
         let from = if matches!(self.metric, Metric::Time(..)) { warmup } else { Duration::ZERO };
-        let intervals = series.intervals().iter().enumerate();
+        let intervals = series.points().iter().enumerate();
         let missed: Vec<usize> = intervals
             .filter(|(index, interval)| start(*index) >= from && self.missed_in(interval, run.verified_share))
             .map(|(index, _)| index)
@@ -283,15 +285,15 @@ impl Objective {
     }
 
     /// Whether one interval misses it by itself. Of lag and send times an interval has only the longest.
-    fn missed_in(&self, interval: &Interval, verified_share: f64) -> bool {
-        let longest = |time: Option<Duration>| time.is_some_and(|time| !(self.holds)(milliseconds(time), self.limit));
+    fn missed_in(&self, interval: &Point, verified_share: f64) -> bool {
+        let longest = |time: Option<f64>| time.is_some_and(|time| !(self.holds)(time, self.limit));
         match self.metric {
             Metric::Count(count) => (count.within)(interval) > 0,
-            Metric::Time(Distribution::Lag, _) => longest(interval.schedule_lag_max),
-            Metric::Time(Distribution::Send, _) => longest(interval.send_max),
+            Metric::Time(Distribution::Lag, _) => longest(interval.schedule_lag_max_ms),
+            Metric::Time(Distribution::Send, _) => longest(interval.send_max_ms),
             Metric::Time(Distribution::EndToEnd, statistic) => {
                 let endless = interval.lost as f64 + interval.dropped as f64 * verified_share;
-                match interval.end_to_end.as_ref().and_then(|latency| statistic.of(latency, endless)) {
+                match interval.latency.as_ref().and_then(|latency| statistic.of(latency, endless)) {
                     Some(value) => !(self.holds)(value, self.limit),
                     None => endless > 0.0,
                 }
@@ -306,9 +308,9 @@ impl Measured<'_> {
         let totals = &self.books.totals;
         let unsent = (totals.dropped + totals.send_failed) as f64;
         let (latency, endless) = match distribution {
-            Distribution::Lag => (&self.books.schedule_lag, 0.0),
-            Distribution::Send => (&self.books.send, unsent),
-            Distribution::EndToEnd => (&self.books.end_to_end, totals.lost as f64 + unsent * self.verified_share),
+            Distribution::Lag => (&self.books.times.schedule_lag, 0.0),
+            Distribution::Send => (&self.books.times.send, unsent),
+            Distribution::EndToEnd => (&self.books.times.end_to_end, totals.lost as f64 + unsent * self.verified_share),
         };
         statistic.of(latency, endless)
     }
@@ -347,10 +349,6 @@ impl Statistic {
             }
         }
     }
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
 }
 
 #[cfg(test)]

@@ -42,8 +42,10 @@ impl Stop {
     pub(crate) fn notice(&self) -> Option<&'static str> {
         match self.asked.load(Ordering::Relaxed) {
             0 => None,
-            1 => Some("no more jobs are sent; waiting for the records of those that were (Ctrl-C again to stop)"),
-            _ => Some("looking each missing record up once more (Ctrl-C again to give up without a report)"),
+            1 => Some(
+                "sending has stopped; waiting for the records of the jobs that were sent (Ctrl-C again to stop waiting)",
+            ),
+            _ => Some("looking up each missing record once more (Ctrl-C again to give up without a report)"),
         }
     }
 

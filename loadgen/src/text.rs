@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What screen, table and page ask when no record came.
 pub(crate) const NOTHING_ANSWERED: &str =
-    "nothing was answered: is a worker running, and does it take from this queue and write to this table?";
+    "nothing was answered: is a worker running, and does it read from this queue and write to this table?";
 
 /// As short as it can be: `1,500` for rates, `0.5`, `60,000`.
 pub(crate) fn number(value: f64) -> String {

@@ -5,6 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use nearline_cost::StagesError;
+
 use crate::jobs::MESSAGE_MAX_BYTES;
 use crate::schedule::{RPS_MAX, STAGES_MAX, Stage};
 
@@ -34,16 +36,9 @@ pub(crate) fn optional_name(text: &str) -> Result<String, String> {
 
 /// A rate above 0.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    match rate_or_pause(text) {
-        Ok(rps) if rps > 0.0 => Ok(rps),
-        _ => Err(format!("must be a number above 0 and at most {RPS_MAX}")),
-    }
-}
-
-fn rate_or_pause(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rps) if (0.0..=RPS_MAX).contains(&rps) => Ok(rps),
-        _ => Err(format!("`{text}` is not a rate: must be a number from 0 to {RPS_MAX}")),
+        Ok(rps) if rps > 0.0 && rps <= RPS_MAX => Ok(rps),
+        _ => Err(format!("must be a number above 0 and at most {RPS_MAX}")),
     }
 }
 
@@ -71,43 +66,20 @@ pub(crate) fn share(text: &str) -> Result<Share, String> {
 
 /// `D:R` holds a rate, `D:R1..R2` changes it evenly.
 pub(crate) fn stages(text: &str) -> Result<Stages, String> {
-    let stages: Vec<Stage> = text.split(',').map(|part| stage(part.trim())).collect::<Result<_, _>>()?;
-    checked(stages)
-}
-
-fn stage(text: &str) -> Result<Stage, String> {
-    let (length, rates) =
-        text.split_once(':').ok_or_else(|| format!("`{text}` must be DURATION:RATE or DURATION:FROM..TO"))?;
-    let duration = positive_duration(length).map_err(|error| format!("`{length}`: {error}"))?;
-    let (from, to) = match rates.split_once("..") {
-        Some((from, to)) => (rate_or_pause(from)?, rate_or_pause(to)?),
-        None => (rate_or_pause(rates)?, rate_or_pause(rates)?),
-    };
-    Ok(Stage { duration, from, to })
+    checked(nearline_cost::stages(text, RPS_MAX))
 }
 
 /// `double-every=D:R1..R2`: R1 for D, then twice as much, and so on up to R2.
 pub(crate) fn profile(text: &str) -> Result<Stages, String> {
-    let shape = "must be double-every=DURATION:FROM..TO, such as double-every=5m:100..1600";
-    let (length, rates) = text.strip_prefix("double-every=").and_then(|rest| rest.split_once(':')).ok_or(shape)?;
-    let (from, to) = rates.split_once("..").ok_or(shape)?;
-    let duration = positive_duration(length).map_err(|error| format!("`{length}`: {error}"))?;
-    let (from, to) = (rate(from)?, rate(to)?);
-    if to < from {
-        return Err(format!("the last rate ({to}) must not be below the first ({from})"));
-    }
-    let steps = std::iter::successors(Some(from), |rps| (*rps < to).then(|| (rps * 2.0).min(to)));
-    checked(steps.map(|rps| Stage::constant(rps, duration)).collect())
+    checked(nearline_cost::doubling(text, RPS_MAX))
 }
 
-fn checked(stages: Vec<Stage>) -> Result<Stages, String> {
+fn checked(stages: Result<Vec<nearline_cost::Stage>, StagesError>) -> Result<Stages, String> {
+    let stages = stages.map_err(|error| error.to_string())?;
     if stages.len() > STAGES_MAX {
         return Err(format!("{} stages are too many, at most {STAGES_MAX}", stages.len()));
     }
-    if stages.iter().all(|stage| stage.from + stage.to == 0.0) {
-        return Err("at least one stage must have a rate above 0".to_owned());
-    }
-    Ok(Stages(stages))
+    Ok(Stages(stages.into_iter().map(Stage::from).collect()))
 }
 
 /// The share of jobs whose records are read: `all`, `none` or `sample=10%`.

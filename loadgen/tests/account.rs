@@ -147,7 +147,7 @@ async fn a_lost_a_duplicated_and_a_corrupted_job_are_each_named() {
     let page = String::from_utf8_lossy(&output.stdout).into_owned();
     for (fault, reason) in [
         (Fault::Corrupt, "category `tea` has 4 matches instead of 5"),
-        (Fault::SpillNothing, "there is no such object"),
+        (Fault::SpillNothing, "NoSuchKey"),
         (Fault::Duplicate, "the record was written a second time"),
     ] {
         let id = worker.hit(fault);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use crate::bytes::{bytes_of, bytes_of_mut};
 use crate::kernel::Available;
 use crate::layout::BLOCK;
 
@@ -14,7 +15,7 @@ use crate::layout::BLOCK;
 pub(crate) const COMPONENTS: usize = 16;
 
 /// For each block of rows its centroid, in the leading principal components.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Centroids {
     /// For each dimension its share of each component.
     leading: Vec<[f32; COMPONENTS]>,
@@ -37,6 +38,28 @@ impl Centroids {
             centroids
         });
         Self { leading, centroids: centroids.collect() }
+    }
+
+    /// Room for those of so many rows.
+    pub(crate) fn room(dimension: usize, rows: usize) -> Self {
+        let centroids = vec![[[0.0; BLOCK]; COMPONENTS]; rows.div_ceil(BLOCK * BLOCK)];
+        Self { leading: vec![[0.0; COMPONENTS]; dimension], centroids }
+    }
+
+    /// Its numbers as bytes, in the order of a stored index.
+    pub(crate) fn bytes(&self) -> [&[u8]; 2] {
+        [bytes_of(&self.leading), bytes_of(&self.centroids)]
+    }
+
+    /// The same, to be written.
+    pub(crate) fn bytes_mut(&mut self) -> [&mut [u8]; 2] {
+        [bytes_of_mut(&mut self.leading), bytes_of_mut(&mut self.centroids)]
+    }
+
+    /// Whether all are numbers.
+    pub(crate) fn is_finite(&self) -> bool {
+        let numbers = self.leading.as_flattened().iter().chain(self.centroids.as_flattened().as_flattened());
+        numbers.copied().all(f32::is_finite)
     }
 
     /// A vector's leading components.

@@ -11,10 +11,13 @@ use ndarray::{Array2, ArrayView1};
 use crate::changes::Changes;
 use crate::kernel::{Available, Kernel};
 use crate::layer::Layer;
+use crate::layout::Codes;
+use crate::numbers::Numbers;
 use crate::overlay::Overlay;
 use crate::query::{PreparedQuery, Query, QueryError, Ranking};
 use crate::row_set::{Identity, RowSet};
-use crate::rows::IndexError;
+use crate::rows::{IndexError, Rows};
+use crate::stored::{StoredIndex, Unfit};
 
 /// Fewer rows than this are scored without codes: it takes no longer, and codes come in blocks.
 const PACKED_ROWS_MIN: usize = 256;
@@ -40,6 +43,30 @@ impl Index {
     pub fn build_with(rows: Array2<f32>, categories: Vec<u32>, kernel: Available) -> Result<Self, IndexError> {
         let base = Layer::build(rows, categories, kernel, PACKED_ROWS_MIN)?;
         Ok(Self { base, overlay: None, kernel, identity: Identity::new() })
+    }
+
+    /// As [`build_with`](Self::build_with) of `rows` x `dimension` numbers, with what was packed before if it serves;
+    /// and why it does not, if so. `of` says which rows these are.
+    pub fn build_from(
+        numbers: Numbers,
+        dimension: usize,
+        categories: Vec<u32>,
+        kernel: Available,
+        stored: Option<([u8; 32], StoredIndex)>,
+    ) -> Result<(Self, Option<Unfit>), IndexError> {
+        let rows = Rows::of(numbers, [categories.len(), dimension], categories)?;
+        let (base, unfit) = Layer::build_from(rows, kernel, PACKED_ROWS_MIN, |rows| match stored {
+            Some((of, stored)) => stored.packed(rows, of, kernel).map_err(Some),
+            None => Err(None),
+        });
+        let unfit = unfit.flatten();
+        Ok((Self { base, overlay: None, kernel, identity: Identity::new() }, unfit))
+    }
+
+    /// Packs the rows that it was built of to be stored, without changes; `None` for so few that they are not packed. `of`
+    /// says which rows they are.
+    pub fn stored(&self, codes: Codes, of: [u8; 32]) -> Option<StoredIndex> {
+        self.base.packed.is_some().then(|| StoredIndex::pack(&self.base.rows, codes, of))
     }
 
     /// An index of the rows of `base` that are not dead, and of the changed ones. It answers as one that was built of

@@ -31,10 +31,28 @@ impl Layer {
         kernel: Available,
         packed_rows_min: usize,
     ) -> Result<Self, IndexError> {
-        let rows = Rows::new(rows, categories)?;
+        let unpacked = |_: &Rows| Err(());
+        Ok(Self::build_from(Rows::new(rows, categories)?, kernel, packed_rows_min, unpacked).0)
+    }
+
+    /// The same, with what `packed` has of them; and why it does not, if so.
+    pub(crate) fn build_from<E>(
+        rows: Rows,
+        kernel: Available,
+        packed_rows_min: usize,
+        packed: impl FnOnce(&Rows) -> Result<Packed, E>,
+    ) -> (Self, Option<E>) {
         let packs = rows.count() >= packed_rows_min && rows.dimension() <= PACKED_DIMENSION_MAX;
-        let packed = packs.then(|| Packed::build(&rows, kernel));
-        Ok(Self { rows, packed })
+        if !packs {
+            return (Self { rows, packed: None }, None);
+        }
+        match packed(&rows) {
+            Ok(packed) => (Self { rows, packed: Some(packed) }, None),
+            Err(why) => {
+                let packed = Packed::build(&rows, kernel);
+                (Self { rows, packed: Some(packed) }, Some(why))
+            }
+        }
     }
 
     /// The same rows, of which no search finds the dead ones. All that is large is shared.

@@ -11,6 +11,36 @@ pub(crate) const STEP: usize = 16;
 #[repr(C, align(64))]
 pub(crate) struct Group(pub(crate) [u8; 64]);
 
+/// How fine codes are: what an index is packed for, whatever their places in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codes {
+    /// 7 bits: for `avx2`.
+    Seven,
+    /// 8 bits: for all other kernels.
+    Eight,
+}
+
+impl Codes {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Seven, Self::Eight];
+
+    /// What objects with such codes are called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seven => "7bit",
+            Self::Eight => "8bit",
+        }
+    }
+
+    /// Their largest size.
+    pub(crate) fn max(self) -> i32 {
+        match self {
+            Self::Seven => 63,
+            Self::Eight => 127,
+        }
+    }
+}
+
 /// How a kernel codes components: integers of at most this size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Coding {
@@ -22,4 +52,11 @@ pub(crate) struct Coding {
     pub(crate) offset: i32,
     /// Dimensions that one row has side by side in a group: 4 or 8.
     pub(crate) run: usize,
+}
+
+impl Coding {
+    /// How codes lie in an index that is stored.
+    pub(crate) const fn stored(row_max: i32) -> Self {
+        Self { row_max, query_max: row_max, offset: 0, run: 4 }
+    }
 }

@@ -13,6 +13,7 @@
 //! | `score` | the definition of the score |
 //! | `query` | what may be asked, and how the answer looks |
 //! | `rows` | the vectors, their norms and categories |
+//! | `stored` | a packed index as bytes, checked against its rows |
 //! | `index` | all rows, and what may be asked of them |
 //! | `layer` | rows with their codes, and the ways to search them: of the base, or those that were changed |
 //! | `changes`, `overlay` | rows that changed since an index was built, searched beside the others |
@@ -23,6 +24,7 @@
 //! | `pca`, `rotation` | pruning by principal components, where a catalog allows it |
 //! | `quantize` | codes of vectors, and the bound of what they lose |
 //! | `layout`, `pages` | how codes lie in memory, and in which pages |
+//! | `bytes`, `numbers` | numbers as the bytes that files have of them; those of all rows, in memory or mapped |
 //! | `kernel` | the instruction sets that multiply codes |
 //! | `row_set`, `position_set` | the rows that a query may match, of an index and of a layer |
 //! | `ways`, `direct`, `subset` | how a query is searched by their number: scored at once, gathered, or where they lie |
@@ -53,6 +55,7 @@
 
 mod active;
 mod brute_force;
+mod bytes;
 mod centroids;
 mod changes;
 mod direct;
@@ -61,6 +64,7 @@ mod kernel;
 mod layer;
 mod layout;
 mod numbering;
+mod numbers;
 mod order;
 mod overlay;
 mod packed;
@@ -75,17 +79,22 @@ mod row_set;
 mod rows;
 mod scan;
 mod score;
+mod stored;
 mod subset;
 mod thresholds;
 mod top_k;
 mod warm_start;
 mod ways;
 
+pub use bytes::{as_bytes, as_bytes_mut};
 pub use changes::Changes;
 pub use index::Index;
 pub use kernel::{Available, Kernel, UnknownKernel};
+pub use layout::Codes;
+pub use numbers::Numbers;
 pub use query::{Group, Grouping, MAX_TOP_K, Query, QueryError, QueryFault, Ranking};
 pub use row_set::RowSet;
 pub use rows::IndexError;
 pub use score::{cosine, dot, norm};
+pub use stored::{STORED_FORMAT, StoredIndex, Unfit};
 pub use top_k::Match;

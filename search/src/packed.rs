@@ -7,12 +7,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
 use crate::centroids::Centroids;
-use crate::kernel::Available;
-use crate::layout::{BLOCK, STEP};
+use crate::kernel::{Available, Kernel};
+use crate::layout::{BLOCK, Coding, STEP};
 use crate::order;
 use crate::pca;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
@@ -45,6 +44,37 @@ const KEPT_FOR_ROW: usize = 2 * size_of::<f64>() + 5 * size_of::<u32>() + 1;
 /// Rows that are scored side by side: the sums of one alone would wait for each other.
 pub(crate) const ROWS_TOGETHER: usize = 4;
 
+/// What an index consists of besides what follows from it and the rows.
+pub(crate) struct Parts {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) rotation: Option<Rotation>,
+    pub(crate) centroids: Option<Centroids>,
+    pub(crate) order: Vec<u32>,
+    pub(crate) starts: Vec<u32>,
+}
+
+/// Room for the codes of so many rows, cut at some dimensions.
+pub(crate) fn segments(cuts: &[usize], rows: usize, coding: Coding) -> Vec<Segment> {
+    let blocks = rows.div_ceil(BLOCK);
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    let segment = |(from, &end)| Segment::new(from..end, blocks, Some(&end) == cuts.last(), coding);
+    starts.zip(cuts).map(segment).collect()
+}
+
+/// How far vectors may be from the exact ones when they are coded.
+pub(crate) fn vector_error(rotation: Option<&Rotation>) -> f32 {
+    ROUNDING + rotation.map_or(0.0, |rotation| rotation.error)
+}
+
+/// Some rows, scaled to length 1, one after the other.
+pub(crate) fn units(rows: &Rows, numbers: &[u32]) -> Vec<f32> {
+    let mut units = Vec::with_capacity(numbers.len() * rows.dimension());
+    for &row in numbers {
+        append_unit(rows.vector(row), rows.norm(row), &mut units);
+    }
+    units
+}
+
 /// Rows in scanning order, coded. A copy shares all that grows with the number of rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
@@ -68,20 +98,19 @@ pub(crate) struct Packed {
 impl Packed {
     /// Codes rows for a kernel.
     pub(crate) fn build(rows: &Rows, kernel: Available) -> Self {
+        Self::build_as(rows, kernel, kernel.kernel(), kernel.coding())
+    }
+
+    /// Codes rows for the kernel `for_kernel`, which another processor may have.
+    pub(crate) fn build_as(rows: &Rows, kernel: Available, for_kernel: Kernel, coding: Coding) -> Self {
         let dimension = rows.dimension();
-        let units = |numbers: &[u32]| {
-            let mut units = Vec::with_capacity(numbers.len() * dimension);
-            for &row in numbers {
-                append_unit(rows.vector(row), rows.norm(row), &mut units);
-            }
-            Array2::from_shape_vec((numbers.len(), dimension), units).expect("a vector for each row")
-        };
+        let units = |numbers: &[u32]| units(rows, numbers);
         let (mut order, starts) = order::by_category(rows.categories(), rows.category_count());
         // What every index keeps, and what it may.
         let plain = order.len() * (KEPT_FOR_ROW + dimension.next_multiple_of(STEP)) + size_of_val(starts.as_slice());
         let room = (order.len() as f64 * (MEMORY_FOR_DIMENSION * dimension as f64 + MEMORY_FOR_ROW)) as usize;
         let pruning = if plain + pca::memory_bytes(order.len(), dimension) <= room {
-            pca::fit(&units, dimension, &mut order, &starts, kernel.kernel())
+            pca::fit(&units, dimension, &mut order, &starts, for_kernel)
         } else {
             None
         };
@@ -89,40 +118,39 @@ impl Packed {
         // Axes that are not finite would bound nothing.
         let rotated = rotated.filter(|(rotation, _)| rotation.defect.is_finite() && rotation.error.is_finite());
         let (rotation, pruning) = rotated.unzip();
-        let rotation = rotation.map(Arc::new);
         let (cuts, centroids) =
             pruning.map_or_else(|| (vec![dimension], None), |pruning| (pruning.cuts, Some(pruning.centroids)));
-        let vector_error = ROUNDING + rotation.as_ref().map_or(0.0, |rotation| rotation.error);
+        let vector_error = vector_error(rotation.as_ref());
 
-        let blocks = order.len().div_ceil(BLOCK);
         let chunk_blocks = full_chunk(dimension);
-        let segment = |(at, &end): (usize, &usize)| {
-            Segment::new(if at == 0 { 0 } else { cuts[at - 1] }..end, blocks, end == dimension)
-        };
-        let mut segments: Vec<Segment> = cuts.iter().enumerate().map(segment).collect();
+        let mut segments = segments(&cuts, order.len(), coding);
         let mut writers: Vec<_> = segments.iter_mut().map(|segment| segment.parts(chunk_blocks)).collect();
-        let parts: Vec<Vec<_>> = (0..blocks.div_ceil(chunk_blocks))
+        let parts: Vec<Vec<_>> = (0..order.len().div_ceil(BLOCK).div_ceil(chunk_blocks))
             .map(|_| writers.iter_mut().map(|parts| parts.next().expect("segments have as many parts")).collect())
             .collect();
-        let row_error = order
-            .par_chunks(chunk_blocks * BLOCK)
-            .zip(parts)
-            .map(|(numbers, mut parts)| {
-                let mut vectors = units(numbers);
-                if let Some(rotation) = &rotation {
-                    vectors = rotation.apply(kernel, &vectors);
-                }
-                let vectors = vectors.as_slice().expect("rows lie one after the other");
-                pack(vectors, dimension, vector_error, kernel.coding(), &mut parts)
-            })
-            .reduce(|| 0.0, f32::max);
+        order.par_chunks(chunk_blocks * BLOCK).zip(parts).for_each(|(numbers, mut parts)| {
+            let mut vectors = units(numbers);
+            if let Some(rotation) = &rotation {
+                vectors = rotation.apply(&vectors);
+            }
+            pack(&vectors, dimension, vector_error, coding, &mut parts);
+        });
         drop(writers);
+        Self::assemble(rows, kernel, Parts { segments, rotation, centroids, order, starts })
+    }
+
+    /// What follows from codes and their order.
+    pub(crate) fn assemble(rows: &Rows, kernel: Available, parts: Parts) -> Self {
+        let Parts { segments, rotation, centroids, order, starts } = parts;
+        let vector_error = vector_error(rotation.as_ref());
         let defect = rotation.as_ref().map_or(0.0, |rotation| rotation.defect);
+        let row_error = segments.iter().map(Segment::largest_error).fold(0.0, f32::max);
         let precision = Precision { row_error, vector_error, defect };
         let norms = order.par_iter().map(|&row| rows.norm(row)).collect();
-        let chunks = chunks(&starts, blocks, chunk_blocks);
+        let chunks = chunks(&starts, order.len().div_ceil(BLOCK), full_chunk(rows.dimension()));
         let mut positions = vec![0; order.len()];
         (0..).zip(&order).for_each(|(position, &row)| positions[row as usize] = position);
+        let rotation = rotation.map(Arc::new);
         Self {
             kernel,
             segments,
@@ -176,15 +204,11 @@ impl Packed {
         for query in queries {
             append_unit(&query.vector, query.norm, &mut units);
         }
-        let mut units = Array2::from_shape_vec((queries.len(), dimension), units).expect("all have the same dimension");
         if let Some(rotation) = &self.rotation {
-            units = rotation.apply(self.kernel, &units);
+            units = rotation.apply(&units);
         }
-        let code = |vector: ArrayView1<'_, f32>| {
-            let vector = vector.to_slice().expect("rows lie one after the other");
-            CodedQuery::new(vector, &self.segments, self.kernel.coding(), self.precision)
-        };
-        units.outer_iter().map(code).collect()
+        let code = |vector| CodedQuery::new(vector, &self.segments, self.kernel.coding(), self.precision);
+        units.chunks_exact(dimension.max(1)).map(code).collect()
     }
 
     /// How many rows there are.
@@ -307,8 +331,9 @@ fn append_unit(vector: &[f32], norm: f64, to: &mut Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
-    use crate::kernel::Kernel;
 
     fn packed(categories: &[u32]) -> Packed {
         let vectors =

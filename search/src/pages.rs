@@ -4,8 +4,19 @@
 
 /// Asks for huge pages: for what lies in memory already at once, for the rest when it is written.
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "a system call about memory")]
 pub(crate) fn ask_for_huge_pages<T>(memory: &[T]) {
+    advise(memory, &[libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE]);
+}
+
+/// The same for memory that nobody wrote to: it stays without pages until somebody does.
+#[cfg(target_os = "linux")]
+pub(crate) fn ask_for_huge_pages_later<T>(memory: &[T]) {
+    advise(memory, &[libc::MADV_HUGEPAGE]);
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a system call about memory")]
+fn advise<T>(memory: &[T], advices: &[libc::c_int]) {
     /// A huge page where pages have 4 KiB.
     const HUGE: usize = 2 << 20;
     let range = memory.as_ptr_range();
@@ -13,7 +24,7 @@ pub(crate) fn ask_for_huge_pages<T>(memory: &[T]) {
     let Some(bytes) = (range.end.addr() / HUGE * HUGE).checked_sub(start.addr()).filter(|&bytes| bytes > 0) else {
         return;
     };
-    for advice in [libc::MADV_HUGEPAGE, libc::MADV_COLLAPSE] {
+    for &advice in advices {
         // SAFETY: whole pages inside the slice; both change how they are mapped, never what they hold. Refusals matter
         // as little as success.
         let _ = unsafe { libc::madvise(start.cast_mut().cast(), bytes, advice) };
@@ -23,6 +34,10 @@ pub(crate) fn ask_for_huge_pages<T>(memory: &[T]) {
 /// Does nothing: only Linux takes the advice.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn ask_for_huge_pages<T>(_: &[T]) {}
+
+/// Does nothing: only Linux takes the advice.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn ask_for_huge_pages_later<T>(_: &[T]) {}
 
 #[cfg(test)]
 mod tests {

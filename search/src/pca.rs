@@ -10,11 +10,11 @@ use std::f64::consts::PI;
 use std::ops::RangeInclusive;
 
 use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2, s};
 use rayon::prelude::*;
 
 use crate::centroids::{COMPONENTS, Centroids};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Panels};
 use crate::layout::{BLOCK, STEP};
 use crate::order;
 use crate::top_k::{Match, TopK};
@@ -29,6 +29,10 @@ const MOMENT_ROWS: usize = 16_384;
 const TRIAL_QUERIES: usize = 32;
 const TRIAL_TOP_K: usize = 50;
 const TRIAL_BLOCKS: usize = 512;
+
+/// Rows that thresholds are taken of, and the best of them that are looked at at least.
+const THRESHOLD_ROWS: usize = 1 << 18;
+const THRESHOLD_RANK_MIN: usize = 4;
 
 /// What coding adds to a bound, about.
 const TRIAL_ERROR: f32 = 0.015;
@@ -58,8 +62,8 @@ impl Costs {
 /// The share of the plain scan's work at which pruning is worth it.
 const WORTH_IT: f64 = 0.85;
 
-/// Gives rows by their numbers, scaled to length 1.
-pub(crate) type Vectors<'a> = dyn Fn(&[u32]) -> Array2<f32> + Sync + 'a;
+/// Gives rows by their numbers, scaled to length 1, one after the other.
+pub(crate) type Vectors<'a> = dyn Fn(&[u32]) -> Vec<f32> + Sync + 'a;
 
 /// How to prune.
 pub(crate) struct Pruning {
@@ -91,13 +95,12 @@ pub(crate) fn fit(
     }
     let components = components(vectors, dimension, order.len());
     let leading = components.slice(s![.., ..COMPONENTS]).mapv(|value| value as f32);
+    let panels = Panels::new(leading.view());
     let mut coordinates = vec![0.0; order.len() * COMPONENTS];
     coordinates.par_chunks_mut(1_024 * COMPONENTS).enumerate().for_each(|(chunk, coordinates)| {
         let first = chunk * 1_024;
         let rows: Vec<u32> = (first..first + coordinates.len() / COMPONENTS).map(|row| row as u32).collect();
-        for (to, value) in coordinates.iter_mut().zip(vectors(&rows).dot(&leading)) {
-            *to = value;
-        }
+        Kernel::fastest().multiply(&vectors(&rows), &panels, coordinates);
     });
     let coordinates =
         Array2::from_shape_vec((order.len(), COMPONENTS), coordinates).expect("there are coordinates for each row");
@@ -118,14 +121,22 @@ pub(crate) fn fit(
 /// Eigenvectors of the second-moment matrix as columns, the largest eigenvalue first.
 fn components(vectors: &Vectors<'_>, dimension: usize, rows: usize) -> Array2<f64> {
     let sample: Vec<u32> = (0..rows as u32).step_by(rows.div_ceil(MOMENT_ROWS)).collect();
-    let moments = sample
-        .par_chunks(512)
+    let moments: Vec<Vec<f32>> = sample
+        .par_chunks(MOMENT_ROWS / 8)
         .map(|rows| {
-            let vectors = vectors(rows);
-            vectors.t().dot(&vectors)
+            let mut moments = vec![0.0; dimension * dimension];
+            for rows in rows.chunks(256) {
+                let vectors = matrix(vectors(rows), dimension);
+                let transposed = vectors.t().as_standard_layout().into_owned();
+                moments = sum_of(moments, product(transposed.view(), vectors.view()).as_slice().unwrap_or_default());
+            }
+            moments
         })
-        .reduce(|| Array2::zeros((dimension, dimension)), |sum, moments| sum + moments);
-    let eigen = SymmetricEigen::new(DMatrix::from_fn(dimension, dimension, |i, j| f64::from(moments[(i, j)])));
+        .collect();
+    // In order, so that it is the same sum whoever computed what.
+    let moments = moments.into_iter().reduce(|sum, moments| sum_of(sum, &moments)).unwrap_or_default();
+    let eigen =
+        SymmetricEigen::new(DMatrix::from_fn(dimension, dimension, |i, j| f64::from(moments[i * dimension + j])));
     let mut by_value: Vec<usize> = (0..dimension).collect();
     by_value.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     Array2::from_shape_fn((dimension, dimension), |(i, j)| eigen.eigenvectors[(i, by_value[j])])
@@ -135,10 +146,10 @@ fn components(vectors: &Vectors<'_>, dimension: usize, rows: usize) -> Array2<f6
 fn trial(vectors: &Vectors<'_>, components: &Array2<f64>, order: &[u32]) -> Vec<(usize, f64)> {
     let dimension = components.nrows();
     let queries: Vec<u32> = order.iter().copied().step_by(order.len() / TRIAL_QUERIES).take(TRIAL_QUERIES).collect();
-    let queries = vectors(&queries);
+    let queries = matrix(vectors(&queries), dimension);
     let thresholds = thresholds(vectors, &queries, order);
-    let components = components.mapv(|value| value as f32);
-    let queries = queries.dot(&components);
+    let components = Panels::new(components.mapv(|value| value as f32).view());
+    let queries = rotated(queries.view(), &components);
     let step = (dimension / 24).next_multiple_of(STEP);
     let ends: Vec<usize> = (step..dimension).step_by(step).collect();
     let query_rests = rests(&queries, &ends);
@@ -147,14 +158,15 @@ fn trial(vectors: &Vectors<'_>, components: &Array2<f64>, order: &[u32]) -> Vec<
     let survivors = tried
         .par_iter()
         .map(|block| {
-            let rows = vectors(&order[block * BLOCK..(block + 1) * BLOCK]).dot(&components);
+            let rows = matrix(vectors(&order[block * BLOCK..(block + 1) * BLOCK]), dimension);
+            let rows = rotated(rows.view(), &components);
             let row_rests = rests(&rows, &ends);
             let mut products = Array2::<f32>::zeros((BLOCK, queries.nrows()));
             let mut from = 0;
             let mut survivors = Vec::with_capacity(ends.len());
             for (at, &end) in ends.iter().enumerate() {
                 let part = s![.., from..end];
-                products += &rows.slice(part).dot(&queries.slice(part).t());
+                products += &product(rows.slice(part), queries.slice(part).t());
                 from = end;
                 let reaches = |row: usize, query: usize| {
                     let rest = row_rests[(row, at)] * query_rests[(query, at)];
@@ -170,11 +182,18 @@ fn trial(vectors: &Vectors<'_>, components: &Array2<f64>, order: &[u32]) -> Vec<
     ends.into_iter().zip(survivors).map(|(end, survivors)| (end, survivors as f64 / tries)).collect()
 }
 
-/// The score at the trial's rank for each query, over all rows.
+/// About the score at the trial's rank for each query: of large catalogs by some of the rows.
 fn thresholds(vectors: &Vectors<'_>, queries: &Array2<f32>, order: &[u32]) -> Vec<f32> {
-    let none = || (0..queries.nrows()).map(|_| TopK::new(TRIAL_TOP_K, f32::NEG_INFINITY)).collect::<Vec<_>>();
-    let best = order.par_chunks(1_024).fold(none, |mut best, rows| {
-        let scores = vectors(rows).dot(&queries.t());
+    let stride = order.len().div_ceil(THRESHOLD_ROWS);
+    let rank = (TRIAL_TOP_K / stride).max(THRESHOLD_RANK_MIN);
+    let none = || (0..queries.nrows()).map(|_| TopK::new(rank, f32::NEG_INFINITY)).collect::<Vec<_>>();
+    let some: Vec<u32> = order.iter().copied().step_by(stride).collect();
+    let panels = Panels::new(queries.t());
+    let best = some.par_chunks(1_024).fold(none, |mut best, rows| {
+        let mut scores = Array2::zeros((rows.len(), queries.nrows()));
+        if let Some(scores) = scores.as_slice_mut() {
+            Kernel::fastest().multiply(&vectors(rows), &panels, scores);
+        }
         for (&row, scores) in rows.iter().zip(scores.outer_iter()) {
             for (best, &score) in best.iter_mut().zip(scores) {
                 best.push(Match { row, score });
@@ -187,6 +206,28 @@ fn thresholds(vectors: &Vectors<'_>, queries: &Array2<f32>, order: &[u32]) -> Ve
         best
     });
     best.iter().map(TopK::threshold).collect()
+}
+
+/// So many numbers a row.
+fn matrix(numbers: Vec<f32>, columns: usize) -> Array2<f32> {
+    Array2::from_shape_vec((numbers.len() / columns, columns), numbers).expect("whole rows")
+}
+
+/// The product of two matrices, the same bits on every processor.
+fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32> {
+    rotated(left, &Panels::new(right))
+}
+
+fn rotated(vectors: ArrayView2<'_, f32>, axes: &Panels) -> Array2<f32> {
+    let mut products = vec![0.0; vectors.nrows() * axes.columns];
+    let vectors = vectors.as_standard_layout();
+    Kernel::fastest().multiply(vectors.as_slice().unwrap_or_default(), axes, &mut products);
+    matrix(products, axes.columns)
+}
+
+fn sum_of(mut numbers: Vec<f32>, others: &[f32]) -> Vec<f32> {
+    numbers.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
+    numbers
 }
 
 /// For each vector the norm of what follows each cut.
@@ -221,13 +262,49 @@ fn cuts(trial: &[(usize, f64)], dimension: usize, rows: usize, costs: Costs) -> 
 /// same size: coded with one scale, they lose less.
 fn mix(axes: &mut Array2<f64>, from: usize, end: usize) {
     let size = end - from;
-    let transform = Array2::from_shape_fn((size, size), |(i, j)| {
-        let norm = if j == 0 { 1.0 } else { 2.0 } / size as f64;
-        norm.sqrt() * (PI * (i as f64 + 0.5) * j as f64 / size as f64).cos()
-    });
-    // Rows of the transform mix the axes, so every new axis has a share of each old one.
-    let mixed = axes.slice(s![.., from..end]).dot(&transform.t());
-    axes.slice_mut(s![.., from..end]).assign(&mixed);
+    let cosines = cosines(size);
+    let transform = |i: usize, j: usize| {
+        let norm = if i == 0 { 1.0 } else { 2.0 } / size as f64;
+        norm.sqrt() * cosines[(2 * j + 1) * i % (4 * size)]
+    };
+    let transform: Vec<f64> = (0..size * size).map(|at| transform(at / size, at % size)).collect();
+    for mut axes in axes.slice_mut(s![.., from..end]).outer_iter_mut() {
+        let old = axes.to_vec();
+        // Every new axis has a share of each old one, summed in order and not fused.
+        axes.fill(0.0);
+        for (old, shares) in old.into_iter().zip(transform.chunks_exact(size)) {
+            axes.iter_mut().zip(shares).for_each(|(mixed, share)| *mixed += old * share);
+        }
+    }
+}
+
+/// The cosines of a whole turn in 4 x `size` steps. By their series, as the one of the system's library may have other
+/// last bits elsewhere.
+fn cosines(size: usize) -> Vec<f64> {
+    let series = |angle: f64, first: f64, mut number: f64| {
+        let (mut term, mut sum) = (first, first);
+        for _ in 0..12 {
+            term *= -angle * angle / ((number + 1.0) * (number + 2.0));
+            number += 2.0;
+            sum += term;
+        }
+        sum
+    };
+    let of_quarter = |step: usize| {
+        let angle = |step: usize| PI / 2.0 * step as f64 / size as f64;
+        if 2 * step <= size {
+            series(angle(step), 1.0, 0.0)
+        } else {
+            series(angle(size - step), angle(size - step), 1.0)
+        }
+    };
+    let cosine = |step: usize| match step / size {
+        0 => of_quarter(step),
+        1 => -of_quarter(2 * size - step),
+        2 => -of_quarter(step - 2 * size),
+        _ => of_quarter(4 * size - step),
+    };
+    (0..4 * size).map(cosine).collect()
 }
 
 #[cfg(test)]
@@ -254,9 +331,7 @@ mod tests {
 
     fn fit_all(vectors: &Array2<f32>) -> (Option<Pruning>, Vec<u32>) {
         let (mut order, starts) = order::by_category(&vec![0; vectors.nrows()], 1);
-        let rows = |rows: &[u32]| {
-            Array2::from_shape_fn((rows.len(), vectors.ncols()), |(at, column)| vectors[(rows[at] as usize, column)])
-        };
+        let rows = |rows: &[u32]| rows.iter().flat_map(|&row| vectors.row(row as usize).to_vec()).collect();
         let pruning = fit(&rows, vectors.ncols(), &mut order, &starts, Kernel::Portable);
         (pruning, order)
     }
@@ -278,6 +353,16 @@ mod tests {
         let energy = |part: ndarray::ArrayView2<'_, f64>| part.iter().map(|value| value * value).sum::<f64>();
         let head = energy(rotated.slice(s![.., ..pruning.cuts[0]])) / energy(rotated.view());
         assert!(head > 0.7, "{head}");
+    }
+
+    #[test]
+    fn cosines_are_those_of_the_library_but_for_the_last_bits() {
+        for size in [1, 2, 7, 64, 97] {
+            for (step, cosine) in cosines(size).into_iter().enumerate() {
+                let expected = (PI / 2.0 * step as f64 / size as f64).cos();
+                assert!((cosine - expected).abs() < 1e-14, "{step} of {size}: {cosine}, {expected}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::layout::{BLOCK, Coding, Group, STEP};
-use crate::pages::ask_for_huge_pages;
+use crate::pages::ask_for_huge_pages_later;
+
+mod stored;
 
 /// Covers, for each vector, the rounding of its components to f32 and of the norms that are computed from them.
 pub(crate) const ROUNDING: f32 = 1.0 / (1 << 21) as f32;
@@ -55,11 +57,11 @@ fn groups(dimensions: &Range<usize>) -> usize {
 
 impl Segment {
     /// Room for `blocks` blocks, of which no row reaches any threshold.
-    pub(crate) fn new(dimensions: Range<usize>, blocks: usize, last: bool) -> Self {
+    pub(crate) fn new(dimensions: Range<usize>, blocks: usize, last: bool, coding: Coding) -> Self {
         let groups = groups(&dimensions);
         let mut codes = Vec::with_capacity(blocks * groups);
-        ask_for_huge_pages(codes.spare_capacity_mut());
-        codes.resize(blocks * groups, Group([0; 64]));
+        ask_for_huge_pages_later(codes.spare_capacity_mut());
+        codes.resize(blocks * groups, Group([coding.offset as u8; 64]));
         Self {
             dimensions,
             codes: Arc::new(codes),
@@ -95,7 +97,8 @@ impl Segment {
 
     /// The rows at some positions, one after the other.
     pub(crate) fn gather(&self, positions: &[usize], coding: Coding) -> Self {
-        let mut gathered = Self::new(self.dimensions.clone(), positions.len().div_ceil(BLOCK), self.rests.is_empty());
+        let blocks = positions.len().div_ceil(BLOCK);
+        let mut gathered = Self::new(self.dimensions.clone(), blocks, self.rests.is_empty(), coding);
         let (codes, rests) = (Arc::make_mut(&mut gathered.codes), Arc::make_mut(&mut gathered.rests));
         let (scales, errors) = (Arc::make_mut(&mut gathered.scales), Arc::make_mut(&mut gathered.errors));
         for (at, &position) in positions.iter().enumerate() {
@@ -136,9 +139,8 @@ impl Segment {
 }
 
 /// Codes the rows of some blocks: `rows` x dimensions, of length 1, each within `error` of its exact value (eta).
-/// Returns the largest of their errors. The lanes of rows that are missing at the end stay as they are.
-pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, parts: &mut [SegmentPart<'_>]) -> f32 {
-    let mut largest = 0.0_f32;
+/// The lanes of rows that are missing at the end stay as they are.
+pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, parts: &mut [SegmentPart<'_>]) {
     let mut codes = vec![0_i8; dimension];
     for (at, row) in rows.chunks_exact(dimension).enumerate() {
         let (block, lane) = (at / BLOCK, at % BLOCK);
@@ -149,7 +151,6 @@ pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, p
             let (scale, lost_here) = code(values, coding.row_max, codes);
             lost += lost_here;
             let norm_lost = norm_up(lost, dimension) + error;
-            largest = largest.max(norm_lost);
             part.scales[block][lane] = scale;
             part.errors[block][lane] = norm_lost;
             if let Some(rests) = part.rests.get_mut(block) {
@@ -160,7 +161,6 @@ pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, p
             place(codes, lane, coding, groups);
         }
     }
-    largest
 }
 
 /// Writes the codes of one row into its lane of a block.

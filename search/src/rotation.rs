@@ -3,22 +3,15 @@
 //! Nothing here needs the axes to be exactly orthonormal or the arithmetic to be exact: what is missing is measured
 //! once (`defect`) or bounded (`error`), and both are part of the bound that prunes rows.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Axis};
 
-use crate::kernel::Available;
-
-/// Components that are summed in one go; longer sums would round more.
-const RUN: usize = 64;
-
-/// Fewer vectors than this are rotated one by one.
-const TOGETHER: usize = 8;
+use crate::kernel::{Kernel, Panels, RUN};
 
 /// Axes, and how far they are from a rotation.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     /// Column j is the j-th axis.
-    axes: Array2<f32>,
+    pub(crate) axes: Panels,
     /// How far a rotated vector of length 1 may be from its exact value (eta).
     pub(crate) error: f32,
     /// At least the spectral norm of what the axes' matrix times its transpose differs from the identity by (delta).
@@ -28,9 +21,13 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// `axes` has the new axes as columns, about orthonormal.
     pub(crate) fn new(axes: &Array2<f64>) -> Self {
-        let dimension = axes.nrows();
-        let axes = axes.mapv(|value| value as f32);
-        let exact = axes.mapv(f64::from);
+        Self::of(Panels::new(axes.mapv(|value| value as f32).view()))
+    }
+
+    /// The rotation to these axes.
+    pub(crate) fn of(axes: Panels) -> Self {
+        let dimension = axes.rows;
+        let exact = Array2::from_shape_fn((dimension, dimension), |(row, column)| f64::from(axes.get(row, column)));
         let mut difference = exact.dot(&exact.t());
         for diagonal in difference.diag_mut() {
             *diagonal -= 1.0;
@@ -52,39 +49,21 @@ impl Rotation {
         }
     }
 
-    /// Rotates n vectors of length 1 (n x D).
-    pub(crate) fn apply(&self, kernel: Available, vectors: &Array2<f32>) -> Array2<f32> {
-        let (count, dimension) = vectors.dim();
-        let mut rotated = Array2::zeros((count, dimension));
-        for from in (0..dimension).step_by(RUN) {
-            let run = from..dimension.min(from + RUN);
-            let axes = self.axes.slice(s![run.clone(), ..]);
-            let vectors = vectors.slice(s![.., run]);
-            if count < TOGETHER
-                && let Some(axes) = axes.as_slice()
-            {
-                // Packing the axes for a matrix product would take longer than the product.
-                for (vector, mut rotated) in vectors.outer_iter().zip(rotated.outer_iter_mut()) {
-                    if let (Some(vector), Some(rotated)) = (vector.as_slice(), rotated.as_slice_mut()) {
-                        kernel.add_rows(axes, vector, rotated);
-                    }
-                }
-            } else {
-                general_mat_mul(1.0, &vectors, &axes, 1.0, &mut rotated);
-            }
-        }
+    /// Rotates vectors of length 1, one after the other.
+    pub(crate) fn apply(&self, vectors: &[f32]) -> Vec<f32> {
+        let mut rotated = vec![0.0; vectors.len()];
+        Kernel::fastest().multiply(vectors, &self.axes, &mut rotated);
         rotated
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.axes.len() * size_of::<f32>()
+        size_of_val(self.axes.values.as_slice())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Kernel;
 
     /// Orthonormal axes: a reflection.
     fn axes(dimension: usize) -> Array2<f64> {
@@ -93,6 +72,11 @@ mod tests {
         Array2::from_shape_fn((dimension, dimension), |(i, j)| {
             f64::from(u8::from(i == j)) - 2.0 * normal[i] * normal[j] / square
         })
+    }
+
+    fn exact(rotation: &Rotation) -> Array2<f64> {
+        let axes = &rotation.axes;
+        Array2::from_shape_fn((axes.rows, axes.columns), |(row, column)| f64::from(axes.get(row, column)))
     }
 
     fn units(count: usize, dimension: usize) -> Array2<f32> {
@@ -108,13 +92,11 @@ mod tests {
     fn rotated_vectors_are_within_the_error() {
         for dimension in [64, 100, 385] {
             let rotation = Rotation::new(&axes(dimension));
-            // Few vectors and many take different ways.
-            for (count, kernel) in
-                [1, 7, 8, 33].into_iter().flat_map(|count| Kernel::available().map(move |kernel| (count, kernel)))
-            {
+            for count in [1, 7, 33] {
                 let vectors = units(count, dimension);
-                let rotated = rotation.apply(kernel, &vectors);
-                let exact = vectors.mapv(f64::from).dot(&rotation.axes.mapv(f64::from));
+                let rotated = rotation.apply(vectors.as_slice().unwrap());
+                let rotated = Array2::from_shape_vec((count, dimension), rotated).unwrap();
+                let exact = vectors.mapv(f64::from).dot(&exact(&rotation));
                 for (rotated, exact) in rotated.outer_iter().zip(exact.outer_iter()) {
                     let square: f64 =
                         rotated.iter().zip(exact).map(|(&rotated, exact)| (f64::from(rotated) - exact).powi(2)).sum();
@@ -133,7 +115,7 @@ mod tests {
         axes[(3, 5)] += 0.01;
         axes[(70, 70)] -= 0.02;
         let rotation = Rotation::new(&axes);
-        let exact = rotation.axes.mapv(f64::from);
+        let exact = exact(&rotation);
         let vectors = units(40, 80).mapv(f64::from);
         let rotated = vectors.dot(&exact);
         let change = &rotated.dot(&rotated.t()) - &vectors.dot(&vectors.t());

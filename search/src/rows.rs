@@ -7,14 +7,15 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::pages::ask_for_huge_pages;
+use crate::numbers::Numbers;
 use crate::score::norm;
 
 /// Searchable rows: n vectors of D dimensions, each in one category. A copy shares them.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
-    /// n x D in standard layout, catalog order.
-    vectors: Arc<Array2<f32>>,
+    /// n x D, row by row, catalog order.
+    vectors: Arc<Numbers>,
+    dimension: usize,
     /// Per row, above 0.
     norms: Arc<Vec<f64>>,
     /// Per row, dense from 0.
@@ -72,7 +73,22 @@ pub enum IndexError {
 impl Rows {
     /// Checks them and takes them over. Copies the vectors only if they are not in standard layout.
     pub(crate) fn new(vectors: Array2<f32>, category_of: Vec<u32>) -> Result<Self, IndexError> {
-        let (count, dimension) = vectors.dim();
+        let dimension = vectors.ncols();
+        let count = vectors.nrows();
+        let vectors = if vectors.is_standard_layout() { vectors } else { vectors.as_standard_layout().into_owned() };
+        let numbers = match vectors.into_raw_vec_and_offset() {
+            (numbers, None | Some(0)) if numbers.len() == count * dimension => numbers,
+            (numbers, offset) => numbers[offset.unwrap_or(0)..][..count * dimension].to_vec(),
+        };
+        Self::of(numbers.into(), [count, dimension], category_of)
+    }
+
+    /// The same of so many rows of so many numbers.
+    pub(crate) fn of(
+        vectors: Numbers,
+        [count, dimension]: [usize; 2],
+        category_of: Vec<u32>,
+    ) -> Result<Self, IndexError> {
         if count > u32::MAX as usize {
             return Err(IndexError::TooManyRows { rows: count });
         }
@@ -86,11 +102,14 @@ impl Rows {
             return Err(IndexError::LengthMismatch { rows: count, categories: category_of.len() });
         }
         let category_count = count_dense(&category_of, 0)?;
-        let vectors = if vectors.is_standard_layout() { vectors } else { vectors.as_standard_layout().into_owned() };
-        ask_for_huge_pages(standard_layout(&vectors));
-        let norms = positive_norms(&vectors)?;
+        if vectors.len() != count.saturating_mul(dimension) {
+            return Err(IndexError::LengthMismatch { rows: vectors.len() / dimension, categories: category_of.len() });
+        }
+        vectors.ask_for_huge_pages();
+        let norms = positive_norms(&vectors, dimension)?;
         Ok(Self {
             vectors: Arc::new(vectors),
+            dimension,
             norms: Arc::new(norms),
             category_of: Arc::new(category_of),
             category_count,
@@ -131,12 +150,12 @@ impl Rows {
 
     /// How many there are, at least 1.
     pub(crate) fn count(&self) -> usize {
-        self.vectors.nrows()
+        self.norms.len()
     }
 
     /// Components of each vector, at least 1.
     pub(crate) fn dimension(&self) -> usize {
-        self.vectors.ncols()
+        self.dimension
     }
 
     /// At least 1.
@@ -151,7 +170,7 @@ impl Rows {
 
     /// All vectors, one after the other.
     pub(crate) fn vectors(&self) -> &[f32] {
-        standard_layout(&self.vectors)
+        &self.vectors
     }
 
     pub(crate) fn vector(&self, row: u32) -> &[f32] {
@@ -168,7 +187,7 @@ impl Rows {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of_val(self.vectors())
+        self.vectors.memory_bytes()
             + size_of_val(self.norms.as_slice())
             + size_of_val(self.category_of.as_slice())
             + self.unshared_bytes()
@@ -178,10 +197,6 @@ impl Rows {
     pub(crate) fn unshared_bytes(&self) -> usize {
         size_of_val(self.dead.as_slice())
     }
-}
-
-fn standard_layout(vectors: &Array2<f32>) -> &[f32] {
-    vectors.as_slice().expect("vectors are brought into standard layout when they are taken over")
 }
 
 /// The number of categories, if those after the first `count` are numbered by first appearance.
@@ -197,13 +212,15 @@ pub(crate) fn count_dense(categories: &[u32], mut count: u32) -> Result<u32, Ind
 
 /// The norm of each row, or the first row that has no usable one. A norm is 0 only for a row of zeros and not finite
 /// only if a component is not, so each row is read once.
-fn positive_norms(vectors: &Array2<f32>) -> Result<Vec<f64>, IndexError> {
-    let norms: Vec<f64> = standard_layout(vectors).par_chunks_exact(vectors.ncols()).map(norm).collect();
+fn positive_norms(vectors: &[f32], dimension: usize) -> Result<Vec<f64>, IndexError> {
+    let norms: Vec<f64> = vectors.par_chunks_exact(dimension).map(norm).collect();
     match norms.iter().position(|norm| !norm.is_finite() || *norm == 0.0) {
         None => Ok(norms),
-        Some(row) => Err(match vectors.row(row).indexed_iter().find(|(_, value)| !value.is_finite()) {
-            Some((column, &value)) => IndexError::NotFinite { row, column, value },
-            None => IndexError::ZeroRow { row },
-        }),
+        Some(row) => {
+            Err(match (0..).zip(&vectors[row * dimension..][..dimension]).find(|(_, value)| !value.is_finite()) {
+                Some((column, &value)) => IndexError::NotFinite { row, column, value },
+                None => IndexError::ZeroRow { row },
+            })
+        }
     }
 }

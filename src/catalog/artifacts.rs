@@ -1,9 +1,22 @@
 //! The boundary to where artifacts are kept.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::location::ObjectName;
 use crate::fault::Fault;
+
+/// Some bytes of an object.
+#[derive(Debug, Clone, Default)]
+pub struct Piece {
+    /// The bytes, one after the other.
+    pub bytes: Vec<Bytes>,
+    /// Length of the whole object.
+    pub length: u64,
+    /// Which content they are of: another tag is other content.
+    pub tag: String,
+}
 
 /// Keeps objects by name, whole.
 ///
@@ -17,6 +30,18 @@ pub trait Artifacts: Send + Sync + 'static {
     /// # Errors
     /// See [`Artifacts`].
     fn get(&self, name: &ObjectName) -> impl Future<Output = Result<Option<Bytes>, Fault>> + Send;
+
+    /// Reads the bytes of an object that lie in `range`, as far as there are any. `None` if it does not exist, or if its
+    /// content is not of the tag any more.
+    ///
+    /// # Errors
+    /// See [`Artifacts`].
+    fn get_range(
+        &self,
+        name: &ObjectName,
+        range: Range<u64>,
+        tag: Option<&str>,
+    ) -> impl Future<Output = Result<Option<Piece>, Fault>> + Send;
 
     /// Bytes of an object; `None` if it does not exist.
     ///

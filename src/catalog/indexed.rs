@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ndarray::Array2;
-use nearline_search::{Available, Index, IndexError, RowSet};
+use nearline_search::{Available, Index, IndexError, Numbers, RowSet};
 
 use super::attributes::Attributes;
 use super::changes::{self, Below, Changes, Misfit, Overlay, Update};
@@ -17,6 +16,7 @@ use super::location::CatalogGuard;
 use super::names::{Column, Names};
 use super::nearest;
 use super::rows::Rows;
+use super::table::Table;
 use crate::embed::Model;
 
 /// Products and their vectors, ready to be searched.
@@ -47,25 +47,31 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Invalid`], naming row and column (rows count from 0).
     pub fn new(rows: Rows, version: String, model_id: Option<String>, kernel: Available) -> Result<Self, CatalogError> {
-        let invalid = |message: String| CatalogError::Invalid(message);
-        let count = rows.product_ids.len();
-        let products = Names::unique(rows.product_ids.iter().map(String::as_str))
-            .map_err(|(row, first)| CatalogError::repeated(&rows.product_ids[row], row, first))?;
-        let (categories, category_of_row) = Names::numbered(rows.categories.iter().map(String::as_str));
-        let titles = rows
-            .titles
-            .iter()
-            .any(Option::is_some)
-            .then(|| Column::collect(rows.titles.iter().map(|title| title.as_deref().unwrap_or_default())));
+        let build = |numbers, dimension, categories| {
+            Index::build_from(numbers, dimension, categories, kernel, None).map(|(index, _)| index)
+        };
+        Self::of(Table::of(rows)?, version, model_id, build)
+    }
+
+    /// The catalog of columns; `index` makes their vectors and categories searchable.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(super) fn of(
+        table: Table,
+        version: String,
+        model_id: Option<String>,
+        index: impl FnOnce(Numbers, usize, Vec<u32>) -> Result<Index, IndexError>,
+    ) -> Result<Self, CatalogError> {
+        let Table { products, categories, category_of, titles, vectors, dimension, attributes } = table;
+        let count = products.len();
         let mut rows_by_category = vec![0; categories.len()];
-        for &category in &category_of_row {
+        for &category in &category_of {
             rows_by_category[category as usize] += 1;
         }
-        let vectors = Array2::from_shape_vec((count, rows.dimension), rows.vectors)
-            .map_err(|error| invalid(format!("column embedding: {error}")))?;
-        let index = Index::build_with(vectors, category_of_row, kernel);
-        let index = index.map_err(|error: IndexError| invalid(format!("column embedding: {error}")))?;
-        let attributes = rows.attributes.of_rows(count);
+        let index = index(vectors, dimension, category_of);
+        let index = index.map_err(|error| CatalogError::Invalid(format!("column embedding: {error}")))?;
+        let attributes = attributes.of_rows(count);
         let base = Base { model_id, products, categories, titles, attributes, index, rows_by_category };
         Ok(Self { version, base: Arc::new(base), overlay: None, bytes_read: 0 })
     }

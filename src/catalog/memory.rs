@@ -4,13 +4,15 @@ mod publishing;
 mod uploads;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use time::OffsetDateTime;
 
 use self::uploads::Uploads;
-use super::artifacts::Artifacts;
+use super::artifact;
+use super::artifacts::{Artifacts, Piece};
 use super::location::ObjectName;
 use crate::clock::Clock;
 use crate::fault::{Call, Fault};
@@ -67,6 +69,23 @@ impl Artifacts for MemoryArtifacts {
         let call = Call::new("Memory", "GetObject", name.to_string());
         let (artifacts, name) = (self.clone(), name.clone());
         self.plan.call(call, move || Ok(artifacts.objects().get(&name).cloned())).await
+    }
+
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>, tag: Option<&str>) -> Result<Option<Piece>, Fault> {
+        let call = Call::new("Memory", "GetObject", name.to_string());
+        let (artifacts, name, tag) = (self.clone(), name.clone(), tag.map(str::to_owned));
+        let get = move || {
+            let Some(body) = artifacts.objects().get(&name).cloned() else { return Ok(None) };
+            let length = body.len() as u64;
+            let found = artifact::sha256(&body[..]).unwrap_or_default();
+            if tag.is_some_and(|tag| tag != found) {
+                return Ok(None);
+            }
+            let end = range.end.min(length);
+            let bytes = body.slice(range.start.min(end) as usize..end as usize);
+            Ok(Some(Piece { bytes: vec![bytes], length, tag: found }))
+        };
+        self.plan.call(call, get).await
     }
 
     async fn length(&self, name: &ObjectName) -> Result<Option<u64>, Fault> {

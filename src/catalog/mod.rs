@@ -12,12 +12,15 @@ mod canary;
 mod candidate;
 mod change;
 mod changes;
+mod download;
 mod error;
 mod folded;
 mod guard;
 mod indexed;
+pub mod indexes;
 mod ipc;
 mod layered;
+mod load;
 mod location;
 mod memory;
 mod names;
@@ -28,17 +31,21 @@ mod publish;
 mod publishing;
 pub mod refresh;
 mod refusal;
+mod room;
 mod rows;
+pub mod size;
 pub mod source;
 pub mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod vectors;
 mod versions;
 
 use nearline_contract::kind;
 
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, Piece};
 #[cfg(test)]
 pub(crate) use attributes::tests::attributes;
 pub use attributes::{AttributeKind, AttributeSummary, Attributes};
@@ -47,7 +54,7 @@ pub use candidate::{Candidate, Share};
 pub use change::{ChangeError, Seen};
 #[cfg(test)]
 pub(crate) use changes::tests::histories::updated_and_compacted;
-pub use changes::{Compacted, Current, Difference, Fetched};
+pub use changes::{Compacted, UpdateBase, Difference, Fetched};
 pub use error::CatalogError;
 pub use folded::folded;
 pub use indexed::Catalog;
@@ -61,4 +68,5 @@ pub use publishing::{Condition, Listed, Part, Publishing, Tagged, Upload};
 pub use rows::Rows;
 pub use store::{CatalogStore, Indexing, pointer_name};
 pub use upload::{Content, Told, Uploaded};
+pub use vectors::Vectors;
 pub use versions::{Holding, Version};

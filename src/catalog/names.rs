@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// Strings one after the other, with their ends.
 #[derive(Debug, Default)]
@@ -12,13 +13,19 @@ pub(super) struct Column {
 }
 
 impl Column {
-    pub(super) fn collect<'a>(strings: impl Iterator<Item = &'a str>) -> Self {
-        let mut column = Self::default();
-        strings.for_each(|string| column.push(string));
-        column
+    /// Adds empty strings until there are so many.
+    pub(super) fn extend_to(&mut self, count: usize) {
+        if self.ends.len() < count {
+            self.ends.resize(count, self.text.len());
+        }
     }
 
-    fn push(&mut self, string: &str) {
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    pub(super) fn push(&mut self, string: &str) {
         self.text.push_str(string);
         self.ends.push(self.text.len());
     }
@@ -44,35 +51,29 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Strings that must be distinct. The error holds the numbers of the first repetition and of what it repeats.
-    pub(super) fn unique<'a>(strings: impl Iterator<Item = &'a str>) -> Result<Self, (usize, u32)> {
-        let mut names = Self::default();
-        for (number, string) in strings.enumerate() {
-            let found = names.insert(string);
-            if found as usize != number {
-                return Err((number, found));
-            }
-        }
-        Ok(names)
+    /// Room for so many strings.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        let column = Column { text: String::new(), ends: Vec::with_capacity(count) };
+        Self { column, numbers: HashTable::with_capacity(count), hasher: RandomState::new() }
     }
 
-    /// The distinct strings, and the number of each string given.
-    pub(super) fn numbered<'a>(strings: impl Iterator<Item = &'a str>) -> (Self, Vec<u32>) {
-        let mut names = Self::default();
-        let numbers = strings.map(|string| names.insert(string)).collect();
-        (names, numbers)
+    pub(super) fn shrink(&mut self) {
+        self.column.shrink();
+        let (column, hasher) = (&self.column, &self.hasher);
+        self.numbers.shrink_to_fit(|&number| hasher.hash_one(column.get(number)));
     }
 
     /// The number of `string`, a new one unless it is there. More than `u32::MAX` rows are refused by the index.
     pub(super) fn insert(&mut self, string: &str) -> u32 {
-        if let Some(number) = self.find(string) {
-            return number;
-        }
-        let number = self.len() as u32;
-        self.column.push(string);
         let (column, hasher) = (&self.column, &self.hasher);
+        let same = |&number: &u32| column.get(number) == string;
         let rehash = |&number: &u32| hasher.hash_one(column.get(number));
-        self.numbers.insert_unique(hasher.hash_one(string), number, rehash);
+        let number = column.ends.len() as u32;
+        match self.numbers.entry(hasher.hash_one(string), same, rehash) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(entry) => entry.insert(number),
+        };
+        self.column.push(string);
         number
     }
 
@@ -105,7 +106,9 @@ mod tests {
     proptest! {
         #[test]
         fn names_are_numbered_by_first_appearance(strings in proptest::collection::vec("[ab]{0,4}", 0..60)) {
-            let (names, numbers) = Names::numbered(strings.iter().map(String::as_str));
+            let mut names = Names::with_capacity(3);
+            let numbers: Vec<u32> = strings.iter().map(|string| names.insert(string)).collect();
+            names.shrink();
             let mut oracle: HashMap<&str, u32> = HashMap::new();
             for (string, &number) in strings.iter().zip(&numbers) {
                 let next = oracle.len() as u32;
@@ -116,10 +119,5 @@ mod tests {
             prop_assert_eq!(names.len(), oracle.len());
             prop_assert_eq!(names.find("c"), None);
         }
-    }
-
-    #[test]
-    fn a_repetition_is_found_with_what_it_repeats() {
-        assert_eq!(Names::unique(["x", "y", "x"].into_iter()).unwrap_err(), (2, 0));
     }
 }

@@ -87,7 +87,9 @@ mod tests {
     use super::*;
 
     fn names<'a>(strings: impl IntoIterator<Item = &'a str>) -> Names {
-        Names::numbered(strings.into_iter()).0
+        let mut names = Names::default();
+        strings.into_iter().for_each(|string| drop(names.insert(string)));
+        names
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Publishing: check, upload, point; and back to a version that was published before.
 
+use std::path::Path;
+
+use nearline_search::Codes;
 use time::OffsetDateTime;
 
 use super::artifact::{self, Loaded};
@@ -7,18 +10,22 @@ use super::candidate::{Candidate, Share};
 use super::change::{ChangeError, Seen, entry_name};
 use super::error::CatalogError;
 use super::indexed::Catalog;
+use super::indexes;
+use super::load;
 use super::location::{CatalogGuard, ObjectName, S3Prefix};
 use super::pointer::Pointer;
 use super::publishing::Publishing;
 use super::store::{CatalogStore, Current, artifact_name, catalog};
 use super::upload::{Content, Told, Uploaded, upload};
+use crate::compute::Priority;
 use crate::embed::base_id;
 
 /// A catalog that loads, and whose model can be called.
 #[derive(Debug)]
 pub struct Checked {
     pointer: Pointer,
-    content: Content,
+    /// The artifact and its packed indexes, each under its key and with its SHA-256.
+    objects: Vec<(String, String, Content)>,
 }
 
 impl Checked {
@@ -42,24 +49,38 @@ pub struct Publication<'a> {
 }
 
 impl<A: Publishing> CatalogStore<A> {
-    /// Checks an artifact: it loads, and its model is supported. `model_family` says which model it is of, if its own
-    /// name of it does not. `content` is what was loaded.
+    /// Checks an artifact in memory: it loads, and its model is supported. `model_family` says which model it is of, if
+    /// its own name of it does not. `packs`: its packed indexes go with it.
     ///
     /// # Errors
     /// [`CatalogError`].
     pub fn check(
         &self,
         artifact: Loaded,
-        content: Content,
         prefix: &S3Prefix,
         model_family: Option<&str>,
+        packs: bool,
     ) -> Result<Checked, CatalogError> {
+        let content = Content::Bytes(artifact.bytes.clone());
         let (catalog, sha256) = catalog(artifact, self.indexing.kernel)?;
-        let family = model_family.filter(|_| catalog.model_id().is_some()).map(str::to_owned);
-        catalog.query_model(&CatalogGuard { model_family: family, ..CatalogGuard::default() })?;
-        let name = prefix.object(&artifact_name(catalog.version()));
-        let pointer = Pointer::new(&catalog, &name, sha256, content.length());
-        Ok(Checked { pointer, content })
+        checked(&catalog, sha256, content, prefix, model_family, packs)
+    }
+
+    /// As [`check`](Self::check), for a file, which is not held in memory.
+    ///
+    /// # Errors
+    /// [`CatalogError`].
+    pub async fn check_file(
+        &self,
+        path: &Path,
+        prefix: &S3Prefix,
+        model_family: Option<&str>,
+        packs: bool,
+    ) -> Result<Checked, CatalogError> {
+        let length = artifact::open(path)?.metadata().map(|file| file.len());
+        let length = length.map_err(|source| CatalogError::File { path: path.to_owned(), source })?;
+        let (catalog, sha256) = load::file(path, &self.indexing, Priority::Foreground).await?;
+        checked(&catalog, sha256, Content::File(path.to_owned(), length), prefix, model_family, packs)
     }
 
     /// Checks an artifact in memory and makes it current now, whatever is current.
@@ -72,8 +93,7 @@ impl<A: Publishing> CatalogStore<A> {
         prefix: &S3Prefix,
         model_family: Option<&str>,
     ) -> Result<Pointer, ChangeError> {
-        let content = Content::Bytes(artifact.bytes.clone());
-        let checked = self.check(artifact, content, prefix, model_family)?;
+        let checked = self.check(artifact, prefix, model_family, true)?;
         let publication = Publication { share: None, force: true, now: OffsetDateTime::now_utc(), told: &|_| {} };
         self.publish_checked(&checked, prefix, &publication).await
     }
@@ -118,15 +138,27 @@ impl<A: Publishing> CatalogStore<A> {
         Ok(pointer)
     }
 
-    /// Uploads an artifact unless it is there.
+    /// Uploads what is not there yet.
     pub(super) async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
-        let Checked { pointer, content } = checked;
-        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
-        if self.artifacts.length(&name).await? == Some(pointer.bytes) {
-            return Ok(());
+        let mut missing = Vec::new();
+        for (key, sha256, content) in &checked.objects {
+            let name = ObjectName { bucket: prefix.bucket.clone(), key: key.clone() };
+            if self.artifacts.length(&name).await? != Some(content.length()) {
+                missing.push((name, sha256, content));
+            }
         }
-        told(Uploaded { total: pointer.bytes, done: 0, now: 0 });
-        upload(&self.artifacts, &name, content, &pointer.sha256, self.cut, told).await
+        let total = missing.iter().map(|(_, _, content)| content.length()).sum();
+        let mut before = Uploaded { total, done: 0, now: 0 };
+        for (name, sha256, content) in missing {
+            told(before);
+            let so_far = |uploaded: Uploaded| {
+                told(Uploaded { total, done: before.done + uploaded.done, now: before.now + uploaded.now });
+            };
+            upload(&self.artifacts, &name, content, sha256, self.cut, &so_far).await?;
+            before.done += content.length();
+            before.now += content.length();
+        }
+        Ok(())
     }
 
     /// Points to a version that was published before; without one, to what was current before. Its objects are looked at,
@@ -225,6 +257,28 @@ impl<A: Publishing> CatalogStore<A> {
         let by = now.pointer.map_or("another one".to_owned(), |now| format!("version {}", now.pointer.version));
         Err(ChangeError::Overtaken { prefix: prefix.clone(), name: seen.name, by })
     }
+}
+
+/// What is uploaded of a catalog that loads, and what its pointer will say.
+fn checked(
+    catalog: &Catalog,
+    sha256: String,
+    content: Content,
+    prefix: &S3Prefix,
+    model_family: Option<&str>,
+    packs: bool,
+) -> Result<Checked, CatalogError> {
+    let family = model_family.filter(|_| catalog.model_id().is_some()).map(str::to_owned);
+    catalog.query_model(&CatalogGuard { model_family: family, ..CatalogGuard::default() })?;
+    let name = prefix.object(&artifact_name(catalog.version()));
+    let mut pointer = Pointer::new(catalog, &name, sha256, content.length());
+    let mut objects = vec![(name.key, pointer.sha256.clone(), content)];
+    for codes in Codes::ALL.into_iter().filter(|_| packs) {
+        let Some((index, bytes)) = indexes::pack(catalog, &pointer.sha256, prefix, codes) else { break };
+        objects.push((index.key.clone(), index.sha256.clone(), Content::Bytes(bytes)));
+        pointer.indexes.push(index);
+    }
+    Ok(Checked { pointer, objects })
 }
 
 fn candidate<'a>(prefix: &S3Prefix, seen: &'a Seen<Candidate>) -> Result<&'a Candidate, ChangeError> {

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::artifacts::Artifacts;
 use super::canary::{Canary, Serves};
-use super::error::CatalogError;
 use super::location::CatalogLocation;
 use super::refusal::Refusal;
 use super::store::CatalogStore;

@@ -6,18 +6,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use nearline_search::{Available, Kernel};
 
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
 use super::candidate::Candidate;
-use super::changes::Alive;
+use super::changes::{Alive, memory_of_updates};
 use super::error::CatalogError;
 use super::indexed::Catalog;
+use super::indexes;
+use super::load::{self, run_long};
 use super::location::{CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
 use super::upload::Cut;
-use crate::compute::{Compute, LongError, Priority};
+use super::vectors::Vectors;
+use super::{room, size};
+use crate::compute::{Compute, Priority};
 
 /// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
@@ -39,12 +44,17 @@ pub struct Indexing {
     pub kernel: Available,
     /// What indexes them.
     pub compute: Compute,
+    /// Memory that Lambda gives the function, in bytes: a newer catalog is only loaded if it fits beside the one that
+    /// serves, here and by what the system says.
+    pub function_memory: Option<u64>,
+    /// Where vectors lie.
+    pub vectors: Vectors,
 }
 
 impl Default for Indexing {
     /// With the fastest kernel, where it is asked for.
     fn default() -> Self {
-        Self { kernel: Kernel::fastest(), compute: Compute::Inline }
+        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None, vectors: Vectors::Memory }
     }
 }
 
@@ -135,8 +145,17 @@ impl<A: Artifacts> CatalogStore<A> {
     /// # Errors
     /// As [`CatalogStore::load`].
     pub async fn load_current(&self, current: Current) -> Result<Catalog, CatalogError> {
+        let needed = match &current {
+            Current::Published { pointer, .. } => {
+                let is_there = self.alive.base(&pointer.sha256).is_some();
+                let artifact = if is_there { 0 } else { size::to_load(pointer, &self.indexing.vectors) };
+                artifact + memory_of_updates(pointer)
+            }
+            Current::File { path, .. } => std::fs::metadata(path).map_or(0, |file| size::to_load_file(file.len())),
+        };
+        room::check(needed, room::left(self.indexing.function_memory))?;
         match current {
-            Current::File { path, .. } => load_file_with(&path, &self.indexing, Priority::Background).await,
+            Current::File { path, .. } => Ok(load::file(&path, &self.indexing, Priority::Background).await?.0),
             Current::Published { prefix, pointer } => self.load_published(&prefix, pointer, Priority::Background).await,
         }
     }
@@ -151,18 +170,9 @@ impl<A: Artifacts> CatalogStore<A> {
             return self.with_updates(base, prefix, pointer, 0, priority).await;
         }
         let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
-        let Some(bytes) = self.artifacts.get(&name).await? else { return Err(CatalogError::Missing(name)) };
-        let kernel = self.indexing.kernel;
-        let (expected, bytes_read) = (pointer.sha256.clone(), pointer.bytes);
-        let load = move || {
-            let found = artifact::sha256(&bytes[..]).unwrap_or_default();
-            if found != expected {
-                let why = format!("its SHA-256 is {found}, expected {expected}");
-                return Err(CatalogError::Corrupt { what: name.to_string(), why });
-            }
-            Ok(catalog(Loaded::hashed(bytes, found)?, kernel)?.0)
-        };
-        let catalog = run_long(&self.indexing.compute, priority, load).await?;
+        let packed = indexes::of_kernel(&pointer, self.indexing.kernel).map_or(0, |index| index.bytes);
+        let bytes_read = pointer.bytes + packed;
+        let catalog = load::published(&self.artifacts, &self.indexing, name, pointer.clone(), priority).await?;
         self.alive.keep_base(&pointer.sha256, catalog.base());
         self.with_updates(Arc::clone(catalog.base()), prefix, pointer, bytes_read, priority).await
     }
@@ -199,13 +209,15 @@ pub(super) fn artifact_name(version: &str) -> String {
 /// # Errors
 /// [`CatalogError`].
 pub async fn load_file(path: &Path, indexing: &Indexing) -> Result<Catalog, CatalogError> {
-    load_file_with(path, indexing, Priority::Foreground).await
+    Ok(load::file(path, indexing, Priority::Foreground).await?.0)
 }
 
-async fn load_file_with(path: &Path, indexing: &Indexing, priority: Priority) -> Result<Catalog, CatalogError> {
-    let (path, kernel) = (path.to_owned(), indexing.kernel);
-    let load = move || Ok(catalog(artifact::load_path(&path)?, kernel)?.0);
-    run_long(&indexing.compute, priority, load).await
+/// Loads an artifact that is in memory, as one from elsewhere is loaded.
+///
+/// # Errors
+/// [`CatalogError`].
+pub fn load_bytes(bytes: &Bytes, indexing: &Indexing) -> Result<Catalog, CatalogError> {
+    load::memory(bytes, indexing)
 }
 
 /// The catalog of an artifact, whose bytes go before it is indexed; and its SHA-256.
@@ -214,17 +226,4 @@ pub(super) fn catalog(loaded: Loaded, kernel: Available) -> Result<(Catalog, Str
     drop(bytes);
     let version = artifact::version(&sha256).to_owned();
     Ok((Catalog::new(artifact.rows, version, artifact.model_id, kernel)?, sha256))
-}
-
-/// A malformed file can make its reader panic: that must not end the one who watches for new catalogs.
-pub(super) async fn run_long<T: Send + 'static>(
-    compute: &Compute,
-    priority: Priority,
-    work: impl FnOnce() -> Result<T, CatalogError> + Send + 'static,
-) -> Result<T, CatalogError> {
-    match compute.run_long(priority, work).await {
-        Ok(result) => result,
-        Err(panic @ LongError::Panicked(_)) => Err(CatalogError::Invalid(format!("reading it failed: {panic}"))),
-        Err(error @ LongError::NoThreads(_)) => Err(CatalogError::NoRoom(error.to_string())),
-    }
 }

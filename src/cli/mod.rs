@@ -4,6 +4,7 @@
 
 mod catalog;
 mod colour;
+mod cost;
 mod dead_letters;
 mod doctor;
 mod duration;
@@ -12,6 +13,7 @@ mod interrupt;
 mod jobs;
 mod numpy;
 mod output;
+mod page;
 mod probe;
 mod progress;
 mod queries;
@@ -64,6 +66,11 @@ enum Command {
     /// how many come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also says whether the event
     /// source mapping is on.
     Status(status::StatusArgs),
+    /// What a load costs a month, line by line, what it needs, and which limit comes first
+    ///
+    /// Prices are AWS's list prices of us-east-1, dated and with their sources (--list-prices). Whatever else is assumed is an
+    /// option, and printed with its reason.
+    Cost(Box<cost::CostArgs>),
     /// Ask a worker that listens whether it is well: a health check for images without a shell
     Probe(probe::ProbeArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
@@ -105,6 +112,7 @@ async fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Result(command) => result::run(command).await,
         Command::DeadLetters(command) => dead_letters::run(command).await,
         Command::Status(args) => status::run(args).await,
+        Command::Cost(args) => cost::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Completions(args) => shell::completions(&args, definition()),

@@ -37,6 +37,19 @@ pub(super) struct Input {
     pub(super) job: Result<SearchJob, JobError>,
 }
 
+impl Input {
+    /// What is searched for, for people; the id where that tells more.
+    pub(super) fn asked(&self) -> String {
+        let id = self.request_id.as_deref().unwrap_or("a job without a request id");
+        match self.job.as_ref().map(|job| &job.target) {
+            Ok(Target::Query(text)) => text.clone(),
+            Ok(Target::ProductId(product)) => format!("like {product}"),
+            Ok(Target::Vector(_)) => format!("vector {id}"),
+            Err(_) => id.to_owned(),
+        }
+    }
+}
+
 /// One text.
 pub(super) fn text(defaults: &Defaults, text: &str) -> Vec<Input> {
     let mut job = job(defaults, "text".into(), Target::Query(text.to_owned()));

@@ -1,6 +1,7 @@
 //! `nearline result`: read records, waiting for them if asked to.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::duration::within;
 use super::output::{CliError, json, print};
+use super::page::{self, Answer};
 use super::{dead_letters, interrupt};
 use crate::aws::{DynamoRecords, Sdk};
 use crate::backoff::Backoff;
@@ -46,6 +48,9 @@ pub(super) struct Ids {
     /// Request ids
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
+    /// Write the records as one page for a browser instead of JSON [default: standard output]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    html: Option<PathBuf>,
 }
 
 pub(super) async fn run(command: Command) -> Result<(), CliError> {
@@ -57,7 +62,8 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
         Command::Get(ids) => (ids, None),
         Command::Wait { ids, timeout } => (ids, Some(Instant::now() + timeout)),
     };
-    let mut records = stream::iter(ids.ids)
+    let Ids { ids, html } = ids;
+    let mut records = stream::iter(ids)
         .map(|id| async move {
             let found = match deadline {
                 None => store.get(&id).await,
@@ -66,13 +72,17 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
             (id, found)
         })
         .buffered(READS_IN_FLIGHT);
-    let (mut missing, mut unread) = (Vec::new(), Vec::new());
+    let (mut missing, mut unread, mut shown) = (Vec::new(), Vec::new(), Vec::new());
     while let Some((id, found)) = records.next().await {
         match found {
+            Ok(Some(record)) if html.is_some() => shown.push(record),
             Ok(Some(record)) => print_record(&record)?,
             Ok(None) => missing.push(id),
             Err(fault) => unread.push((id, fault)),
         }
+    }
+    if let Some(path) = html.filter(|_| !shown.is_empty()) {
+        page::write(&path, &shown.iter().map(Answer::from).collect::<Vec<_>>())?;
     }
     let Some(mut what) = absent(&missing, &unread) else { return Ok(()) };
     if deadline.is_some() && !missing.is_empty() {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Args, ValueEnum};
 use futures_util::{StreamExt, stream};
 use nearline_contract::hash::parse_unique;
+use nearline_contract::job::TITLE;
 use nearline_contract::limits::TOP_K_MAX;
 use nearline_contract::{ErrorCode, Filter, Group, GroupBy, JobError, RecordError, SearchJob, Status, Target};
 use nearline_search::{Available, Kernel, Query, Ranking, RowSet};
@@ -20,7 +21,8 @@ use time::OffsetDateTime;
 use super::catalog::open_catalog;
 use super::colour::{self, BAD, HEADING, paint};
 use super::output::{CliError, json, plain, print};
-use super::queries::{self, Defaults};
+use super::page::{self, Answer};
+use super::queries::{self, Defaults, Input};
 use crate::aws::Sdk;
 use crate::catalog::{Catalog, Indexing};
 use crate::compute::Compute;
@@ -69,6 +71,10 @@ pub(super) struct SearchArgs {
     /// Results as JSON Lines, one line a query, in order [default: standard output]
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Results as one page for a browser, `-` for standard output. Unless --return says what matches carry, they carry the
+    /// title and every attribute
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
+    html: Option<PathBuf>,
     /// Print the figures of the search as JSON (results only go to --output then)
     #[arg(long)]
     json: bool,
@@ -92,12 +98,25 @@ impl From<GroupByArg> for GroupBy {
 /// One line of the results.
 #[derive(Serialize)]
 struct Line {
+    /// What was searched for.
+    #[serde(skip)]
+    asked: String,
     request_id: Option<String>,
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     results: Option<Vec<Group>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RecordError>,
+}
+
+impl Line {
+    /// For a page; a text has no id of its own.
+    fn answer(&self, is_job: bool) -> Answer<'_> {
+        let id = self.request_id.iter().filter(|_| is_job);
+        let id = id.map(|id| ("request id".to_owned(), id.clone()));
+        let (results, error) = (self.results.as_deref(), self.error.as_ref());
+        Answer { title: self.asked.clone(), facts: id.collect(), results, error }
+    }
 }
 
 /// What `--json` prints.
@@ -125,19 +144,24 @@ pub(super) struct Prepared {
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
     let compute = Compute::threads(args.threads.map(usize::from))?;
-    let indexing = Indexing { kernel: args.kernel.unwrap_or_else(Kernel::fastest), compute: compute.clone() };
+    let indexing = Indexing {
+        kernel: args.kernel.unwrap_or_else(Kernel::fastest),
+        compute: compute.clone(),
+        ..Indexing::default()
+    };
     let catalog = Arc::new(open_catalog(&args.catalog, &indexing).await?);
     let defaults = Defaults {
         top_k: args.top_k,
         group_by: args.group_by.or(at_a_glance(&args).then_some(GroupByArg::None)).map(GroupBy::from),
         filter: args.filter.clone(),
-        returned: args.returned.clone(),
+        returned: args.returned.clone().or_else(|| args.html.as_ref().map(|_| everything(&catalog))),
     };
     let inputs = match (&args.text, &args.queries) {
         (Some(text), _) => queries::text(&defaults, text),
         (None, Some(path)) => queries::file(&defaults, path, &catalog)?,
         (None, None) => return Err(CliError::Other("--text or --queries is required".into())),
     };
+    let asked: Vec<String> = inputs.iter().map(Input::asked).collect();
     let (ids, jobs): (Vec<_>, Vec<_>) = inputs.into_iter().map(|input| (input.request_id, input.job)).unzip();
     let row_sets = RowSets::new(Arc::clone(&catalog), compute.clone());
     let prepared = prepare(&catalog, &row_sets, jobs).await?;
@@ -166,12 +190,12 @@ pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
         filtered_fraction: filtered_fraction(&catalog, &queries),
     };
     let mut rankings = rankings.into_iter();
-    let lines = ids.into_iter().zip(&prepared).map(|(request_id, prepared)| {
+    let lines = ids.into_iter().zip(asked).zip(&prepared).map(|((request_id, asked), prepared)| {
         let results = prepared.as_ref().map_err(Clone::clone).and_then(|prepared| {
             let ranking = rankings.next().expect("one ranking for each prepared query");
             groups(&catalog, &ranking, prepared.plan.returned())
         });
-        line(request_id, results)
+        line(request_id, asked, results)
     });
     output(&args, lines, &figures)
 }
@@ -194,11 +218,17 @@ fn kernel(name: &str) -> Result<Available, String> {
     kernel.ok_or_else(|| format!("this processor can run {}", available.join(", ")))
 }
 
-fn line(request_id: Option<String>, results: Result<Vec<Group>, JobError>) -> Line {
+fn line(request_id: Option<String>, asked: String, results: Result<Vec<Group>, JobError>) -> Line {
     match results {
-        Ok(results) => Line { request_id, status: Status::Succeeded, results: Some(results), error: None },
-        Err(error) => Line { request_id, status: Status::Rejected, results: None, error: Some(error.into()) },
+        Ok(results) => Line { asked, request_id, status: Status::Succeeded, results: Some(results), error: None },
+        Err(error) => Line { asked, request_id, status: Status::Rejected, results: None, error: Some(error.into()) },
     }
+}
+
+/// All that a match can carry.
+fn everything(catalog: &Catalog) -> Vec<String> {
+    let attributes = catalog.attributes().summaries().into_iter().map(|attribute| attribute.name.to_owned());
+    attributes.chain([TITLE.to_owned()]).collect()
 }
 
 /// Resolves names and embeds texts. A fault of the embedding model ends the command; a job's own fault is its answer.
@@ -257,17 +287,19 @@ pub(super) async fn prepare_one(
 }
 
 fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figures<'_>) -> Result<(), CliError> {
-    match &args.output {
-        Some(path) => {
+    match (&args.html, &args.output) {
+        (Some(path), _) => {
+            let lines: Vec<Line> = lines.collect();
+            page::write(path, &lines.iter().map(|line| line.answer(args.queries.is_some())).collect::<Vec<_>>())?;
+        }
+        (None, Some(path)) => {
             let what = path.display().to_string();
             let file = File::create(path).map_err(CliError::io(&what))?;
             write_lines(BufWriter::new(file), lines).map_err(CliError::io(&what))?;
         }
-        None if args.json => drop(lines),
-        None if args.text.is_some() => {
-            colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?
-        }
-        None => {
+        _ if args.json => drop(lines),
+        _ if args.text.is_some() => colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?,
+        _ => {
             write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
         }
     }
@@ -275,8 +307,9 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
         print(&json(figures)?)?;
     } else {
         eprintln!(
-            "{} queries over {} x {} in {:.3} ms: {:.0} queries/s ({}, {} threads, batch {})",
+            "{} {} over {} x {} in {:.3} ms: {:.0} queries/s ({}, {} threads, batch {})",
             figures.queries,
+            if figures.queries == 1 { "query" } else { "queries" },
             figures.rows,
             figures.dimension,
             figures.seconds * 1e3,
@@ -291,7 +324,7 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
 
 /// Whether somebody who looks at a terminal wants the best of all: categories may be many.
 fn at_a_glance(args: &SearchArgs) -> bool {
-    args.text.is_some() && args.output.is_none() && !args.json && std::io::stdout().is_terminal()
+    args.text.is_some() && args.output.is_none() && args.html.is_none() && !args.json && std::io::stdout().is_terminal()
 }
 
 fn write_lines(mut sink: impl Write, lines: impl Iterator<Item = Line>) -> std::io::Result<()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use http::StatusCode;
 
+use super::duration::within;
 use super::interrupt;
 use super::output::CliError;
 use crate::aws::Sdk;
@@ -24,9 +25,10 @@ pub(super) struct WorkerArgs {
     /// Batches in flight at once, of up to 10 messages each
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Longest time for a batch, in seconds; what is not finished then is tried again. SIGTERM waits for batches: give it this and 40 s more
-    #[arg(long, value_name = "SECONDS", default_value_t = poller::BATCH_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(5..=900))]
-    batch_timeout: u64,
+    /// Longest time for a batch, from 5s to 15m; what is not finished by then is retried. SIGTERM waits for batches: give
+    /// it this and 45 s more
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = within(5..=900))]
+    batch_timeout: Duration,
     /// Serve /metrics (Prometheus), /healthz and /readyz at this address, such as 0.0.0.0:9464; unset: serve nothing
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -66,7 +68,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<(), CliError> {
     if settings.telemetry.traces {
         services.queue = services.queue.with_traces();
     }
-    let loops = Loops { count: usize::from(args.concurrency), batch_timeout: Duration::from_secs(args.batch_timeout) };
+    let loops = Loops { count: usize::from(args.concurrency), batch_timeout: args.batch_timeout };
     let ended = poller::run(services, settings.intake, loops, stop, health).await;
     // It may wait for a network.
     let _ = tokio::task::spawn_blocking(observers::flush).await;

@@ -21,6 +21,12 @@ impl Reader {
         Ok(intake::runtime::Settings { runtime_api, slots: slots.unwrap_or(1).max(1) })
     }
 
+    /// Memory of the function, in bytes, where this is Lambda.
+    pub(super) fn function_memory(&self) -> Option<u64> {
+        let mib: u64 = self.variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.parse().ok()?;
+        mib.checked_mul(1 << 20)
+    }
+
     /// The log filter.
     ///
     /// # Errors

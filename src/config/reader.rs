@@ -9,12 +9,12 @@ use nearline_search::{Available, Kernel};
 
 use super::slips;
 use super::table::{
-    CATALOG, CATALOG_REFRESH_SECONDS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MODEL,
+    CATALOG, CATALOG_REFRESH_SECONDS, CATALOG_VECTORS, DEAD_LETTER_QUEUE_URL, EMBEDDING_DIMENSION, EMBEDDING_MODEL,
     EMBEDDING_MODEL_FAMILY, KERNEL, MAX_ATTEMPTS, QUEUE_URL, RESULTS_BUCKET, RESULTS_TABLE, RESULTS_TTL_SECONDS,
     SEARCH_THREADS, Setting,
 };
 use crate::aws::Resources;
-use crate::catalog::{CatalogGuard, CatalogLocation};
+use crate::catalog::{CatalogGuard, CatalogLocation, Vectors};
 use crate::embed::{Limits, model_id};
 use crate::{intake, results, telemetry};
 
@@ -146,6 +146,8 @@ impl Reader {
             embedding: self.limits_of_fleet(),
             max_attempts: self.whole(&MAX_ATTEMPTS, 1, 1_000) as u32,
             kernel: self.kernel(),
+            function_memory: self.function_memory(),
+            vectors: self.vectors(),
         };
         let search_threads = self.optional_whole(&SEARCH_THREADS, 1, 1_024).map(|threads| threads as usize);
         let telemetry = self.ways_out();
@@ -244,6 +246,18 @@ impl Reader {
             self.faults.push(format!("{} must be one of {available} on this processor, was `{name}`", KERNEL.name));
             Kernel::fastest()
         })
+    }
+
+    fn vectors(&mut self) -> Vectors {
+        match self.text(&CATALOG_VECTORS).as_deref() {
+            None | Some("memory") => Vectors::Memory,
+            Some("mapped") => Vectors::Mapped(self.variable("TMPDIR").unwrap_or("/tmp").into()),
+            Some(other) => {
+                let Setting { name, range, .. } = CATALOG_VECTORS;
+                self.faults.push(format!("{name} must be one of {range}, was `{other}`"));
+                Vectors::Memory
+            }
+        }
     }
 
     /// A variable as it is set.

@@ -136,6 +136,13 @@ pub(super) const KERNEL: Setting = Setting {
     required_by: "",
     meaning: "scoring kernel; unset: the fastest that the processor has (every kernel gives the same bits)",
 };
+pub(super) const CATALOG_VECTORS: Setting = Setting {
+    name: "NEARLINE_CATALOG_VECTORS",
+    default: Some("memory"),
+    range: "memory, mapped",
+    required_by: "",
+    meaning: "where the f32 vectors lie; mapped: in a file on the local disk (TMPDIR), for catalogs larger than memory",
+};
 pub(super) const LOG: Setting = Setting {
     name: "NEARLINE_LOG",
     default: Some("info"),
@@ -167,7 +174,7 @@ pub(super) const TRACES: Setting = Setting {
 };
 
 /// All settings, in the order in which people read about them.
-pub const SETTINGS: [&Setting; 21] = [
+pub const SETTINGS: [&Setting; 22] = [
     &QUEUE_URL,
     &DEAD_LETTER_QUEUE_URL,
     &RESULTS_TABLE,
@@ -185,6 +192,7 @@ pub const SETTINGS: [&Setting; 21] = [
     &MAX_ATTEMPTS,
     &SEARCH_THREADS,
     &KERNEL,
+    &CATALOG_VECTORS,
     &LOG,
     &METRICS,
     &METRICS_NAMESPACE,

@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::settle::Settler;
 use crate::catalog::refresh::{self, Looks};
 use crate::catalog::{
-    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Serves, Share,
+    Artifacts, Catalog, CatalogError, CatalogGuard, CatalogLocation, CatalogStore, Indexing, Serves, Share, Vectors,
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
@@ -67,6 +67,10 @@ pub struct Settings {
     pub max_attempts: u32,
     /// What scans.
     pub kernel: Available,
+    /// Memory that Lambda gives the function, in bytes.
+    pub function_memory: Option<u64>,
+    /// Where vectors lie.
+    pub vectors: Vectors,
 }
 
 /// Why an intake did not start, or ended.
@@ -119,8 +123,18 @@ pub(super) async fn start<Q: Queue, R: Records, M: Models, A: Artifacts>(
     stop: &CancellationToken,
 ) -> Result<Started<Q, R>, IntakeError> {
     let Services { queue, dead_letters, records, models, leases, artifacts, compute, clock } = services;
-    let Settings { catalog: location, catalog_refresh, guard, results, embedding, max_attempts, kernel } = settings;
-    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone() });
+    let Settings {
+        catalog: location,
+        catalog_refresh,
+        guard,
+        results,
+        embedding,
+        max_attempts,
+        kernel,
+        function_memory,
+        vectors,
+    } = settings;
+    let store = CatalogStore::new(artifacts, Indexing { kernel, compute: compute.clone(), function_memory, vectors });
     let began = clock.now();
     let ((), (), catalog) = try_join3(
         check("NEARLINE_QUEUE_URL", is_there(&queue)),

@@ -23,6 +23,8 @@ pub const CATALOG_REPLACED: &str = "catalog_replaced";
 pub const CATALOG_REFUSED: &str = "catalog_refused";
 /// The pointer to the current catalog cannot be read.
 pub const CATALOG_UNKNOWN: &str = "catalog_unknown";
+/// A packed index is not used.
+pub const INDEX_IGNORED: &str = "index_ignored";
 
 /// A candidate answers a share of the jobs.
 pub const CANDIDATE_SERVES: &str = "candidate_serves";
@@ -193,6 +195,11 @@ pub fn catalog_refused(error: &impl Display, newer: &str, serving: &str) {
         serving,
         "the new catalog was refused, the old one keeps serving"
     );
+}
+
+/// A packed index does not serve: the rows are packed here, which takes longer.
+pub fn index_ignored(key: &str, why: &impl Display) {
+    tracing::warn!(event = INDEX_IGNORED, key, %why, "a packed index is not used, the catalog is packed here");
 }
 
 /// It is not known whether there is a new catalog.

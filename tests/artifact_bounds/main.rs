@@ -16,6 +16,9 @@ use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, StructArray};
 use arrow_ipc::{Block, CompressionType, DictionaryBatch, RecordBatch};
 use arrow_schema::{DataType, Field};
 use nearline::catalog::artifact::{self, Artifact, Loaded};
+use nearline::catalog::store::load_bytes;
+use nearline::catalog::{Catalog, Indexing};
+use nearline_search::Kernel;
 use proptest::prelude::*;
 
 use files::{CODECS, DIMENSION, ROWS, buffers, dictionary, embeddings, footer, message, numbered, numbers, place};
@@ -298,6 +301,17 @@ fn originals() -> Vec<Vec<u8>> {
     kept.into_iter().chain(written).collect()
 }
 
+/// Whether two catalogs have the same rows.
+fn same(one: &Catalog, other: &Catalog) -> bool {
+    let row = |catalog: &Catalog, row: u32| {
+        let vector: Vec<u32> = catalog.index().row(row).iter().map(|value| value.to_bits()).collect();
+        let category = catalog.category_name(catalog.index().category_of(row)).to_owned();
+        (catalog.product_id(row).to_owned(), category, catalog.title(row).map(str::to_owned), vector)
+    };
+    let rows = one.rows() as u32;
+    rows == other.rows() as u32 && (0..rows).all(|number| row(one, number) == row(other, number))
+}
+
 #[test]
 fn damage_of_any_kind_is_an_error_or_passes_within_the_memory_of_a_file() {
     let files = originals();
@@ -305,6 +319,9 @@ fn damage_of_any_kind_is_an_error_or_passes_within_the_memory_of_a_file() {
     for file in &files {
         let (read, memory) = read(file);
         assert!(read.is_ok() && memory < 2 * MIB, "{memory} bytes: {read:?}");
+        let loaded = load_bytes(&file.clone().into(), &Indexing::default()).unwrap();
+        let rows = read.unwrap().rows;
+        assert!(same(&Catalog::new(rows, "v".into(), None, Kernel::fastest()).unwrap(), &loaded));
     }
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) };
     let several = prop::collection::vec(damage(), 1..4);
@@ -330,8 +347,18 @@ fn damage_of_any_kind_is_an_error_or_passes_within_the_memory_of_a_file() {
                 Damage::Byte(..) | Damage::Cut(_) => {}
             }
         }
-        let (_, memory) = read(&file);
+        let (read, memory) = read(&file);
         prop_assert!(memory < 320 * MIB, "{} bytes", memory);
+        // As a worker reads it: once, from start to end.
+        let loaded = load_bytes(&file.into(), &Indexing::default()).map_err(|error| error.to_string());
+        let kernel = Kernel::fastest();
+        let built = read.and_then(|artifact| {
+            Catalog::new(artifact.rows, "v".into(), None, kernel).map_err(|error| error.to_string())
+        });
+        prop_assert_eq!(built.as_ref().err().is_some(), loaded.as_ref().err().is_some(), "{:?}, {:?}", built, loaded);
+        if let (Ok(built), Ok(loaded)) = (&built, &loaded) {
+            prop_assert!(same(built, loaded));
+        }
     });
 }
 

@@ -165,7 +165,7 @@ async fn vectors_of_ones_own_call_no_model_and_are_labelled_only_as_one_says() {
     let failed = world.build("mixed.csv", "mixed.arrow", &[]).await;
     assert!(stderr(&failed).contains("its vectors have 2 numbers, but the model would make 384"), "{failed:?}");
     let failed = world.build("mixed.csv", "none.arrow", &["--model", "none"]).await;
-    assert!(stderr(&failed).contains("line 3: column embedding: is empty, and no model is to be called"), "{failed:?}");
+    assert!(stderr(&failed).contains("line 3: column embedding: is empty, and no model is called"), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,15 +240,20 @@ async fn no_build_writes_over_what_it_or_another_one_reads_or_writes() {
     }
     for (input, output, flags, why) in [
         ("link.csv", "products.csv", &[][..], "--output is --input"),
-        ("folder", "folder/out.arrow", &[], "--output lies in the folder --input"),
+        ("folder", "folder/out.arrow", &[], "--output is inside the --input folder"),
         ("s3://nearline/in/x", "s3://nearline/in/x", &[], "--output is --input"),
-        ("s3://nearline/in", "s3://nearline/in/out.arrow", &[], "--output lies in the folder --input"),
+        ("s3://nearline/in", "s3://nearline/in/out.arrow", &[], "--output is inside the --input folder"),
         ("products.csv", "out.arrow", &["--skip-invalid", "link.csv"], "--skip-invalid is --input"),
         ("products.csv", "out.arrow", &["--skip-invalid", "out.arrow"], "--skip-invalid is --output"),
         ("products.csv", "s3://nearline", &[], "--output must be s3://BUCKET/KEY"),
-        ("folder", "folder/deep/er/out.arrow", &[], "--output lies in the folder --input"),
-        ("folder", "linked/out.arrow", &[], "--output lies in the folder --input"),
-        ("folder", "out.arrow", &["--skip-invalid", "folder/deep/rejects.csv"], "--skip-invalid lies in the folder"),
+        ("folder", "folder/deep/er/out.arrow", &[], "--output is inside the --input folder"),
+        ("folder", "linked/out.arrow", &[], "--output is inside the --input folder"),
+        (
+            "folder",
+            "out.arrow",
+            &["--skip-invalid", "folder/deep/rejects.csv"],
+            "--skip-invalid is inside the --input folder",
+        ),
         ("products.csv", "folder", &[], "--output folder is a folder: name a file in it"),
         ("products.csv", "new/", &[], "--output new/ is a folder: name a file in it"),
         ("products.csv", "new/out.arrow", &[], "there is no folder new"),

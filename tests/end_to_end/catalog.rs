@@ -87,7 +87,7 @@ async fn a_worker_does_not_start_without_the_catalog_it_was_promised() {
     let key = format!("nearline/catalogs/{version}.arrow");
     s3.put_object().bucket("nearline").key(&key).body(b"rotten".to_vec().into()).send().await.unwrap();
     let failed = world.nearline(&["worker"]).await;
-    assert!(stderr(&failed).contains("is not what it should be: its SHA-256 is"), "{failed:?}");
+    assert!(stderr(&failed).contains("failed its integrity check: its SHA-256 is"), "{failed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,7 +70,7 @@ async fn what_is_wrong_fails_with_how_to_fix_it_and_warnings_do_not() {
         let refused = world.nearline(&[command]).await;
         assert_eq!(refused.status.code(), Some(1), "{command}");
         let said = [refused.stdout, refused.stderr].concat();
-        assert!(String::from_utf8_lossy(&said).contains("is the queue of NEARLINE_QUEUE_URL"), "{command}");
+        assert!(String::from_utf8_lossy(&said).contains("is the same queue as NEARLINE_QUEUE_URL"), "{command}");
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use nearline::catalog::artifact::{self, Loaded};
-use nearline::catalog::{Catalog, CatalogError};
+use nearline::catalog::store::load_bytes;
+use nearline::catalog::{Catalog, CatalogError, Indexing};
 use nearline_contract::Filter;
 use nearline_search::Kernel;
 use serde_json::json;
@@ -19,10 +20,14 @@ pub(crate) fn try_bytes(bytes: &[u8]) {
     let file = Bytes::copy_from_slice(bytes);
     let (read, memory) = measured(|| artifact::read_bytes(&file));
     assert!(memory.bytes_max < 257 * MIB + 64 * file.len() as u64, "{memory:?} for {} bytes", file.len());
+    // As a worker reads it, which keeps no second copy.
+    let (loaded, memory) = measured(|| load_bytes(&file, &Indexing::default()));
+    assert!(memory.bytes_max < 257 * MIB + 64 * file.len() as u64, "{memory:?} for {} bytes", file.len());
     let rows = match read {
         Ok(artifact) => artifact.rows,
         Err(CatalogError::Invalid(message)) => {
             assert!(message.len() < 2_000, "{message}");
+            assert!(loaded.is_err(), "{message}");
             return;
         }
         Err(other) => panic!("{other}"),
@@ -33,14 +38,36 @@ pub(crate) fn try_bytes(bytes: &[u8]) {
         match Catalog::new(rows, "v".into(), None, Kernel::fastest()) {
             Ok(catalog) => {
                 assert_eq!(catalog.rows(), count);
+                check_same(&catalog, &loaded.unwrap());
                 check_attributes(&catalog);
             }
-            Err(error) => assert!(matches!(error, CatalogError::Invalid(_)), "{error}"),
+            Err(error) => {
+                assert!(matches!(error, CatalogError::Invalid(_)), "{error}");
+                assert!(loaded.is_err(), "{error}");
+            }
         }
     }
     let named = measured(|| Loaded::new(file).and_then(|loaded| loaded.with_model("fuzz")));
     if let (Ok(named), _) = named {
         assert_eq!(artifact::read_bytes(&named.bytes).unwrap().model_id.as_deref(), Some("fuzz"));
+    }
+}
+
+/// Whichever way it was read, it is the same.
+fn check_same(read: &Catalog, loaded: &Catalog) {
+    assert_eq!((read.rows(), read.dimension()), (loaded.rows(), loaded.dimension()));
+    assert_eq!(read.attributes().summaries().len(), loaded.attributes().summaries().len());
+    for row in 0..read.rows() as u32 {
+        let of = |catalog: &Catalog| {
+            let index = catalog.index();
+            let vector: Vec<u32> = index.row(row).iter().map(|value| value.to_bits()).collect();
+            let attributes =
+                (0..catalog.attributes().summaries().len()).map(|number| catalog.attributes().get(number, row));
+            let attributes = serde_json::to_string(&attributes.collect::<Vec<_>>()).unwrap();
+            let category = catalog.category_name(index.category_of(row)).to_owned();
+            (catalog.product_id(row).to_owned(), category, catalog.title(row).map(str::to_owned), vector, attributes)
+        };
+        assert_eq!(of(read), of(loaded), "row {row}");
     }
 }
 

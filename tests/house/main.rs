@@ -61,6 +61,24 @@ fn nothing_in_the_search_goes_in_circles() {
 }
 
 #[test]
+fn nothing_in_the_cost_model_goes_in_circles() {
+    has_no_circles("nearline_cost", "cost");
+}
+
+#[test]
+fn the_cost_model_depends_on_nothing_that_could_do_io() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("cost/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).expect("the cost model has a manifest");
+    let (_, dependencies) = manifest.split_once("[dependencies]\n").expect("it has dependencies");
+    let names: Vec<&str> = dependencies
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split(['.', ' ']).next())
+        .collect();
+    assert_eq!(names, ["humantime", "serde", "serde_json", "strsim", "thiserror"]);
+}
+
+#[test]
 fn nothing_in_loadgen_goes_in_circles() {
     has_no_circles("loadgen", "loadgen");
 }

@@ -28,7 +28,7 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
 const EVERYWHERE: [&str; 7] = ["backoff", "clock", "compute", "fault", "fault_plan", "trace", "under_way"];
 
 /// Crates by the beginning of their names, and the rooms that may name them, also in tests.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("aws_config", &["aws"]),
     ("aws_credential", &["aws"]),
     ("aws_sdk_", &["aws"]),
@@ -36,6 +36,7 @@ const CRATES: [(&str, &[&str]); 7] = [
     ("aws_types", &["aws"]),
     ("aws_lambda_events", &["intake"]),
     ("lambda_runtime", &["bin", "intake"]),
+    ("nearline_cost", &["cli"]),
 ];
 
 /// Who asks for settings and hands them on.

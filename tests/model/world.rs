@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use nearline::catalog::{CatalogGuard, CatalogLocation, MemoryArtifacts};
+use nearline::catalog::{CatalogGuard, CatalogLocation, MemoryArtifacts, Vectors};
 use nearline::clock::Clock;
 use nearline::compute::Compute;
 use nearline::embed::{Limits, MemoryLeases, MemoryModels};
 use nearline::fault::Cause;
 use nearline::fault_plan::{FaultPlan, Storm};
-use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda, poller};
+use nearline::intake::poller::{self, Loops};
+use nearline::intake::{MemoryLambda, MemoryQueue, Outgoing, Queue, Services, Settings, lambda};
 use nearline::results::{self, MemoryRecords};
 use nearline::telemetry::health::Health;
 use nearline_search::Kernel;
@@ -89,6 +90,8 @@ impl World {
                 },
                 max_attempts: [1, 2, 3, 5, 20][rng.usize(..5)],
                 kernel: Kernel::fastest(),
+                function_memory: None,
+                vectors: Vectors::Memory,
             },
             plan,
             clock,
@@ -116,7 +119,7 @@ impl World {
         let _ends = (killed.clone().drop_guard(), stop.clone().drop_guard());
         let process = async {
             let _ = match intake {
-                Intake::Poller => poller::run(services, settings, 2, stop.clone(), Health::default()).await,
+                Intake::Poller => poller::run(services, settings, Loops::of(2), stop.clone(), Health::default()).await,
                 Intake::Lambda => {
                     let lambda = self.lambda.seen_by(plan.clone());
                     lambda::run(services, settings, lambda, 3, stop.clone()).await

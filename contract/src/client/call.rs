@@ -21,7 +21,8 @@ pub struct CallError {
 }
 
 impl CallError {
-    pub(super) fn new<E>(operation: &'static str, resource: &str, error: &SdkError<E, HttpResponse>) -> Self
+    /// What an error of the SDK means, from a call of `operation` on `resource`.
+    pub fn new<E>(operation: &'static str, resource: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {

@@ -129,7 +129,7 @@ fn ranges_are_named_with_the_value() {
     check(r#""query":"x","return":"title""#, OutOfRange, "return must be an array of strings, was a string");
     let many: Vec<String> = (0..101).map(|number| format!("\"{number}\"")).collect();
     let many = format!(r#""query":"x","return":[{}]"#, many.join(","));
-    check(&many, OutOfRange, "return may name 100 columns, got more");
+    check(&many, OutOfRange, "return may name at most 100 columns, got more");
     check(
         r#""query":"x","not_after":"tomorrow""#,
         OutOfRange,

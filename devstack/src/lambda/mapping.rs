@@ -279,7 +279,7 @@ impl Shared {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!(error = causes(&error), "cannot delete messages; they will be redelivered")
+                        tracing::warn!(error = causes(&error), "cannot delete messages; they will be redelivered");
                     }
                 }
             })

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::totals::{Accounting, Totals};
-use crate::latency::Latency;
+use crate::latency::{Latency, Times};
 use crate::schedule::Schedule;
 use crate::series::{QueueDepth, Series};
 
@@ -36,24 +36,8 @@ pub(crate) struct CatalogSeen {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StageBooks {
     pub totals: Totals,
-    /// Intended instant to the start of the first request that carries the job.
-    pub schedule_lag: Latency,
-    /// From there to the queue's acceptance.
-    pub send: Latency,
-    /// Intended instant to the record's first sight.
-    pub end_to_end: Latency,
-    /// The part of `end_to_end` that polling may have added.
-    pub detection: Latency,
-}
-
-impl StageBooks {
-    fn merge(&mut self, other: &Self) {
-        self.totals.add(&other.totals);
-        self.schedule_lag.merge(&other.schedule_lag);
-        self.send.merge(&other.send);
-        self.end_to_end.merge(&other.end_to_end);
-        self.detection.merge(&other.detection);
-    }
+    /// Without the warm-up.
+    pub times: Times<Latency>,
 }
 
 /// Everything that is known about a run.
@@ -102,7 +86,8 @@ impl Books {
     /// All stages together.
     pub(crate) fn overall(&self) -> StageBooks {
         self.stages.iter().fold(StageBooks::default(), |mut all, stage| {
-            all.merge(stage);
+            all.totals.add(&stage.totals);
+            all.times.merge(&stage.times);
             all
         })
     }

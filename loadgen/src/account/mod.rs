@@ -17,7 +17,7 @@ pub(crate) use self::books::{Books, CatalogSeen, LISTED_MAX, StageBooks, Wrong};
 pub(crate) use self::totals::{Accounting, Totals};
 pub(crate) use self::verdict::{Unchecked, Verdict};
 use crate::jobs::Kind;
-use crate::latency::Latency;
+use crate::latency::{Latency, milliseconds};
 use crate::schedule::Schedule;
 use crate::series::QueueDepth;
 
@@ -100,10 +100,9 @@ impl Account {
     pub(crate) fn send_began(&self, at: Duration, lag: Duration) {
         let mut books = self.open();
         if at >= self.rules.warmup {
-            books.stages[self.schedule.stage_at(at)].schedule_lag.record(lag);
+            books.stages[self.schedule.stage_at(at)].times.schedule_lag.record(lag);
         }
-        let longest = &mut books.series.at(at).schedule_lag_max;
-        *longest = (*longest).max(Some(lag));
+        raise(&mut books.series.at(at).schedule_lag_max_ms, lag);
     }
 
     /// The queue accepted a message, `took` after its first request began.
@@ -117,11 +116,10 @@ impl Account {
             Kind::Conflict { .. } => books.accounting.conflicts_sent += 1,
         }
         if at >= self.rules.warmup {
-            books.stages[self.schedule.stage_at(at)].send.record(took);
+            books.stages[self.schedule.stage_at(at)].times.send.record(took);
         }
         books.series.at(now).sent += 1;
-        let longest = &mut books.series.at(at).send_max;
-        *longest = (*longest).max(Some(took));
+        raise(&mut books.series.at(at).send_max_ms, took);
     }
 
     /// A message was given up on.
@@ -182,14 +180,14 @@ impl Account {
         let late = seen.end_to_end > self.rules.late_after;
         stage.totals.late += u64::from(late);
         if at >= self.rules.warmup {
-            stage.end_to_end.record(seen.end_to_end);
-            stage.detection.record(seen.detection);
+            stage.times.end_to_end.record(seen.end_to_end);
+            stage.times.detection.record(seen.detection);
         }
         books.series.at(now).completed += 1;
         let interval = books.series.at(at);
         interval.wrong += u64::from(matches!(seen.verdict, Verdict::Wrong(_)));
         interval.late += u64::from(late);
-        interval.end_to_end.get_or_insert_with(Latency::coarse).record(seen.end_to_end);
+        interval.latency.get_or_insert_with(Latency::coarse).record(seen.end_to_end);
         if late {
             list(&mut books.late_ids, || seen.request_id.clone());
         }
@@ -260,7 +258,8 @@ impl Account {
         let (pending, oldest) = (books.pending(), books.oldest_pending);
         let interval = books.series.at(now);
         interval.pending = pending;
-        interval.oldest_pending = oldest.filter(|_| pending > 0).map(|intended| now.saturating_sub(intended));
+        let oldest = oldest.filter(|_| pending > 0).map(|intended| now.saturating_sub(intended));
+        interval.oldest_pending_seconds = oldest.map(|age| age.as_secs_f64());
     }
 
     /// The queue's depths, as far as they are known, and why not all of them are.
@@ -297,6 +296,11 @@ impl Account {
         // No entry can panic halfway, so books that a panicking task held are whole.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Keeps the longest time, in milliseconds.
+fn raise(longest: &mut Option<f64>, time: Duration) {
+    *longest = Some(longest.unwrap_or_default().max(milliseconds(time)));
 }
 
 fn list<T>(list: &mut Vec<T>, entry: impl FnOnce() -> T) {

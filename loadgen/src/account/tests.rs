@@ -37,9 +37,9 @@ fn a_seen_record_leaves_the_pending_and_can_be_late_as_well() {
         Totals { intended: 4, sent: 4, succeeded: 1, rejected: 1, wrong: 1, lost: 1, late: 1, ..Totals::default() };
     assert_eq!((books.totals(), books.pending()), (expected, 0));
     assert_eq!((&books.wrong[0].request_id[..], &books.lost_ids[0][..], &books.late_ids[0][..]), ("c", "d", "b"));
-    assert_eq!(books.overall().end_to_end.count(), 3);
+    assert_eq!(books.overall().times.end_to_end.count(), 3);
     assert_eq!(books.catalogs["v1"].records, 3);
-    let interval = &books.series.intervals()[0];
+    let interval = &books.series.points()[0];
     assert_eq!((interval.lost, interval.wrong, interval.late), (1, 1, 1));
 }
 
@@ -75,7 +75,7 @@ fn a_stage_has_its_own_books_and_the_warm_up_is_left_out_of_the_distributions() 
     }
     let books = account.books();
     assert_eq!(books.stages.iter().map(|stage| stage.totals.sent).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(books.stages.iter().map(|stage| stage.send.count()).collect::<Vec<_>>(), [0, 2]);
-    assert!(books.overall().send.quantile(1.0) < 8 * MS);
-    assert_eq!(books.series.intervals()[0].send_max, Some(900 * MS), "the series has all of it");
+    assert_eq!(books.stages.iter().map(|stage| stage.times.send.count()).collect::<Vec<_>>(), [0, 2]);
+    assert!(books.overall().times.send.quantile(1.0) < 8 * MS);
+    assert_eq!(books.series.points()[0].send_max_ms, Some(900.0), "the series has all of it");
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use nearline_contract::client::CallError;
 
-use super::{AccessError, classify, explain};
+use super::AccessError;
 use crate::requests::Meter;
 use crate::sender::{Job, Queue, Refused, SendError};
 use crate::series::QueueDepth;
@@ -33,7 +34,7 @@ impl SqsQueue {
         match client.get_queue_attributes().queue_url(url).attribute_names(name).send().await {
             Ok(_) => Ok(Self { client, url: url.to_owned(), fifo: is_fifo(url), meter }),
             Err(error) => {
-                let (name, cause) = (url.to_owned(), explain(&error));
+                let (name, cause) = (url.to_owned(), CallError::new("GetQueueAttributes", url, &error).why);
                 Err(AccessError { kind: "queue", name, cause, setting: "NEARLINE_QUEUE_URL" })
             }
         }
@@ -56,9 +57,13 @@ impl SqsQueue {
 impl Queue for SqsQueue {
     async fn send(&self, batch: &[Job]) -> Result<Vec<Refused>, SendError> {
         let entries = batch.iter().enumerate().map(|(position, job)| self.entry(position, job)).collect();
-        self.meter.sent(batch.iter().map(|job| job.body.len()).sum());
+        let bytes: usize = batch.iter().map(|job| job.body.len()).sum();
+        self.meter.count(|requests| requests.sent(bytes));
         let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
-        let answer = request.send().await.map_err(|error| classify(&error))?;
+        let answer = request.send().await.map_err(|error| {
+            let CallError { why, may_pass, .. } = CallError::new("SendMessageBatch", &self.url, &error);
+            if may_pass { SendError::Retry(why) } else { SendError::Permanent(why) }
+        })?;
         // An entry that the answer does not name at all must not pass for accepted.
         let mut refused: Vec<Option<Refused>> = (0..batch.len())
             .map(|position| Some(Refused { position, for_good: false, reason: "missing in SQS's answer".to_owned() }))
@@ -113,9 +118,9 @@ impl DepthProbe {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        self.queue.meter.queue_attributes_read();
+        self.queue.meter.count(|requests| requests.get_queue_attributes += 1);
         let request = self.queue.client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
-        let answer = request.send().await.map_err(|error| explain(&error))?;
+        let answer = request.send().await.map_err(|error| CallError::new("GetQueueAttributes", url, &error).why)?;
         let attributes = answer.attributes.unwrap_or_default();
         Ok(names.map(|name| attributes.get(&name).and_then(|count| count.parse().ok()).unwrap_or_default()))
     }

@@ -76,7 +76,7 @@ fn read(line: &str) -> Result<(f64, Option<String>), String> {
     let value = serde_json::from_str(filter).map_err(|error| error.to_string())?;
     Filter::parse(&value).map_err(|error| error.message)?;
     match forbidden(filter) {
-        Some(character) => Err(format!("it has the character {character}, which SQS refuses: write it as an escape")),
+        Some(character) => Err(format!("contains the character {character}, which SQS rejects: write it as an escape")),
         None => Ok((weight, Some(filter.to_owned()))),
     }
 }
@@ -119,7 +119,7 @@ mod tests {
             (r#"{"weight":0}"#, "weight must be a number above 0"),
             (r#"{"weight":-1}"#, "weight must be a number above 0"),
             (r#"{"weight":"3"}"#, "invalid type"),
-            ("{\"filter\":{\"a\":\"\u{ffff}\"}}", "U+FFFF, which SQS refuses"),
+            ("{\"filter\":{\"a\":\"\u{ffff}\"}}", "U+FFFF, which SQS rejects"),
         ] {
             let error = Filters::from_lines(format!("{{}}\n{line}")).unwrap_err().to_string();
             assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");

@@ -21,7 +21,7 @@ pub(crate) enum JobsError {
     #[error(transparent)]
     File(#[from] NotJobs),
     /// A file of filters without one.
-    #[error("there are no filters in it")]
+    #[error("the file has no filters")]
     NoFilters,
     /// A job that could not get a record, or something that is no filter.
     #[error("{place}: {reason}")]
@@ -92,10 +92,10 @@ impl Line {
         let members = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().to_owned();
         let body = with_request_id(&"x".repeat(64), &members);
         if body.len() > MESSAGE_MAX_BYTES {
-            return Err(format!("{} bytes: a message has at most {MESSAGE_MAX_BYTES}", body.len()));
+            return Err(format!("is {} bytes; SQS allows at most {MESSAGE_MAX_BYTES}", body.len()));
         }
         if let Some(character) = forbidden(&body) {
-            return Err(format!("it has the character {character}, which SQS refuses: write it as an escape"));
+            return Err(format!("contains the character {character}, which SQS rejects: write it as an escape"));
         }
         match receive(&body).map_err(|error| error.to_string())?.job {
             Err(Refusal::NewerVersion(version)) => Err(format!("version {version}: no worker would answer it")),
@@ -118,13 +118,13 @@ pub(crate) enum Choice {
     #[default]
     Uniform,
     /// The one at rank r with a weight of `1 / r^s`.
-    Zipf(Zipf<f64>),
+    Zipf { law: Zipf<f64>, exponent: f64 },
 }
 
 impl Choice {
     /// Zipf's law over the ranks `1..=count`; `exponent` is finite and not negative.
     pub(crate) fn zipf(count: u64, exponent: f64) -> Self {
-        Zipf::new(count.max(1) as f64, exponent).map_or(Self::Uniform, Self::Zipf)
+        Zipf::new(count.max(1) as f64, exponent).map_or(Self::Uniform, |law| Self::Zipf { law, exponent })
     }
 
     /// The rank, from 0, for job `index` among `count`.
@@ -132,7 +132,7 @@ impl Choice {
         match self {
             Self::InTurn => index % count,
             Self::Uniform => random.random_range(0..count),
-            Self::Zipf(zipf) => (zipf.sample(random) as u64).clamp(1, count) - 1,
+            Self::Zipf { law, .. } => (law.sample(random) as u64).clamp(1, count) - 1,
         }
     }
 }
@@ -156,7 +156,7 @@ mod tests {
             (r#"{"query":"a","query":"b"}"#, "appears twice"),
             (r#"{"query":"a","version":2}"#, "version 2"),
             (r#"{"query":"party \ud83d"}"#, "half a character"),
-            ("{\"query\":\"a\u{ffff}\"}", "U+FFFF, which SQS refuses"),
+            ("{\"query\":\"a\u{ffff}\"}", "U+FFFF, which SQS rejects"),
         ] {
             let error = Source::from_lines(format!("{{}}\n{line}")).unwrap_err().to_string();
             assert!(error.starts_with("line 2: ") && error.contains(reason), "{error}");

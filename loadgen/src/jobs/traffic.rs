@@ -80,6 +80,10 @@ impl Jobs {
         &self.source
     }
 
+    pub(crate) fn choice(&self) -> Choice {
+        self.shape.choice
+    }
+
     /// The message of number `index`, if `was_sent` holds for the one that it repeats; otherwise a job of its own.
     pub(crate) fn message(&self, index: u64, was_sent: impl Fn(u64) -> bool) -> Message {
         let planned = self.planned(index);

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use super::schema::{
-    Environment, FORMAT_VERSION, Generator, Latencies, Point, PointLatency, QueueReport, Report, SeriesReport,
-    StageReport,
-};
+use super::schema::{Environment, FORMAT_VERSION, Generator, QueueReport, Report, SeriesReport, StageReport};
 use super::settings::{Settings, StageSettings};
 use crate::account::{Accounting, Books, StageBooks, Totals};
-use crate::latency::Latency;
+use crate::latency::{Latency, milliseconds};
 use crate::prices::Cost;
 use crate::requests::Requests;
 use crate::schedule::Schedule;
-use crate::series::{Interval, QueueDepth};
+use crate::series::{Point, PointLatency, QueueDepth};
 use crate::slo::{Measured, Objectives};
 use crate::text::{self, NOTHING_ANSWERED, count, was};
 
@@ -47,7 +44,7 @@ impl Report {
         let totals = overall.totals;
         let mut invalid_reasons = faults(&overall, &run.settings);
         if let Some(reason) = &books.sending_ended {
-            invalid_reasons.push(format!("the queue refused a batch for good: {reason}"));
+            invalid_reasons.push(format!("the queue rejected a batch for good: {reason}"));
         }
         invalid_reasons.extend(run.unverified.clone());
         let measured = Measured {
@@ -75,8 +72,8 @@ impl Report {
             ended_early: run.ended_early,
             sending_seconds: run.sending.as_secs_f64(),
             drain_seconds: run.drain.as_secs_f64(),
-            latency_ms: Latencies::new(&overall),
-            end_to_end_by_percentile: overall.end_to_end.by_percentile(),
+            latency_ms: overall.times.percentiles(),
+            end_to_end_by_percentile: overall.times.end_to_end.by_percentile(),
             accounting: books.accounting,
             catalogs: books.catalogs.clone(),
             queue: QueueReport { before: books.queue_before, after: books.queue_now, peak: books.queue_peak },
@@ -104,7 +101,7 @@ impl Report {
 pub(super) fn faults(run: &StageBooks, settings: &Settings) -> Vec<String> {
     let Totals { intended, dropped, send_failed, .. } = run.totals;
     let mut faults = Vec::new();
-    let (lag, most) = (run.schedule_lag.quantile(0.99), Duration::from_secs_f64(settings.max_lag_seconds));
+    let (lag, most) = (run.times.schedule_lag.quantile(0.99), Duration::from_secs_f64(settings.max_lag_seconds));
     if lag > most {
         let [lag, most] = [lag, most].map(text::span);
         faults.push(format!("p99 of the schedule lag was {lag}, more than {most}"));
@@ -130,11 +127,11 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
     if run.ended_early {
         let all = run.settings.stages.iter().map(|stage| stage.duration_seconds).sum();
         let [sending, all] = [run.sending.as_secs_f64(), all].map(text::duration);
-        notes.push(format!("the sending ended after {sending} of {all}: all of this speaks of that part only"));
+        notes.push(format!("sending stopped after {sending} of {all}: this report covers that part only"));
     }
     if let Some(before) = books.queue_before.filter(|before| before.total() > 0) {
         let held = count(before.total(), "message");
-        notes.push(format!("the queue held {held} before the run: ours waited behind them"));
+        notes.push(format!("the queue held {held} before the run: the jobs of this run waited behind them"));
     }
     if books.catalogs.len() > 1 {
         let versions: Vec<String> = books
@@ -151,21 +148,21 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
         && let Some(other) = books.catalogs.keys().find(|version| *version != expected)
     {
         notes.push(format!(
-            "records came from the catalog {other}, whose figures are not those of {expected} in --catalog-info: their \
-             numbers of matches were only checked against top_k"
+            "records came from catalog {other}, but --catalog-info describes {expected}: their numbers of matches were \
+             only checked against top_k"
         ));
     }
     let Accounting { filtered, attributes_unknown, .. } = books.accounting;
     if filtered > 0 {
         notes.push(format!(
             "{} of jobs with a filter: how many products pass it is not known, so their numbers of matches were only \
-             checked for being no more than top_k",
+             checked against top_k",
             count(filtered, "record")
         ));
     }
     if attributes_unknown > 0 {
         notes.push(format!(
-            "{} of jobs that name attributes, and which ones the catalog has was not known: matches and a rejection for \
+            "{} of jobs that name attributes, without knowing which ones the catalog has: matches and a rejection for \
              its attributes both counted as right; a --catalog-info with `attributes` makes it exact",
             count(attributes_unknown, "record")
         ));
@@ -185,7 +182,7 @@ fn notes(books: &Books, run: &Run) -> Vec<String> {
         let all = count(books.accounting.distinct_sent, "request id");
         notes.push(format!("records were read for {} of {all}", books.accounting.verified));
     } else if run.settings.verified_share <= 0.0 {
-        notes.push("no record was read: nothing is known of what became of the jobs".to_owned());
+        notes.push("no record was read, so what became of the jobs is not known".to_owned());
     }
     notes
 }
@@ -199,7 +196,7 @@ fn stages(schedule: &Schedule, warmup: Duration, books: &Books) -> Vec<StageRepo
             settings: StageSettings::from(settings),
             start_seconds: start.as_secs_f64(),
             totals: own.totals,
-            latency_ms: Latencies::new(own),
+            latency_ms: own.times.percentiles(),
             parts_ms: parts.iter().map(Latency::percentiles).collect(),
         }
     };
@@ -208,33 +205,20 @@ fn stages(schedule: &Schedule, warmup: Duration, books: &Books) -> Vec<StageRepo
 
 fn series(schedule: &Schedule, books: &Books) -> SeriesReport {
     let length = books.series.length();
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
-    let point = |(index, interval): (usize, &Interval)| {
+    let times = |latency: &Latency| {
+        let at = |quantile| milliseconds(latency.quantile(quantile));
+        PointLatency { count: latency.count(), p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) }
+    };
+    let point = |(index, point): (usize, &Point)| {
         let start = length * index as u32;
-        let end_to_end = interval.end_to_end.as_ref().filter(|latency| latency.count() > 0).map(|latency| {
-            let at = |quantile| milliseconds(latency.quantile(quantile));
-            PointLatency { count: latency.count(), p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1.0) }
-        });
         Point {
             second: start.as_secs_f64(),
             asked_rps: schedule.rate_at(start + length / 2),
-            intended: interval.intended,
-            dropped: interval.dropped,
-            sent: interval.sent,
-            send_failed: interval.send_failed,
-            completed: interval.completed,
-            lost: interval.lost,
-            wrong: interval.wrong,
-            errors: interval.errors,
-            last_error: interval.last_error.clone(),
-            schedule_lag_max_ms: interval.schedule_lag_max.map(milliseconds),
-            send_max_ms: interval.send_max.map(milliseconds),
-            end_to_end_ms: end_to_end,
-            queue: interval.queue,
-            pending: interval.pending,
-            oldest_pending_seconds: interval.oldest_pending.map(|age| age.as_secs_f64()),
+            end_to_end_ms: point.latency.as_ref().map(times),
+            latency: None,
+            ..point.clone()
         }
     };
-    let points = books.series.intervals().iter().enumerate().map(point).collect();
+    let points = books.series.points().iter().enumerate().map(point).collect();
     SeriesReport { interval_seconds: length.as_secs_f64(), points }
 }

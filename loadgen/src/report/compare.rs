@@ -43,7 +43,7 @@ impl Comparison {
         remarks.extend(
             runs.into_iter()
                 .filter(|(_, report)| !report.valid)
-                .map(|(what, _)| format!("{what} is invalid: its times are not those of the load that was asked for")),
+                .map(|(what, _)| format!("{what} is invalid: it did not offer the load that was asked for")),
         );
         let pairs = before.totals.named().into_iter().zip(now.totals.named());
         let mut rows: Vec<[String; 4]> = pairs
@@ -56,7 +56,8 @@ impl Comparison {
             let stages = before.stages.iter().zip(&now.stages).enumerate();
             rows.extend(stages.flat_map(|(number, (before, now))| stage(number, before, now)));
         } else {
-            remarks.push("end-to-end times are compared stage by stage, which cannot be done here".to_owned());
+            remarks
+                .push("end-to-end times are compared stage by stage, and these runs have different stages".to_owned());
         }
         Self { title: format!("compared with run {} of {}", before.run_id, before.started_at), remarks, rows }
     }

@@ -2,10 +2,11 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::chart::{Across, Chart, Line, plain};
+use super::chart::{Across, Chart, Line};
 use super::compare::Comparison;
 use super::miss::measured;
-use super::schema::{Point, PointLatency, Report, StageReport};
+use super::schema::{Report, StageReport};
+use crate::series::{Point, PointLatency};
 use crate::slo::{Outcome, Unit};
 use crate::text::{count, number, tick, time};
 
@@ -77,7 +78,7 @@ fn verdict(report: &Report) -> Markup {
         (true, _, 1) => "The objective was met".to_owned(),
         (true, _, all) => format!("All {all} objectives were met"),
         // The records could not be read.
-        (false, 0, _) => "Whether the objectives were met is not known".to_owned(),
+        (false, 0, _) => "It is not known whether the objectives were met".to_owned(),
         (false, missed, all) => {
             format!("Missed {missed} of {all} {}", if all == 1 { "objective" } else { "objectives" })
         }
@@ -91,7 +92,7 @@ fn verdict(report: &Report) -> Markup {
                 ul { @for fact in facts { li { (fact) } } }
             }
             @if !report.valid {
-                h2 { "✗ Invalid run: the figures are not those of the load that was asked for" }
+                h2 { "✗ Invalid run: it did not offer the load that was asked for" }
                 ul { @for reason in &report.invalid_reasons { li { (reason) } } }
             }
         }
@@ -178,8 +179,8 @@ fn over_time(report: &Report) -> [Chart; 5] {
     let numbers = |title, lines| Chart {
         title,
         logarithmic: false,
-        tick: plain,
-        label: plain,
+        tick: number,
+        label: number,
         across: across.clone(),
         lines,
         limits: Vec::new(),
@@ -243,11 +244,8 @@ fn table<const N: usize>(heads: &[&str; N], rows: impl Iterator<Item = [String; 
 }
 
 fn lists(report: &Report) -> Markup {
-    let wrong: Vec<String> =
-        report.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason)).collect();
-    let lists = [("wrong", report.totals.wrong, &wrong[..])].into_iter().chain(report.id_lists());
     html! {
-        @for (name, all, entries) in lists {
+        @for (name, all, entries) in report.lists() {
             @if all > 0 {
                 details {
                     summary {

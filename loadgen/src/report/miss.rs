@@ -6,7 +6,8 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::schema::{Point, Report};
+use super::schema::Report;
+use crate::series::Point;
 use crate::slo::{Missed, Outcome, Unit};
 use crate::text::{clock, count, duration, number, time, was};
 
@@ -17,7 +18,7 @@ const PAUSES_MAX: usize = 3;
 /// What was measured for an objective, and how far beyond the limit that is.
 pub(super) fn measured(outcome: &Outcome) -> String {
     let Some(value) = outcome.value else {
-        return "no value: what was not sent or has no record counts as slower than all times".to_owned();
+        return "no value: jobs that were not sent or have no record count as the slowest".to_owned();
     };
     let text = match outcome.unit {
         Unit::Milliseconds => time(value),
@@ -95,7 +96,7 @@ impl Report {
             }
         }
         if facts.is_empty() {
-            facts.push("nothing else that loadgen can see: look into the worker's log and metrics".to_owned());
+            facts.push("nothing else that loadgen can see; check the worker's log and metrics".to_owned());
         }
         Some((format!("What happened {}", self.span(from, until)), facts))
     }
@@ -150,5 +151,5 @@ fn backlog(within: &[&Point], before: u64) -> Option<String> {
 fn errors(within: &[&Point]) -> Option<String> {
     let errors: u64 = within.iter().map(|point| point.errors).sum();
     let last = within.iter().rev().find_map(|point| point.last_error.as_deref())?;
-    Some(format!("{} to send or to look up failed, at last by: {last}", count(errors, "attempt")))
+    Some(format!("{} to send or to look up failed; the last error: {last}", count(errors, "attempt")))
 }

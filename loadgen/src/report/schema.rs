@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Settings, StageSettings};
-use crate::account::{Accounting, CatalogSeen, StageBooks, Totals, Wrong};
-use crate::latency::{PercentilePoint, Percentiles};
+use crate::account::{Accounting, CatalogSeen, Totals, Wrong};
+use crate::latency::{PercentilePoint, Percentiles, Times};
 use crate::prices::Cost;
 use crate::requests::Requests;
-use crate::series::QueueDepth;
+use crate::series::{Point, QueueDepth};
 use crate::slo::Outcome;
 use crate::text::{duration, number, time};
 
@@ -48,7 +48,7 @@ pub(crate) struct Report {
     /// From there to the last record, or the end of waiting for it.
     pub drain_seconds: f64,
     /// Times of all stages together, without the warm-up.
-    pub latency_ms: Latencies,
+    pub latency_ms: Times<Percentiles>,
     /// `end_to_end` of it by percentile.
     pub end_to_end_by_percentile: Vec<PercentilePoint>,
     /// What was sent and looked at, in more detail.
@@ -88,7 +88,7 @@ pub(crate) struct Report {
 }
 
 /// Where a run took place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Environment {
     /// Version of loadgen.
     pub loadgen_version: String,
@@ -102,30 +102,6 @@ pub(crate) struct Environment {
     /// Endpoint in place of AWS's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
-}
-
-/// Distributions in milliseconds; `loadgen --help` defines each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Latencies {
-    /// Intended instant to the start of the first request that carries the message.
-    pub schedule_lag: Percentiles,
-    /// From there to the queue's acceptance.
-    pub send: Percentiles,
-    /// Intended instant to the record's first sight.
-    pub end_to_end: Percentiles,
-    /// The part of `end_to_end` that polling may have added.
-    pub detection: Percentiles,
-}
-
-impl Latencies {
-    pub(super) fn new(books: &StageBooks) -> Self {
-        Self {
-            schedule_lag: books.schedule_lag.percentiles(),
-            send: books.send.percentiles(),
-            end_to_end: books.end_to_end.percentiles(),
-            detection: books.detection.percentiles(),
-        }
-    }
 }
 
 impl Report {
@@ -151,13 +127,15 @@ impl Report {
     pub(super) const STAGE_HEADS: [&str; 9] =
         ["stage", "intended", "sent", "lost", "wrong", "lag p99", "e2e p50", "e2e p99", "e2e max"];
 
-    /// The ids that are listed: of what, how many there are, and the first of them.
-    pub(super) fn id_lists(&self) -> [(&'static str, u64, &[String]); 4] {
+    /// What is listed: of what, how many there are, and the first of them.
+    pub(super) fn lists(&self) -> [(&'static str, u64, Vec<String>); 5] {
+        let wrong = self.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason));
         [
-            ("lost", self.totals.lost, &self.lost_ids),
-            ("written more than once", self.accounting.duplicated, &self.duplicated_ids),
-            ("late", self.totals.late, &self.late_ids),
-            ("unexpected", self.totals.unexpected, &self.unexpected_ids),
+            ("wrong", self.totals.wrong, wrong.collect()),
+            ("lost", self.totals.lost, self.lost_ids.clone()),
+            ("written more than once", self.accounting.duplicated, self.duplicated_ids.clone()),
+            ("late", self.totals.late, self.late_ids.clone()),
+            ("unexpected", self.totals.unexpected, self.unexpected_ids.clone()),
         ]
     }
 }
@@ -183,7 +161,7 @@ pub(crate) struct StageReport {
     /// Numbers of jobs that were meant to be sent in it.
     pub totals: Totals,
     /// Their times, without the warm-up.
-    pub latency_ms: Latencies,
+    pub latency_ms: Times<Percentiles>,
     /// Their end-to-end times in ten parts of equal length: how much they vary by themselves.
     pub parts_ms: Vec<Percentiles>,
 }
@@ -207,66 +185,6 @@ pub(crate) struct SeriesReport {
     pub interval_seconds: f64,
     /// From the start of the run on.
     pub points: Vec<Point>,
-}
-
-/// What happened in one interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Point {
-    /// When it began, from the start of the run.
-    pub second: f64,
-    /// Rate that was asked for, jobs a second.
-    pub asked_rps: f64,
-    /// Messages whose send instant came.
-    pub intended: u64,
-    /// Of those, how many were dropped.
-    pub dropped: u64,
-    /// Messages that the queue accepted.
-    pub sent: u64,
-    /// Messages that were given up on.
-    pub send_failed: u64,
-    /// Records that were seen for the first time.
-    pub completed: u64,
-    /// Request ids meant to be sent in it that are lost.
-    pub lost: u64,
-    /// Request ids meant to be sent in it that have a wrong record.
-    pub wrong: u64,
-    /// Attempts at sending a message, and look-ups, that failed in it: throttled, refused, timed out.
-    pub errors: u64,
-    /// What the last of them was told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// Longest schedule lag of what was meant to be sent in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule_lag_max_ms: Option<f64>,
-    /// Longest send time of what was meant to be sent in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send_max_ms: Option<f64>,
-    /// End-to-end times of what was meant to be sent in it, to two digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end_to_end_ms: Option<PointLatency>,
-    /// The queue's depths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueueDepth>,
-    /// In its middle: request ids whose record was looked for and not seen yet.
-    pub pending: u64,
-    /// For how long the oldest of them had been due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest_pending_seconds: Option<f64>,
-}
-
-/// A few percentiles, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct PointLatency {
-    /// How many times were measured.
-    pub count: u64,
-    /// The median.
-    pub p50: f64,
-    /// 90 of 100 were at most this long.
-    pub p90: f64,
-    /// 99 of 100 were at most this long.
-    pub p99: f64,
-    /// The longest one.
-    pub max: f64,
 }
 
 /// What the generator itself took.

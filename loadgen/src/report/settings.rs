@@ -7,7 +7,7 @@ use crate::schedule::Stage;
 use crate::text::number;
 
 /// What was asked for. Durations in seconds, shares from 0 to 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Settings {
     /// Rates in order.
     pub stages: Vec<StageSettings>,

@@ -22,7 +22,7 @@ impl fmt::Display for Report {
         self.notes.iter().try_for_each(|note| writeln!(page, "\nnote: {note}"))?;
         for (what, reason) in [("sending", &self.send_error), ("reading records", &self.read_error)] {
             if let Some(reason) = reason {
-                writeln!(page, "\nlast trouble with {what}: {reason}")?;
+                writeln!(page, "\nlast error while {what}: {reason}")?;
             }
         }
         let generator = &self.generator;
@@ -102,9 +102,7 @@ impl Report {
 
     /// The first of each list: a terminal is no place for a hundred ids.
     fn write_lists(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wrong = self.wrong_records.iter().map(|wrong| format!("{}: {}", wrong.request_id, wrong.reason));
-        let wrong: Vec<String> = wrong.collect();
-        for (name, count, entries) in [("wrong", self.totals.wrong, &wrong[..])].into_iter().chain(self.id_lists()) {
+        for (name, count, entries) in self.lists() {
             let shown = &entries[..entries.len().min(IDS_MAX)];
             if count > 0 {
                 writeln!(page, "\n{name}:")?;

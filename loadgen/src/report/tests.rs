@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::build::faults;
 use super::*;
 use crate::account::tests::{account, seen};
-use crate::account::{Account, Seen};
-use crate::account::{Unchecked, Verdict};
+use crate::account::{Account, Seen, Unchecked, Verdict};
 use crate::jobs::Kind;
 use crate::prices::Cost;
 use crate::requests::Requests;
@@ -19,31 +18,10 @@ const MS: Duration = Duration::from_millis(1);
 fn settings() -> Settings {
     Settings {
         stages: vec![StageSettings { duration_seconds: 2.0, from_rps: 2.0, to_rps: 2.0 }],
-        arrivals: "constant".into(),
-        warmup_seconds: 0.0,
-        seed: 0,
-        jobs: None,
-        zipf: None,
-        duplicates: 0.0,
-        conflicts: 0.0,
-        invalid: 0.0,
-        top_k: None,
-        filter_file: None,
-        tenants: 0,
-        payload_bytes: None,
-        linger_seconds: 0.02,
-        max_in_flight: 1,
-        send_attempts: 4,
         verified_share: 1.0,
-        lookups_per_second: 500,
-        catalog_info: None,
-        drain_timeout_seconds: 60.0,
-        late_after_seconds: 0.1,
-        recheck_after_seconds: 5.0,
         max_lag_seconds: 0.25,
         max_dropped: 0.01,
-        queue_url: "q".into(),
-        results_table: "t".into(),
+        ..Settings::default()
     }
 }
 
@@ -79,13 +57,7 @@ fn report_of(account: &Account, unverified: Option<&str>) -> Report {
 fn report_with(account: &Account, unverified: Option<&str>, slo: &str) -> Report {
     let run = Run {
         id: "a".into(),
-        environment: Environment {
-            loadgen_version: "0.1.0".into(),
-            platform: "linux x86_64".into(),
-            processors: 2,
-            region: Some("us-east-1".into()),
-            endpoint_url: None,
-        },
+        environment: Environment { region: Some("us-east-1".into()), ..Environment::default() },
         settings: settings(),
         started_at: "2026-11-23T12:00:00Z".into(),
         sending: 2_000 * MS,
@@ -289,7 +261,7 @@ async fn a_miss_says_by_how_much_and_when_and_what_else_happened() {
          nothing was answered for 10s from 0:10 on\n  \
          the backlog grew from 0 to 100 jobs without a record at 0:19; at most 100 messages waited on the queue, and workers held at most 2\n  \
          the dead-letter queue grew by 1 message\n  \
-         1 attempt to send or to look up failed, at last by: ThrottlingException: Rate exceeded\n"
+         1 attempt to send or to look up failed; the last error: ThrottlingException: Rate exceeded\n"
     );
     let page = page(&report, None);
     for part in [

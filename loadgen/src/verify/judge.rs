@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use nearline_contract::filter::Test;
 use nearline_contract::{
-    ErrorCode, Filter, Group, GroupBy, Match, ReceivedJob, Refusal, SearchJob, Status, Target, clip, receive,
+    ErrorCode, Filter, Group, GroupBy, Match, ReceivedJob, RecordCode, Refusal, ResultRecord, SearchJob, Status,
+    Target, clip, receive,
 };
 
 use super::catalog::{CatalogInfo, attributes_named, conditions};
 use super::filter::can_pass;
-use super::records::{Record, Results};
+use super::records::Read;
 use crate::account::{Unchecked, Verdict};
 use crate::jobs::{Jobs, NO_ATTRIBUTE, is_padding};
 
@@ -41,22 +42,26 @@ impl Judge {
         self.jobs.request_id(id_index)
     }
 
-    /// Whether `record` is one that request id number `id_index` can have.
-    pub(crate) fn judge(&self, id_index: u64, record: &Record) -> Judged {
-        let received = match self.owner(id_index, record) {
+    /// Whether what was read is a record that request id number `id_index` can have.
+    pub(crate) fn judge(&self, id_index: u64, read: &Read) -> Judged {
+        let wrong = |reason| Judged { verdict: Verdict::Wrong(reason), unchecked: Unchecked::default() };
+        let record = match read {
+            Ok(record) => record,
+            Err(reason) => return wrong(reason.clone()),
+        };
+        let received = match self.owner(id_index, &record.job_sha256) {
             Ok(received) => received,
-            Err(reason) => return Judged { verdict: Verdict::Wrong(reason), unchecked: Unchecked::default() },
+            Err(reason) => return wrong(reason),
         };
         // Figures of another catalog say nothing about this record.
-        let catalog = self.catalog.as_ref().filter(|catalog| record.catalog_version.as_ref() == Some(&catalog.version));
+        let catalog = self.catalog.as_ref().filter(|catalog| record.catalog_version == catalog.version);
         let verdict = judge_job(&received, record, catalog);
         let unchecked = received.job.map_or_else(|_| Unchecked::default(), |job| unchecked(&job, &verdict, catalog));
         Judged { verdict, unchecked }
     }
 
-    /// The job that the record says it answers: the id's own, or one that competed with it for the id and came first.
-    fn owner(&self, id_index: u64, record: &Record) -> Result<ReceivedJob, String> {
-        let hash = record.job_sha256.as_deref().unwrap_or("nothing");
+    /// The job of this hash: the id's own, or one that competed with it for the id and came first.
+    fn owner(&self, id_index: u64, hash: &str) -> Result<ReceivedJob, String> {
         let own = receive(&self.jobs.job(id_index))
             .map_err(|error| format!("a record for a job that can have none: {error}"))?;
         if own.sha256 == hash {
@@ -68,31 +73,30 @@ impl Judge {
     }
 }
 
-fn judge_job(received: &ReceivedJob, record: &Record, catalog: Option<&CatalogInfo>) -> Verdict {
-    let status = record.status.as_deref();
-    if let Ok(job) = &received.job
-        && status == Some(Status::Succeeded.as_str())
-    {
+fn judge_job(received: &ReceivedJob, record: &ResultRecord, catalog: Option<&CatalogInfo>) -> Verdict {
+    if let (Ok(job), Status::Succeeded) = (&received.job, record.status) {
         let refused = catalog.and_then(|catalog| catalog.refuses(job));
         let refused = refused.or_else(|| names_no_attribute(job).then_some(ErrorCode::UnknownAttribute));
         if let Some(code) = refused {
             return Verdict::Wrong(format!("SUCCEEDED for a job that the catalog must reject as {code}"));
         }
-        return match check_results(job, &record.results, catalog) {
+        return match check_results(job, record.results.as_deref(), catalog) {
             Ok(()) => Verdict::Succeeded,
             Err(reason) => Verdict::Wrong(reason),
         };
     }
-    let code: Option<ErrorCode> = record.error_code.as_deref().and_then(|code| code.parse().ok());
-    let justified = |code| match &received.job {
-        Ok(job) => may_reject(job, code, catalog),
-        Err(Refusal::Invalid(error)) => error.code == code,
-        Err(Refusal::NewerVersion(_)) => false,
-    };
-    if let Some(code) = code.filter(|code| status == Some(Status::Rejected.as_str()) && justified(*code)) {
-        return Verdict::Rejected { replaceable: code.retryable() };
+    let code = record.error.as_ref().map(|error| &error.code);
+    if let (Status::Rejected, Some(RecordCode::Known(code))) = (record.status, code) {
+        let justified = match &received.job {
+            Ok(job) => may_reject(job, *code, catalog),
+            Err(Refusal::Invalid(error)) => error.code == *code,
+            Err(Refusal::NewerVersion(_)) => false,
+        };
+        if justified {
+            return Verdict::Rejected { replaceable: code.retryable() };
+        }
     }
-    let found = [status.unwrap_or("no status"), record.error_code.as_deref().unwrap_or_default()].join(" ");
+    let found = [record.status.as_str(), code.map_or("", RecordCode::as_str)].join(" ");
     let expected = match &received.job {
         Ok(_) => "a valid job".to_owned(),
         Err(Refusal::Invalid(error)) => format!("a job that is {}", error.code),
@@ -140,12 +144,8 @@ fn may_reject(job: &SearchJob, code: ErrorCode, catalog: Option<&CatalogInfo>) -
     }
 }
 
-fn check_results(job: &SearchJob, results: &Results, catalog: Option<&CatalogInfo>) -> Result<(), String> {
-    let groups = match results {
-        Results::Groups(groups) => groups,
-        Results::Absent => return Err("SUCCEEDED without results".to_owned()),
-        Results::Broken(reason) => return Err(reason.clone()),
-    };
+fn check_results(job: &SearchJob, results: Option<&[Group]>, catalog: Option<&CatalogInfo>) -> Result<(), String> {
+    let groups = results.ok_or("SUCCEEDED without results")?;
     match job.group_by {
         GroupBy::Category => check_categories(job, groups, catalog)?,
         GroupBy::None => check_single_group(job, groups, catalog)?,

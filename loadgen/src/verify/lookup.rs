@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::records::{Detail, LookupError, Record, Records};
+use super::records::{Detail, LookupError, Read, Records};
 use crate::account::Account;
 use crate::backoff::backoff;
 use crate::text::was;
@@ -28,7 +28,7 @@ pub struct Unverified {
 /// What a look-up found, and the ids that have to be asked for again.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) records: HashMap<String, Record>,
+    pub(super) records: HashMap<String, Read>,
     pub(super) left: HashSet<String>,
 }
 
@@ -77,7 +77,7 @@ impl<R: Records> Lookups<R> {
         mut ids: Vec<String>,
         detail: Detail,
         pending: usize,
-    ) -> Result<HashMap<String, Record>, Unverified> {
+    ) -> Result<HashMap<String, Read>, Unverified> {
         let mut records = HashMap::new();
         let mut failures = 0;
         while !ids.is_empty() {

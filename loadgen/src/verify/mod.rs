@@ -30,7 +30,7 @@ pub use self::lookup::Unverified;
 use self::lookup::{Answer, Lookups};
 use self::pending::{Pending, PendingJobs};
 pub use self::records::LookupError;
-pub(crate) use self::records::{Detail, Found, LOOKUP_MAX_KEYS, Record, Records, Results};
+pub(crate) use self::records::{Detail, Found, LOOKUP_MAX_KEYS, Read, Records};
 use self::second_look::{Change, SecondLook, SecondLooks};
 use crate::account::{Account, Seen};
 use crate::backoff::backoff;
@@ -304,11 +304,11 @@ impl<R: Records> Verifier<R> {
     }
 
     /// A record was seen for the first time.
-    fn enter(&mut self, job: &Pending, id: String, record: &Record, answered: Duration) {
+    fn enter(&mut self, job: &Pending, id: String, read: &Read, answered: Duration) {
         let (id_index, intended) = (job.id_index, job.intended());
-        let Judged { verdict, unchecked } = self.judge.judge(id_index, record);
+        let Judged { verdict, unchecked } = self.judge.judge(id_index, read);
         let due = answered + self.options.recheck_after;
-        let look = SecondLook::new(id_index, intended, due, record, &verdict);
+        let look = SecondLook::new(id_index, intended, due, read, &verdict);
         let look = look.filter(|_| !self.options.recheck_after.is_zero());
         let repeated = self.ids.seen(id_index, look);
         if let Some(look) = look {
@@ -324,12 +324,12 @@ impl<R: Records> Verifier<R> {
             unchecked,
             end_to_end: answered.saturating_sub(intended),
             detection: answered.saturating_sub(job.absent()),
-            catalog_version: record.catalog_version.clone(),
+            catalog_version: read.as_ref().ok().map(|record| record.catalog_version.clone()),
         });
     }
 
     /// Compares a record with what it was when it was first seen.
-    fn look_again(&mut self, look: &SecondLook, id: &str, record: Option<&Record>) {
+    fn look_again(&mut self, look: &SecondLook, id: &str, record: Option<&Read>) {
         self.account.looked_again(1);
         if let Some(Change { reason, written_again }) = self.second_looks.compare(look, record) {
             self.account.turned_wrong(id, look.intended, &look.before(), reason, written_again);
@@ -338,4 +338,4 @@ impl<R: Records> Verifier<R> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

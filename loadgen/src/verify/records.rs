@@ -1,8 +1,8 @@
-//! Where records are read, and what of them is checked.
+//! Where records are read.
 
 use std::collections::HashMap;
 
-use nearline_contract::Group;
+use nearline_contract::ResultRecord;
 
 /// Most keys in one `BatchGetItem`.
 pub(crate) const LOOKUP_MAX_KEYS: usize = 100;
@@ -22,11 +22,14 @@ pub(crate) enum Detail {
     Identity,
 }
 
+/// What stands under a request id: a record, or why it is none.
+pub(crate) type Read = Result<ResultRecord, String>;
+
 /// The answer to a look-up. An id in neither part has no record.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// By request id.
-    pub records: HashMap<String, Record>,
+    pub records: HashMap<String, Read>,
     /// Ids that were not looked up this time.
     pub unprocessed: Vec<String>,
     /// Why not, if there is more to say than that the table had enough.
@@ -37,26 +40,3 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct LookupError(pub String);
-
-/// The parts of a record that are checked; absent or of the wrong type is `None`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Record {
-    pub status: Option<String>,
-    pub job_sha256: Option<String>,
-    pub error_code: Option<String>,
-    pub catalog_version: Option<String>,
-    pub created_at: Option<String>,
-    pub results: Results,
-}
-
-/// The results of a record, wherever they stand.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) enum Results {
-    /// There are none.
-    #[default]
-    Absent,
-    /// As they were read.
-    Groups(Vec<Group>),
-    /// They are not what the contract says; why.
-    Broken(String),
-}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use super::records::Record;
+use super::records::Read;
 use crate::account::Verdict;
 
 /// Most repeated jobs whose record is looked at again at the end.
@@ -40,7 +40,7 @@ impl SecondLook {
         id_index: u64,
         intended: Duration,
         due: Duration,
-        record: &Record,
+        read: &Read,
         verdict: &Verdict,
     ) -> Option<Self> {
         let succeeded = match verdict {
@@ -48,7 +48,7 @@ impl SecondLook {
             Verdict::Rejected { replaceable: false } => false,
             Verdict::Rejected { replaceable: true } | Verdict::Wrong(_) => return None,
         };
-        Some(Self { id_index, intended, due, fingerprint: fingerprint(record), succeeded })
+        Some(Self { id_index, intended, due, fingerprint: fingerprint(read), succeeded })
     }
 
     /// What was made of it when it was first seen.
@@ -56,25 +56,27 @@ impl SecondLook {
         if self.succeeded { Verdict::Succeeded } else { Verdict::Rejected { replaceable: false } }
     }
 
-    fn change(&self, record: Option<&Record>) -> Option<Change> {
-        let Some(record) = record else {
-            return Some(Change {
-                reason: "the record was there and is not any more".to_owned(),
-                written_again: false,
-            });
+    fn change(&self, read: Option<&Read>) -> Option<Change> {
+        let (reason, written_again) = match read {
+            Some(read) if fingerprint(read) == self.fingerprint => return None,
+            Some(Ok(record)) => {
+                (format!("the record was written a second time: it is now of {}", record.created_at), true)
+            }
+            Some(Err(reason)) => (format!("the record was written a second time: {reason}"), true),
+            None => ("the record was deleted after it had been read".to_owned(), false),
         };
-        let created_at = record.created_at.as_deref().unwrap_or("an unknown time");
-        (fingerprint(record) != self.fingerprint).then(|| Change {
-            reason: format!("the record was written a second time: it is now of {created_at}"),
-            written_again: true,
-        })
+        Some(Change { reason, written_again })
     }
 }
 
 /// Changes when a record is written again.
-fn fingerprint(record: &Record) -> u64 {
+fn fingerprint(read: &Read) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&record.created_at, &record.job_sha256, &record.status, &record.error_code).hash(&mut hasher);
+    let parts = read.as_ref().map(|record| {
+        let code = record.error.as_ref().map(|error| error.code.as_str());
+        (&record.created_at, &record.job_sha256, record.status.as_str(), code)
+    });
+    parts.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -142,7 +144,7 @@ impl SecondLooks {
     }
 
     /// What has changed since the first look; said once for each id.
-    pub(super) fn compare(&mut self, look: &SecondLook, record: Option<&Record>) -> Option<Change> {
-        look.change(record).filter(|_| self.changed.insert(look.id_index))
+    pub(super) fn compare(&mut self, look: &SecondLook, read: Option<&Read>) -> Option<Change> {
+        look.change(read).filter(|_| self.changed.insert(look.id_index))
     }
 }

@@ -42,22 +42,15 @@ pub(super) fn line(snapshot: &Snapshot) -> String {
     if let Some(queue) = snapshot.queue {
         add(format!("  queue {}+{}", queue.visible + queue.delayed, queue.in_flight));
     }
-    for (name, count) in [
-        ("rejected", totals.rejected),
-        ("dropped", totals.dropped),
-        ("send_failed", totals.send_failed),
-        ("wrong", totals.wrong),
-        ("late", totals.late),
-        ("lost", totals.lost),
-    ] {
-        if count > 0 {
+    for (name, count, bad) in totals.named() {
+        if count > 0 && (bad || name == "rejected") {
             add(format!("  {name} {count}"));
         }
     }
     if snapshot.looks_left > 0 {
-        add(format!("  last looks at {}", count(snapshot.looks_left as u64, "record")));
+        add(format!("  looking up {} once more", count(snapshot.looks_left as u64, "record")));
     }
-    for (name, latency) in [("lag", &snapshot.schedule_lag), ("e2e", &snapshot.end_to_end)] {
+    for (name, latency) in [("lag", &snapshot.times.schedule_lag), ("e2e", &snapshot.times.end_to_end)] {
         if let Some((p50, p99)) = latency.p50.zip(latency.p99) {
             add(format!("  {name} p50 {} p99 {}", time(p50), time(p99)));
         }

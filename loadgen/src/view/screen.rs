@@ -121,7 +121,7 @@ fn gauge(snapshot: &Snapshot) -> Gauge<'static> {
         };
         format!("{} of {}{stage}", whole(snapshot.elapsed), whole(snapshot.planned))
     } else if snapshot.looks_left > 0 {
-        format!("last looks at {}", count(snapshot.looks_left as u64, "record"))
+        format!("looking up {} once more", count(snapshot.looks_left as u64, "record"))
     } else {
         format!("draining, {} after the end", whole(snapshot.elapsed.saturating_sub(snapshot.planned)))
     };
@@ -159,9 +159,9 @@ fn times(snapshot: &Snapshot, width: u16) -> Vec<Line<'static>> {
     };
     vec![
         Line::styled(line("times", Percentiles::COLUMNS.map(str::to_owned)), Modifier::DIM),
-        row("schedule lag", &snapshot.schedule_lag),
-        row("send", &snapshot.send),
-        row("end to end", &snapshot.end_to_end),
+        row("schedule lag", &snapshot.times.schedule_lag),
+        row("send", &snapshot.times.send),
+        row("end to end", &snapshot.times.end_to_end),
     ]
 }
 
@@ -267,7 +267,7 @@ fn foot(snapshot: &Snapshot, notice: Option<&str>, width: u16) -> Vec<Line<'stat
         }
         lines.into_iter().map(|line| Line::styled(line, Color::Yellow))
     });
-    let notice = wrapped(notice.unwrap_or("Ctrl-C ends the sending early, with a full report"), width);
+    let notice = wrapped(notice.unwrap_or("Ctrl-C stops the sending early, with a full report"), width);
     troubles.chain(notice.into_iter().map(|line| Line::styled(line, Modifier::DIM))).collect()
 }
 

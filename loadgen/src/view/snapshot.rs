@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::account::{Account, Accounting, Totals};
-use crate::latency::Percentiles;
+use crate::latency::{Percentiles, Times};
 use crate::series::QueueDepth;
 use crate::slo::{Measured, Objectives, Outcome};
 use crate::text::NOTHING_ANSWERED;
@@ -38,9 +38,7 @@ pub(super) struct Snapshot {
     pub outcomes: Vec<Outcome>,
     /// Records that are to be looked up before the run ends.
     pub looks_left: usize,
-    pub schedule_lag: Percentiles,
-    pub send: Percentiles,
-    pub end_to_end: Percentiles,
+    pub times: Times<Percentiles>,
     pub queue: Option<QueueDepth>,
     /// Those that came during the run.
     pub dead_letters: u64,
@@ -80,19 +78,19 @@ impl Snapshot {
             let dead = |depth: Option<QueueDepth>| depth.and_then(|depth| depth.dead_letters).unwrap_or_default();
             let interval = books.series.length();
             let over = (elapsed.as_nanos() / interval.as_nanos()) as usize;
-            let all = &books.series.intervals()[..over.min(books.series.intervals().len())];
+            let all = &books.series.points()[..over.min(books.series.points().len())];
             let recent = all[all.len().saturating_sub(intervals)..].iter().map(|interval| Recent {
                 sent: interval.sent,
                 completed: interval.completed,
                 pending: interval.pending,
-                end_to_end_p99: interval.end_to_end.as_ref().map(|latency| latency.quantile(0.99)),
+                end_to_end_p99: interval.latency.as_ref().map(|latency| latency.quantile(0.99)),
             });
             let trouble =
                 |what: &str, reason: &Option<String>| reason.as_ref().map(|reason| format!("{what}: {reason}"));
             let troubles = [
                 silent.then(|| NOTHING_ANSWERED.to_owned()),
-                trouble("the sending ended", &books.sending_ended),
-                trouble("last trouble with sending", &books.send_error),
+                trouble("sending stopped", &books.sending_ended),
+                trouble("last error while sending", &books.send_error),
                 trouble("records cannot be read", &books.read_error),
                 trouble("the queue's depth cannot be read", &books.queue_error),
             ];
@@ -108,9 +106,7 @@ impl Snapshot {
                 oldest,
                 outcomes: objectives.outcomes(&measured),
                 looks_left: books.looks_left,
-                schedule_lag: overall.schedule_lag.percentiles(),
-                send: overall.send.percentiles(),
-                end_to_end: overall.end_to_end.percentiles(),
+                times: overall.times.percentiles(),
                 queue: books.queue_now,
                 dead_letters: dead(books.queue_now).saturating_sub(dead(books.queue_before)),
                 troubles: troubles.into_iter().flatten().collect(),

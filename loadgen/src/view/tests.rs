@@ -118,7 +118,7 @@ async fn no_figure_and_no_heading_is_cut_at_any_size() {
             "e2e.p99<2s",
             "MISSED",
             "ThrottlingException: Rate",
-            "Ctrl-C ends the sending early",
+            "Ctrl-C stops the sending early",
         ];
         if width >= 80 {
             needed.extend(["p95", "p99.9", "e2e.p99.9<=10s", "1,234", "1,238,167"]);
@@ -163,7 +163,7 @@ async fn a_run_in_order_shows_how_it_goes() {
         "dropped                1",
         "e2e.p50<2s    50.0 ms  met",
         "records cannot be read: slow down",
-        "Ctrl-C ends the sending early",
+        "Ctrl-C stops the sending early",
     ] {
         assert!(drawn.contains(part), "no {part:?} in\n{drawn}");
     }

@@ -114,11 +114,16 @@ impl Work {
             ("request_id".into(), text(&id)),
             ("job_sha256".into(), text(&received.sha256)),
             ("catalog_version".into(), text("v1")),
+            ("format_version".into(), attribute(&json!(1))),
+            ("expires_at".into(), attribute(&json!(1_800_000_000))),
         ]);
         match received.job {
             Ok(job) if attributes_named(&job).iter().any(|name| name != BRAND) => {
                 item.insert("status".into(), text("REJECTED"));
-                item.insert("error".into(), attribute(&json!({"code": "unknown_attribute"})));
+                item.insert(
+                    "error".into(),
+                    attribute(&json!({"code": "unknown_attribute", "message": "no such attribute"})),
+                );
                 self.write(item).await;
             }
             Ok(mut job) => {

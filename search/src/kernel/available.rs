@@ -6,6 +6,7 @@
 use std::fmt::{self, Display};
 
 use super::candidates::Candidates;
+use super::matrix::Panels;
 use super::name::Kernel;
 #[cfg(target_arch = "aarch64")]
 use super::neon;
@@ -151,20 +152,19 @@ impl Available {
         }
     }
 
-    /// Adds to `sums` the rows of a matrix, each times a factor, in any order and fused or not. Rows are as long as
-    /// `sums`.
+    /// Adds to `products` those of vectors, one after the other, and a matrix: the same bits whatever the kernel.
     #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
-    pub(crate) fn add_rows(self, rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+    pub(crate) fn multiply(self, vectors: &[f32], matrix: &Panels, products: &mut [f32]) {
         match self.0 {
             // SAFETY: as in `scan`.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => unsafe { avx2::add_rows(rows, factors, sums) },
+            Kernel::Avx2 => unsafe { avx2::multiply(vectors, matrix, products) },
             // SAFETY: as in `scan`.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512Vnni => unsafe { avx512::add_rows(rows, factors, sums) },
+            Kernel::Avx512Vnni => unsafe { avx512::multiply(vectors, matrix, products) },
             #[cfg(target_arch = "aarch64")]
-            Kernel::DotProd | Kernel::I8mm => neon::add_rows(rows, factors, sums),
-            _ => portable::add_rows(rows, factors, sums),
+            Kernel::DotProd | Kernel::I8mm => neon::multiply(vectors, matrix, products),
+            _ => portable::multiply(vectors, matrix, products),
         }
     }
 

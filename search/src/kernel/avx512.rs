@@ -12,7 +12,7 @@ use std::arch::x86_64::{
 use super::bounds;
 use super::candidates::Candidates;
 use super::lanes::Lanes;
-use super::matrix;
+use super::matrix::{self, Panels};
 use super::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
 use crate::quantize::{CodedQuery, Segment};
@@ -59,9 +59,9 @@ pub(super) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &Coded
 /// The processor has the features.
 #[target_feature(enable = "avx512f,avx512vnni")]
 #[expect(unsafe_code, reason = "needs processor features")]
-pub(super) unsafe fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+pub(super) unsafe fn multiply(vectors: &[f32], matrix: &Panels, products: &mut [f32]) {
     // SAFETY: the caller's promise.
-    unsafe { matrix::add_rows::<Avx512>(rows, factors, sums) }
+    unsafe { matrix::multiply::<Avx512, 6, 4>(vectors, matrix, products) }
 }
 
 /// # Safety

@@ -53,6 +53,16 @@ pub(super) trait Lanes {
     /// The processor has the features.
     unsafe fn multiply_add(x: Self::Floats, y: Self::Floats, z: Self::Floats) -> Self::Floats;
 
+    /// `x * y + z`, rounded once.
+    ///
+    /// # Safety
+    /// The processor has the features.
+    #[inline(always)]
+    unsafe fn fused(x: Self::Floats, y: Self::Floats, z: Self::Floats) -> Self::Floats {
+        // SAFETY: the caller's promise.
+        unsafe { Self::multiply_add(x, y, z) }
+    }
+
     /// Bit i is set if row i of `x` is at least that of `y`.
     ///
     /// # Safety

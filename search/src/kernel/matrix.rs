@@ -1,5 +1,9 @@
-//! Products of a small matrix and a vector in f32, for any instruction set: for what guides a search, and for rotations,
-//! whose rounding is bounded.
+//! Products of matrices and vectors in f32, for any instruction set: for what guides a search, and for rotations, whose
+//! rounding is bounded and the same everywhere, so that an index can be packed on another processor.
+
+use std::ops::Range;
+
+use ndarray::ArrayView2;
 
 use super::lanes::Lanes;
 use crate::layout::BLOCK;
@@ -29,36 +33,132 @@ pub(super) unsafe fn rate<L: Lanes, const N: usize>(
     }
 }
 
-/// Adds to `sums` the rows of a matrix, each times a factor. Rows are as long as `sums`.
+/// Components that are summed in one go; longer sums would round more.
+pub(crate) const RUN: usize = 64;
+
+/// A matrix as the right factor of products: 16 columns at a time, row after row, padded with zeros.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Panels {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// For each panel as many as there are rows.
+    pub(crate) values: Vec<[f32; BLOCK]>,
+}
+
+impl Panels {
+    /// Of a matrix in any layout.
+    pub(crate) fn new(matrix: ArrayView2<'_, f32>) -> Self {
+        let (rows, columns) = matrix.dim();
+        let mut values = vec![[0.0; BLOCK]; rows * columns.div_ceil(BLOCK)];
+        for ((row, column), &value) in matrix.indexed_iter() {
+            values[column / BLOCK * rows + row][column % BLOCK] = value;
+        }
+        Self { rows, columns, values }
+    }
+
+    /// Room for a square matrix.
+    pub(crate) fn room(size: usize) -> Self {
+        Self { rows: size, columns: size, values: vec![[0.0; BLOCK]; size * size.div_ceil(BLOCK)] }
+    }
+
+    /// A number of the matrix.
+    pub(crate) fn get(&self, row: usize, column: usize) -> f32 {
+        self.values[column / BLOCK * self.rows + row][column % BLOCK]
+    }
+}
+
+/// Adds to `products` those of vectors (n x rows) and a matrix: the same bits whatever the instruction set, as each is
+/// the sum of the sums of runs, and in a run each product is added fused and in order. `ROWS` vectors and `PANELS`
+/// panels are multiplied together.
 ///
 /// # Safety
 /// The processor has the features of `L`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-pub(super) unsafe fn add_rows<L: Lanes>(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
-    /// Registers of sums: one alone would wait for itself.
-    const WIDE: usize = 4;
-    let length = sums.len();
-    let row = |at: usize, from: usize| &rows[at * length + from..(at + 1) * length];
-    let (wide, rest) = sums.as_chunks_mut::<{ WIDE * BLOCK }>();
-    for (number, sums) in wide.iter_mut().enumerate() {
+pub(super) unsafe fn multiply<L: Lanes, const ROWS: usize, const PANELS: usize>(
+    vectors: &[f32],
+    matrix: &Panels,
+    products: &mut [f32],
+) {
+    let panels = matrix.columns.div_ceil(BLOCK);
+    let mut from = 0;
+    while from < panels {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut added = [L::splat(0.0); WIDE];
-            for (at, &factor) in factors.iter().enumerate() {
-                let columns = row(at, number * WIDE * BLOCK).as_chunks::<BLOCK>().0;
-                let factor = L::splat(factor);
-                for (added, column) in added.iter_mut().zip(columns) {
-                    *added = L::multiply_add(L::load(column), factor, *added);
-                }
-            }
-            for (sums, added) in sums.as_chunks_mut::<BLOCK>().0.iter_mut().zip(added) {
-                *sums = L::store(L::add(L::load(sums), added));
+            if panels - from >= PANELS {
+                multiply_panels::<L, ROWS, PANELS>(vectors, matrix, from, products);
+                from += PANELS;
+            } else {
+                multiply_panels::<L, ROWS, 1>(vectors, matrix, from, products);
+                from += 1;
             }
         }
     }
-    let from = length - rest.len();
-    for (column, sum) in rest.iter_mut().enumerate() {
-        *sum += factors.iter().enumerate().map(|(at, factor)| row(at, from)[column] * factor).sum::<f32>();
+}
+
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn multiply_panels<L: Lanes, const ROWS: usize, const PANELS: usize>(
+    vectors: &[f32],
+    matrix: &Panels,
+    from: usize,
+    products: &mut [f32],
+) {
+    let count = vectors.len() / matrix.rows;
+    for start in (0..matrix.rows).step_by(RUN) {
+        let run = start..matrix.rows.min(start + RUN);
+        let panels: [&[[f32; BLOCK]]; PANELS] =
+            std::array::from_fn(|panel| &matrix.values[(from + panel) * matrix.rows..][run.clone()]);
+        let mut row = 0;
+        while row < count {
+            // SAFETY: the caller's promise.
+            unsafe {
+                if count - row >= ROWS {
+                    multiply_tile::<L, ROWS, PANELS>(vectors, matrix, panels, &run, [row, from], products);
+                    row += ROWS;
+                } else {
+                    multiply_tile::<L, 1, PANELS>(vectors, matrix, panels, &run, [row, from], products);
+                    row += 1;
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+#[expect(unsafe_code, reason = "calls methods that need processor features")]
+unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
+    vectors: &[f32],
+    matrix: &Panels,
+    panels: [&[[f32; BLOCK]]; PANELS],
+    run: &Range<usize>,
+    [row, panel]: [usize; 2],
+    products: &mut [f32],
+) {
+    let vectors: [&[f32]; ROWS] = std::array::from_fn(|at| &vectors[(row + at) * matrix.rows..][run.clone()]);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[L::splat(0.0); PANELS]; ROWS];
+        for at in 0..run.len() {
+            let columns: [L::Floats; PANELS] = std::array::from_fn(|panel| L::load(&panels[panel][at]));
+            for (sums, vector) in sums.iter_mut().zip(&vectors) {
+                let value = L::splat(vector[at]);
+                for (sum, &column) in sums.iter_mut().zip(&columns) {
+                    *sum = L::fused(column, value, *sum);
+                }
+            }
+        }
+        for (at, sums) in sums.into_iter().enumerate() {
+            let products = &mut products[(row + at) * matrix.columns..][..matrix.columns][panel * BLOCK..];
+            for (products, sums) in products.chunks_mut(BLOCK).zip(sums) {
+                for (product, sum) in products.iter_mut().zip(L::store(sums)) {
+                    *product += sum;
+                }
+            }
+        }
     }
 }

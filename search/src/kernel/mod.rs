@@ -27,6 +27,7 @@ mod tile;
 
 pub use available::Available;
 pub(crate) use candidates::Candidates;
+pub(crate) use matrix::{Panels, RUN};
 pub use name::{Kernel, UnknownKernel};
 pub(crate) use prefetch::prefetch;
 pub(crate) use query_tiles::Tiles;

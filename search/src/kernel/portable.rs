@@ -3,7 +3,7 @@
 use super::bounds;
 use super::candidates::Candidates;
 use super::lanes::Lanes;
-use super::matrix;
+use super::matrix::{self, Panels};
 use super::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group, STEP};
 use crate::quantize::{CodedQuery, Segment};
@@ -48,9 +48,9 @@ pub(super) fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) 
 }
 
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
-pub(super) fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+pub(super) fn multiply(vectors: &[f32], matrix: &Panels, products: &mut [f32]) {
     // SAFETY: plain Rust needs no processor features.
-    unsafe { matrix::add_rows::<Portable>(rows, factors, sums) }
+    unsafe { matrix::multiply::<Portable, 1, 1>(vectors, matrix, products) }
 }
 
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need processor features")]
@@ -119,6 +119,11 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn multiply_add(x: Self::Floats, y: Self::Floats, z: Self::Floats) -> Self::Floats {
         std::array::from_fn(|row| x[row] * y[row] + z[row])
+    }
+
+    #[inline(always)]
+    unsafe fn fused(x: Self::Floats, y: Self::Floats, z: Self::Floats) -> Self::Floats {
+        std::array::from_fn(|row| x[row].mul_add(y[row], z[row]))
     }
 
     #[inline(always)]

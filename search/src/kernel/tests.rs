@@ -14,6 +14,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Ahead, Available, Candidates, Kernel, Scan, Thresholds, Tiles};
+use crate::kernel::{Panels, RUN};
 use crate::layout::{BLOCK, Coding};
 use crate::quantize::tests::CODINGS;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
@@ -42,9 +43,10 @@ fn packed(rows: &[Vec<f32>], cuts: &[usize], error: f32, coding: Coding) -> (Vec
     let starts = [&[0], cuts].concat();
     let ranges = zip(starts, cuts).map(|(start, &end)| start..end);
     let mut segments: Vec<Segment> =
-        ranges.map(|range| Segment::new(range.clone(), blocks, range.end == dimension)).collect();
+        ranges.map(|range| Segment::new(range.clone(), blocks, range.end == dimension, coding)).collect();
     let mut parts: Vec<_> = segments.iter_mut().map(|segment| segment.parts(blocks).next().unwrap()).collect();
-    let row_error = pack(&rows.concat(), dimension, error, coding, &mut parts);
+    pack(&rows.concat(), dimension, error, coding, &mut parts);
+    let row_error = segments.iter().map(Segment::largest_error).fold(0.0, f32::max);
     (segments, row_error)
 }
 
@@ -379,21 +381,27 @@ fn rows_that_may_not_match_are_no_candidates() {
 
 proptest! {
     #[test]
-    fn rows_are_added_times_their_factors(
-        (length, rows) in (1_usize..200, 0_usize..9),
+    fn every_kernel_multiplies_matrices_to_the_same_bits(
+        (count, rows, columns) in (0_usize..15, 1_usize..200, 1_usize..150),
         seed in any::<u64>(),
     ) {
         let mut random = Rng::with_seed(seed);
-        let matrix: Vec<f32> = (0..rows * length).map(|_| random.f32() - 0.5).collect();
-        let factors: Vec<f32> = (0..rows).map(|_| random.f32() - 0.5).collect();
-        let before: Vec<f32> = (0..length).map(|_| random.f32() - 0.5).collect();
+        let matrix = Array2::from_shape_simple_fn((rows, columns), || random.f32() - 0.5);
+        let vectors: Vec<f32> = (0..count * rows).map(|_| random.f32() - 0.5).collect();
+        let before: Vec<f32> = (0..count * columns).map(|_| random.f32() - 0.5).collect();
+        let panels = Panels::new(matrix.view());
+        prop_assert!(matrix.indexed_iter().all(|((row, column), &value)| panels.get(row, column) == value));
         for kernel in Kernel::available() {
-            let mut sums = before.clone();
-            kernel.add_rows(&matrix, &factors, &mut sums);
-            for (column, &sum) in sums.iter().enumerate() {
-                let terms = factors.iter().enumerate().map(|(row, factor)| f64::from(*factor) * f64::from(matrix[row * length + column]));
-                let expected = f64::from(before[column]) + terms.sum::<f64>();
-                prop_assert!((f64::from(sum) - expected).abs() < 1e-6, "{}: {} for {}", kernel, sum, expected);
+            let mut products = before.clone();
+            kernel.multiply(&vectors, &panels, &mut products);
+            for (at, &product) in products.iter().enumerate() {
+                let (vector, column) = (at / columns, at % columns);
+                let mut expected = before[at];
+                for start in (0..rows).step_by(RUN) {
+                    let run = start..rows.min(start + RUN);
+                    expected += run.fold(0.0, |sum, row| matrix[(row, column)].mul_add(vectors[vector * rows + row], sum));
+                }
+                prop_assert_eq!(product.to_bits(), expected.to_bits(), "{}", kernel);
             }
         }
     }

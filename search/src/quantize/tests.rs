@@ -136,7 +136,7 @@ impl Coded {
         let blocks = catalog.rows.len().div_ceil(BLOCK);
         let starts = [&[0], &catalog.cuts[..]].concat();
         let mut segments: Vec<Segment> = zip(starts, &catalog.cuts)
-            .map(|(start, &end)| Segment::new(start..end, blocks, end == dimension))
+            .map(|(start, &end)| Segment::new(start..end, blocks, end == dimension, coding))
             .collect();
         let axes = catalog.axes.map(|(seed, missing)| {
             let axes = axes(dimension, seed, missing);
@@ -148,7 +148,8 @@ impl Coded {
         let rows = vectors(&catalog.rows, axes.as_ref(), catalog.shortage);
         let mut parts: Vec<_> = segments.iter_mut().map(|segment| segment.parts(blocks).next().unwrap()).collect();
         let packed: Vec<f32> = rows.iter().flat_map(|row| row.coded.iter().copied()).collect();
-        let row_error = pack(&packed, dimension, vector_error, coding, &mut parts);
+        pack(&packed, dimension, vector_error, coding, &mut parts);
+        let row_error = segments.iter().map(Segment::largest_error).fold(0.0, f32::max);
         let precision = Precision { row_error, vector_error, defect };
         let mut coded = Self { coding, segments, precision, axes, rows, queries: Vec::new() };
         for (number, row) in coded.rows.iter_mut().enumerate() {
@@ -259,7 +260,8 @@ fn vectors(given: &[Vec<f32>], axes: Option<&(Array2<f64>, Rotation)>, shortage:
     let units: Vec<f32> = given.iter().flat_map(|vector| unit(vector)).collect();
     let mut units = Array2::from_shape_vec((given.len(), dimension), units).unwrap();
     if let Some((_, rotation)) = axes {
-        units = rotation.apply(Kernel::fastest(), &units);
+        let rotated = rotation.apply(units.as_slice().unwrap());
+        units = Array2::from_shape_vec((given.len(), dimension), rotated).unwrap();
     }
     units.mapv_inplace(|value| value * (1.0 - shortage));
     let vectors = zip(given, units.outer_iter()).map(|(given, coded)| {
@@ -455,7 +457,7 @@ proptest! {
         let vector = unit(&vector);
         prop_assert!(f64::from(norm_up(sum_of_squares(&vector), vector.len())) >= length(&wide(&vector)));
         let precision = Precision { row_error: 0.02, vector_error: ROUNDING, defect: 0.0 };
-        let segments = [Segment::new(0..vector.len(), 1, true)];
+        let segments = [Segment::new(0..vector.len(), 1, true, Coding::stored(127))];
         let query = CodedQuery::new(&vector, &segments, coding, precision);
         let score_of = |bound: f32| f64::from(bound) * query.unit + query.constant;
         prop_assert!(score_of(query.threshold(score)) <= f64::from(score));

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::QUEUE;
 use crate::aws::client::Sdk;
 use crate::catalog::{
-    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
+    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, Vectors, artifact,
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
@@ -148,6 +148,8 @@ async fn calls_of_concurrent_invocations_never_mix_their_traces() {
         embedding: Limits { max_concurrency: 4, ..Limits::default() },
         max_attempts: 3,
         kernel: Kernel::fastest(),
+        function_memory: None,
+        vectors: Vectors::Memory,
     };
     let stop = CancellationToken::new();
     let api = Api { begun: AtomicUsize::new(0), answered: AtomicUsize::new(0), stop: stop.clone() };

@@ -7,7 +7,7 @@ use std::path::Path;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
 use arrow_array::{Array, RecordBatch};
-use arrow_buffer::Buffer;
+use arrow_buffer::{Buffer, ScalarBuffer};
 use arrow_schema::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use nearline_contract::clip;
@@ -16,6 +16,7 @@ use super::format::{ATTRIBUTES, Artifact, COLUMNS, FORMAT_VERSION, MODEL_ID, SUP
 use crate::catalog::attributes::Builders;
 use crate::catalog::ipc::{Blob, Budget, Reader, invalid, is_string, strings, type_name};
 use crate::catalog::kind::{HEAD_BYTES, Kind};
+use crate::catalog::table::Table;
 use crate::catalog::{CatalogError, Rows};
 
 /// What to do with a file that has products, but not in the form of an artifact.
@@ -66,38 +67,68 @@ pub fn is_artifact(path: &Path) -> Result<bool, CatalogError> {
 /// # Errors
 /// [`CatalogError::Invalid`], naming batch or row, and column.
 pub fn read_bytes(bytes: &Bytes) -> Result<Artifact, CatalogError> {
-    match Kind::of(bytes) {
-        Kind::ArrowFile => {}
-        other if other.may_have_products() => return Err(invalid(format!("this is {other}; {BUILD_HINT}"))),
-        other => return Err(invalid(format!("this is {other}, not an Arrow IPC file"))),
-    }
-    let mut file = Reader::open(Blob::Memory(Buffer::from(bytes.clone())))?;
-    let schema = SchemaRef::clone(file.schema());
-    let format = schema.metadata().get(FORMAT_VERSION).map_or(SUPPORTED_FORMAT, String::as_str);
-    if format != SUPPORTED_FORMAT {
-        let format = clip(format);
-        return Err(invalid(format!("its {FORMAT_VERSION} is `{format}`, this release reads `{SUPPORTED_FORMAT}`")));
-    }
-    let dimension = check_columns(&schema)?;
-    let mut attributes = Builders::new(&schema, &attribute_names(&schema)?)?;
-    let of_attributes: Vec<usize> = attributes.columns().collect();
-    let is_read =
-        |column: &usize| COLUMNS.contains(&schema.field(*column).name().as_str()) || of_attributes.contains(column);
-    file.project((0..schema.fields().len()).filter(is_read).collect());
-    let mut budget = Budget::new(bytes.len() as u64);
+    check_kind(bytes)?;
+    let blob = Blob::Memory(Buffer::from(bytes.clone()));
+    let Opened { mut file, schema, dimension, mut attributes, mut budget } = Opened::new(blob)?;
     let count = file.check(&mut budget, dimension)?;
     if count == 0 {
         return Err(invalid("it has no rows"));
     }
     let mut rows = Rows { dimension, ..Rows::default() };
-    let reserved = rows.vectors.try_reserve_exact(count * dimension);
-    reserved.map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
+    rows.vectors
+        .try_reserve_exact(count * dimension)
+        .map_err(|error| CatalogError::NoRoom(format!("{count} rows of {dimension} numbers: {error}")))?;
     while let Some(batch) = file.next_batch()? {
         append(&mut rows, &batch, &mut budget)?;
+        rows.vectors.extend_from_slice(&numbers(&batch, dimension, rows.product_ids.len() - batch.num_rows())?);
         attributes.append(&batch, &mut budget)?;
     }
     rows.attributes = attributes.finish();
-    Ok(Artifact { model_id: schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned(), rows })
+    Ok(Artifact { model_id: model_id(&schema), rows })
+}
+
+/// Checks what a file is, by its first bytes.
+pub(super) fn check_kind(head: &[u8]) -> Result<(), CatalogError> {
+    match Kind::of(head) {
+        Kind::ArrowFile => Ok(()),
+        other if other.may_have_products() => Err(invalid(format!("this is {other}; {BUILD_HINT}"))),
+        other => Err(invalid(format!("this is {other}, not an Arrow IPC file"))),
+    }
+}
+
+/// An artifact whose columns have been checked.
+pub(super) struct Opened {
+    pub(super) file: Reader,
+    pub(super) schema: SchemaRef,
+    pub(super) dimension: usize,
+    pub(super) attributes: Builders,
+    pub(super) budget: Budget,
+}
+
+impl Opened {
+    pub(super) fn new(blob: Blob) -> Result<Self, CatalogError> {
+        let budget = Budget::new(blob.len());
+        let mut file = Reader::open(blob)?;
+        let schema = SchemaRef::clone(file.schema());
+        let format = schema.metadata().get(FORMAT_VERSION).map_or(SUPPORTED_FORMAT, String::as_str);
+        if format != SUPPORTED_FORMAT {
+            let format = clip(format);
+            let what = format!("its {FORMAT_VERSION} is `{format}`, this release reads `{SUPPORTED_FORMAT}`");
+            return Err(invalid(what));
+        }
+        let dimension = check_columns(&schema)?;
+        let attributes = Builders::new(&schema, &attribute_names(&schema)?)?;
+        let of_attributes: Vec<usize> = attributes.columns().collect();
+        let is_read =
+            |column: &usize| COLUMNS.contains(&schema.field(*column).name().as_str()) || of_attributes.contains(column);
+        file.project((0..schema.fields().len()).filter(is_read).collect());
+        Ok(Self { file, schema, dimension, attributes, budget })
+    }
+}
+
+/// The model that the metadata names.
+pub(super) fn model_id(schema: &Schema) -> Option<String> {
+    schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned()
 }
 
 /// Checks that reading the columns that are not of the format takes no more memory than the file can be worth.
@@ -148,41 +179,98 @@ pub(in crate::catalog) fn check_columns(schema: &Schema) -> Result<usize, Catalo
     }
 }
 
-fn append(rows: &mut Rows, batch: &RecordBatch, budget: &mut Budget) -> Result<(), CatalogError> {
-    let first = rows.product_ids.len();
+/// Takes strings, row by row.
+pub(super) trait Strings {
+    /// Rows so far.
+    fn rows(&self) -> usize;
+
+    /// The id of the next row.
+    fn push_product(&mut self, id: &str) -> Result<(), CatalogError>;
+
+    /// The category of the next row.
+    fn push_category(&mut self, category: &str);
+
+    /// The title of the next row.
+    fn push_title(&mut self, row: usize, title: Option<&str>);
+}
+
+impl Strings for Rows {
+    fn rows(&self) -> usize {
+        self.product_ids.len()
+    }
+
+    fn push_product(&mut self, id: &str) -> Result<(), CatalogError> {
+        self.product_ids.push(id.to_owned());
+        Ok(())
+    }
+
+    fn push_category(&mut self, category: &str) {
+        self.categories.push(category.to_owned());
+    }
+
+    fn push_title(&mut self, _: usize, title: Option<&str>) {
+        self.titles.push(title.map(str::to_owned));
+    }
+}
+
+impl Strings for Table {
+    fn rows(&self) -> usize {
+        self.products.len()
+    }
+
+    fn push_product(&mut self, id: &str) -> Result<(), CatalogError> {
+        Self::push_product(self, id)
+    }
+
+    fn push_category(&mut self, category: &str) {
+        Self::push_category(self, category);
+    }
+
+    fn push_title(&mut self, row: usize, title: Option<&str>) {
+        Self::push_title(self, row, title);
+    }
+}
+
+/// Takes the strings of a batch.
+pub(super) fn append(to: &mut impl Strings, batch: &RecordBatch, budget: &mut Budget) -> Result<(), CatalogError> {
+    let first = to.rows();
     // One text of a dictionary or of a column of views can stand in every row: each copy counts.
-    let mut copy = |row: usize, name: &str, string: &str| {
-        budget.take(string.len() as u64, || format!("row {}, column {name}", first + row))?;
-        Ok::<_, CatalogError>(string.to_owned())
+    let mut count = |row: usize, name: &str, string: &str| {
+        budget.take(string.len() as u64, || format!("row {}, column {name}", first + row))
     };
-    for (name, into) in [("product_id", &mut rows.product_ids), ("category", &mut rows.categories)] {
-        let column = batch.column_by_name(name).ok_or_else(|| invalid(format!("column {name} is missing")))?;
-        for (row, string) in strings(column)?.into_iter().enumerate() {
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| invalid(format!("column {name} is missing")));
+    for name in ["product_id", "category"] {
+        for (row, string) in strings(column(name)?)?.into_iter().enumerate() {
             let string = string.filter(|string| !string.is_empty());
             let string = string.ok_or_else(|| invalid(format!("row {}, column {name}: is empty", first + row)))?;
-            into.push(copy(row, name, string)?);
+            count(row, name, string)?;
+            if name == "product_id" { to.push_product(string)? } else { to.push_category(string) }
         }
     }
-    match batch.column_by_name("title") {
-        Some(column) => {
-            for (row, title) in strings(column)?.into_iter().enumerate() {
-                rows.titles.push(title.map(|title| copy(row, "title", title)).transpose()?);
-            }
-        }
-        None => rows.titles.resize(first + batch.num_rows(), None),
+    let Some(column) = batch.column_by_name("title") else {
+        (first..first + batch.num_rows()).for_each(|row| to.push_title(row, None));
+        return Ok(());
+    };
+    for (row, title) in strings(column)?.into_iter().enumerate() {
+        title.map_or(Ok(()), |title| count(row, "title", title))?;
+        to.push_title(first + row, title);
     }
+    Ok(())
+}
+
+/// The vectors of a batch, the first of which is that of row `first`.
+pub(super) fn numbers(batch: &RecordBatch, dimension: usize, first: usize) -> Result<ScalarBuffer<f32>, CatalogError> {
     let lists = batch
         .column_by_name("embedding")
         .and_then(|column| column.as_fixed_size_list_opt())
         .ok_or_else(|| invalid("column embedding is missing"))?;
     let start = lists.value_offset_at(0);
-    let numbers = lists.values().slice(start, lists.len() * rows.dimension);
+    let numbers = lists.values().slice(start, lists.len() * dimension);
     let null_number = numbers.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid));
     let null_list = lists.nulls().and_then(|nulls| nulls.iter().position(|valid| !valid));
-    let null_number = null_number.map(|number| number / rows.dimension);
+    let null_number = null_number.map(|number| number / dimension);
     if let Some(row) = null_list.into_iter().chain(null_number).min() {
         return Err(invalid(format!("row {}, column embedding: is null", first + row)));
     }
-    rows.vectors.extend_from_slice(numbers.as_primitive::<Float32Type>().values());
-    Ok(())
+    Ok(numbers.as_primitive::<Float32Type>().values().clone())
 }

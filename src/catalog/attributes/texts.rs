@@ -156,7 +156,8 @@ mod tests {
     use super::*;
 
     fn texts(strings: &[&str]) -> Texts {
-        let (names, numbers) = Names::numbered(strings.iter().copied());
+        let mut names = Names::default();
+        let numbers = strings.iter().map(|string| names.insert(string)).collect();
         Texts::new(&names, numbers)
     }
 

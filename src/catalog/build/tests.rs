@@ -176,7 +176,7 @@ async fn what_did_not_change_is_taken_over_from_the_catalog_before() {
 
     let rows = place.read("old.arrow").rows;
     for (name, model, why) in [
-        ("other.arrow", "cohere.embed-v4:0", "its vectors are of model `cohere.embed-v4:0`"),
+        ("other.arrow", "cohere.embed-v4:0", "its vectors come from model `cohere.embed-v4:0`"),
         ("own.arrow", MODEL, "it has no column text_sha256"),
     ] {
         artifact::write(std::fs::File::create(place.path(name)).unwrap(), &rows, model).unwrap();

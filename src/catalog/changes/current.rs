@@ -30,7 +30,7 @@ pub struct Fetched {
 
 /// What is current at a prefix, to be changed if it still is then.
 #[derive(Debug)]
-pub struct Current {
+pub struct UpdateBase {
     pub(super) seen: Seen<Pointer>,
     pub(super) pointer: Pointer,
     pub(super) artifact: Arc<Artifact>,
@@ -42,7 +42,7 @@ impl<A: Publishing> CatalogStore<A> {
     ///
     /// # Errors
     /// Nothing is published there, or it is broken.
-    pub async fn fetch_current(&self, prefix: &S3Prefix, fetched: &mut Fetched) -> Result<Current, ChangeError> {
+    pub async fn fetch_current(&self, prefix: &S3Prefix, fetched: &mut Fetched) -> Result<UpdateBase, ChangeError> {
         let mut seen = self.seen_current(prefix).await?;
         if let Some(error) = seen.unreadable.take() {
             return Err(error.into());
@@ -73,11 +73,11 @@ impl<A: Publishing> CatalogStore<A> {
             };
             updates.push(known);
         }
-        Ok(Current { seen, pointer, artifact, updates })
+        Ok(UpdateBase { seen, pointer, artifact, updates })
     }
 }
 
-impl Current {
+impl UpdateBase {
     /// What is current.
     pub fn pointer(&self) -> &Pointer {
         &self.pointer

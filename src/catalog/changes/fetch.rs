@@ -1,5 +1,6 @@
 //! Updates and artifacts from where they are kept: what is read is what its pointer names.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,14 +8,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nearline_contract::hash::hex;
 use sha2::{Digest, Sha256};
+use tokio::task::spawn_blocking;
 
 use super::base::Base;
 use super::history::Misfit;
 use super::update::Update;
+use crate::catalog::artifact::Source;
 use crate::catalog::artifacts::Artifacts;
+use crate::catalog::download::{Download, Pieces};
 use crate::catalog::error::CatalogError;
 use crate::catalog::location::{ObjectName, S3Prefix};
 use crate::catalog::pointer::{Pointer, UpdateRef};
+
+/// Bytes that are hashed and written at once.
+const BUFFER_BYTES: usize = 1 << 20;
 
 /// The object of a key in the bucket of a prefix.
 pub(super) fn object(prefix: &S3Prefix, key: &str) -> ObjectName {
@@ -32,7 +39,7 @@ pub(in crate::catalog) async fn update_bytes<A: Artifacts>(
 ) -> Result<Bytes, CatalogError> {
     let name = object(prefix, &update.key);
     let bytes = artifacts.get(&name).await?.ok_or_else(|| CatalogError::Missing(name.clone()))?;
-    check(&name, &bytes, &update.sha256)?;
+    check(&name, &hex(&Sha256::digest(&bytes)), &update.sha256)?;
     Ok(bytes)
 }
 
@@ -66,14 +73,28 @@ pub(super) async fn artifact_to<A: Artifacts>(
     path: &Path,
 ) -> Result<(), CatalogError> {
     let name = object(prefix, &pointer.key);
-    let bytes = artifacts.get(&name).await?.ok_or_else(|| CatalogError::Missing(name.clone()))?;
-    check(&name, &bytes, &pointer.sha256)?;
-    let written = std::fs::File::create(path).and_then(|mut file| file.write_all(&bytes));
-    written.map_err(|source| CatalogError::File { path: path.to_owned(), source })
+    let download = Download::begin(artifacts, &name, pointer.bytes).await?;
+    let (to, mut pieces) = Pieces::new();
+    let (path, length) = (path.to_owned(), pointer.bytes);
+    let writing = spawn_blocking(move || {
+        let file_error = |source| CatalogError::File { path: path.clone(), source };
+        let mut file = File::create(&path).map_err(file_error)?;
+        let (mut hasher, mut buffer, mut left) = (Sha256::new(), vec![0; BUFFER_BYTES], length);
+        while left > 0 {
+            let piece = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            pieces.fill(&mut buffer[..piece])?;
+            hasher.update(&buffer[..piece]);
+            file.write_all(&buffer[..piece]).map_err(file_error)?;
+            left -= piece as u64;
+        }
+        Ok(hex(&hasher.finalize()))
+    });
+    let (written, ()) = tokio::join!(writing, download.feed(to));
+    let found = written.unwrap_or_else(|error| Err(CatalogError::Invalid(error.to_string())))?;
+    check(&name, &found, &pointer.sha256)
 }
 
-fn check(name: &ObjectName, bytes: &Bytes, sha256: &str) -> Result<(), CatalogError> {
-    let found = hex(&Sha256::digest(bytes));
+fn check(name: &ObjectName, found: &str, sha256: &str) -> Result<(), CatalogError> {
     if found == sha256 {
         return Ok(());
     }

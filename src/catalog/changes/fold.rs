@@ -15,7 +15,6 @@ use super::compact::compact;
 use super::fetch::{artifact_to, misfit, read, update_bytes};
 use super::history::Changes;
 use super::known::Artifact;
-use crate::catalog::artifact;
 use crate::catalog::change::{ChangeError, Seen};
 use crate::catalog::error::CatalogError;
 use crate::catalog::location::S3Prefix;
@@ -23,7 +22,7 @@ use crate::catalog::pointer::Pointer;
 use crate::catalog::publish::Checked;
 use crate::catalog::publishing::Publishing;
 use crate::catalog::store::CatalogStore;
-use crate::catalog::upload::{Content, Told};
+use crate::catalog::upload::Told;
 
 /// Times that the pointer is written, as updates may come faster than it is.
 const TRIES: usize = 10;
@@ -112,13 +111,10 @@ impl<A: Publishing> CatalogStore<A> {
             let sink = BufWriter::with_capacity(1 << 20, File::create(&new).map_err(file_error)?);
             let sink = compact(&old, &changes, &updates, sink)?;
             sink.into_inner().map_err(|error| file_error(error.into_error()))?;
-            let loaded = artifact::load_path(&new)?;
-            let content = Content::File(new, loaded.bytes.len() as u64);
-            Ok::<_, CatalogError>((loaded, content))
+            Ok::<_, CatalogError>(new)
         });
         let built = built.await.unwrap_or_else(|error| Err(CatalogError::Invalid(error.to_string())));
-        let (loaded, content) = built?;
-        let checked = self.check(loaded, content, prefix, model_family)?;
+        let checked = self.check_file(&built?, prefix, model_family, true).await?;
         if checked.pointer().rows == rows {
             return Ok(checked);
         }

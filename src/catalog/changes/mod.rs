@@ -23,11 +23,12 @@ mod update;
 mod write;
 
 pub use compare::Difference;
-pub use current::{Current, Fetched};
+pub use current::{UpdateBase, Fetched};
 pub use fold::Compacted;
 
 pub(super) use alive::Alive;
 pub(super) use base::Base;
 pub(super) use history::{Changes, Misfit};
 pub(super) use overlay::{Below, Overlay};
+pub(super) use serve::memory_of_updates;
 pub(super) use update::Update;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::base::Base;
 use super::compare::{Difference, Text};
-use super::current::Current;
+use super::current::UpdateBase;
 use super::fetch::{misfit, read};
 use super::history::Changes;
 use super::update::TextHash;
@@ -109,11 +109,11 @@ impl<A: Publishing> CatalogStore<A> {
     pub async fn publish_update(
         &self,
         prefix: &S3Prefix,
-        current: &Current,
+        current: &UpdateBase,
         difference: &Difference,
         now: OffsetDateTime,
     ) -> Result<Pointer, ChangeError> {
-        let Current { seen, pointer, artifact, updates } = current;
+        let UpdateBase { seen, pointer, artifact, updates } = current;
         let form = Form {
             dimension: artifact.dimension(),
             model_id: artifact.model_id(),

@@ -21,13 +21,15 @@ pub(in crate::catalog) enum Blob {
     Memory(Buffer),
     /// Pieces are read from a regular file of this length.
     File(File, u64),
+    /// Some pieces of a file of this length, by where they begin; the rest is read elsewhere.
+    Pieces(Vec<(u64, Buffer)>, u64),
 }
 
 impl Blob {
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::catalog) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(_, length) => *length,
+            Self::File(_, length) | Self::Pieces(_, length) => *length,
         }
     }
 
@@ -35,7 +37,7 @@ impl Blob {
     ///
     /// # Errors
     /// The file cannot be read, or has become shorter.
-    pub(super) fn read(&self, piece: Range<u64>) -> Result<Buffer, CatalogError> {
+    pub(in crate::catalog) fn read(&self, piece: Range<u64>) -> Result<Buffer, CatalogError> {
         match self {
             Self::Memory(bytes) => {
                 Ok(bytes.slice_with_length(piece.start as usize, (piece.end - piece.start) as usize))
@@ -48,7 +50,27 @@ impl Blob {
                 })?;
                 Ok(bytes.into())
             }
+            Self::Pieces(pieces, _) => {
+                let within =
+                    |(start, bytes): &&(u64, Buffer)| *start <= piece.start && piece.end <= start + bytes.len() as u64;
+                let (start, bytes) = pieces.iter().find(within).ok_or_else(|| {
+                    invalid(format!("its parts do not lie as a footer says: bytes {} to {}", piece.start, piece.end))
+                })?;
+                Ok(bytes.slice_with_length((piece.start - start) as usize, (piece.end - piece.start) as usize))
+            }
         }
+    }
+
+    /// Whether the pieces that are known hold something else than `bytes`, which lie at `at`.
+    pub(in crate::catalog) fn contradicts(&self, at: u64, bytes: &[u8]) -> bool {
+        let Self::Pieces(pieces, _) = self else { return false };
+        let end = at + bytes.len() as u64;
+        pieces.iter().any(|(start, piece)| {
+            let (from, to) = (at.max(*start), end.min(start + piece.len() as u64));
+            from < to
+                && bytes[(from - at) as usize..(to - at) as usize]
+                    != piece[(from - start) as usize..(to - start) as usize]
+        })
     }
 
     /// Whether a piece within the blob holds some bytes.

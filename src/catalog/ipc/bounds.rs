@@ -4,6 +4,8 @@
 //! such memory. So each length is checked before the reader sees it: against what the column needs for its rows, against
 //! what the codec can make of so many bytes, and all together against a budget for the file.
 
+use std::ops::Range;
+
 use arrow_ipc::{BodyCompression, CompressionType, FieldNode, RecordBatch};
 use arrow_schema::{DataType, UnionMode};
 use flatbuffers::VectorIter;
@@ -84,7 +86,9 @@ impl Budget {
 pub(super) struct Columns<'a, 'b> {
     batch_name: &'b str,
     column: String,
+    /// Its bytes; empty if it is not compressed and not read yet.
     body: &'a [u8],
+    body_length: u64,
     rows: u64,
     nodes: VectorIter<'a, FieldNode>,
     buffers: VectorIter<'a, arrow_ipc::Buffer>,
@@ -98,11 +102,27 @@ pub(super) struct Columns<'a, 'b> {
 }
 
 impl<'a, 'b> Columns<'a, 'b> {
+    /// The body may be left out where only rows, or what is not compressed, is looked at.
     pub(super) fn new(
         batch_name: &'b str,
         version: arrow_ipc::MetadataVersion,
         batch: RecordBatch<'a>,
         body: &'a [u8],
+        body_length: u64,
+        budget: &'b mut Budget,
+    ) -> Result<Self, CatalogError> {
+        let columns = Self::counted(batch_name, version, batch, body, body_length, budget)?;
+        columns.budget.expect_rows(columns.rows);
+        Ok(columns)
+    }
+
+    /// As [`new`](Self::new), of a batch whose rows are expected already.
+    pub(super) fn counted(
+        batch_name: &'b str,
+        version: arrow_ipc::MetadataVersion,
+        batch: RecordBatch<'a>,
+        body: &'a [u8],
+        body_length: u64,
         budget: &'b mut Budget,
     ) -> Result<Self, CatalogError> {
         let missing = |what: &str| invalid(format!("{batch_name}: has no {what}"));
@@ -112,11 +132,11 @@ impl<'a, 'b> Columns<'a, 'b> {
             _ => ZSTD_EXPANSION,
         });
         let rows = rows.map_err(|_| invalid(format!("{batch_name}: declares {} rows", batch.length())))?;
-        budget.expect_rows(rows);
         Ok(Self {
             batch_name,
             column: String::new(),
             body,
+            body_length,
             rows,
             nodes: batch.nodes().ok_or_else(|| missing("nodes"))?.iter(),
             buffers: batch.buffers().ok_or_else(|| missing("buffers"))?.iter(),
@@ -142,6 +162,30 @@ impl<'a, 'b> Columns<'a, 'b> {
             self.buffer(None)?;
         }
         Ok(())
+    }
+
+    /// Where in the body the numbers of the next column lie, if these are vectors of f32 without nulls that stand there as
+    /// they are, and nothing else does.
+    pub(super) fn vectors(&self, batch: RecordBatch<'a>, dimension: usize) -> Option<Range<u64>> {
+        let (nodes, buffers) = (batch.nodes()?, batch.buffers()?);
+        let node = nodes.len() - self.nodes.len();
+        let at = buffers.len() - self.buffers.len() + 2;
+        if self.codec_expansion.is_some() || node + 1 >= nodes.len() || at >= buffers.len() {
+            return None;
+        }
+        let has_nulls = nodes.get(node).null_count() != 0 || nodes.get(node + 1).null_count() != 0;
+        let place = |number: usize| {
+            let buffer = buffers.get(number);
+            let start = u64::try_from(buffer.offset()).ok()?;
+            Some(start..start.checked_add(u64::try_from(buffer.length()).ok()?)?)
+        };
+        let held = place(at)?;
+        let needed = self.rows.checked_mul(dimension as u64)?.checked_mul(size_of::<f32>() as u64)?;
+        let wanted = held.start..held.start.checked_add(needed)?;
+        let is_apart = |other: Range<u64>| other.is_empty() || other.end <= wanted.start || wanted.end <= other.start;
+        let is_alone =
+            (0..buffers.len()).filter(|&number| number != at).all(|number| place(number).is_some_and(is_apart));
+        (!has_nulls && is_alone && wanted.end <= held.end).then_some(wanted)
     }
 
     /// Checks the next column if it is read, else passes it over.
@@ -270,13 +314,14 @@ impl<'a, 'b> Columns<'a, 'b> {
         let start = usize::try_from(buffer.offset()).ok();
         let end =
             start.zip(usize::try_from(buffer.length()).ok()).and_then(|(start, length)| start.checked_add(length));
-        let Some(bytes) = start.zip(end).and_then(|(start, end)| self.body.get(start..end)) else {
+        let Some((start, end)) = start.zip(end).filter(|(_, end)| *end as u64 <= self.body_length) else {
             let (offset, length) = (buffer.offset(), buffer.length());
-            return Err(self.fault(&format!("{length} bytes at {offset}, the batch has {}", self.body.len())));
+            return Err(self.fault(&format!("{length} bytes at {offset}, the batch has {}", self.body_length)));
         };
         // What is not compressed is not copied either; what is compressed begins with its length, -1 for "as it is".
+        let bytes = self.body.get(start..end).unwrap_or_default();
         let (Some(expansion), Some((length, compressed))) = (self.codec_expansion, bytes.split_first_chunk()) else {
-            return Ok(bytes.len() as u64);
+            return Ok((end - start) as u64);
         };
         let Ok(declared) = u64::try_from(i64::from_le_bytes(*length)) else { return Ok(compressed.len() as u64) };
         // Some writers leave the room in which a buffer grew, which is less than it holds.

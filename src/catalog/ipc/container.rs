@@ -40,7 +40,7 @@ pub(super) struct Part {
     /// What messages call it.
     pub(super) name: String,
     /// Verified.
-    metadata: Buffer,
+    pub(super) metadata: Buffer,
     /// Where the body lies in the file.
     pub(super) body: Range<u64>,
     /// Whether a stream begins with it, which has dictionaries of its own.
@@ -101,7 +101,11 @@ impl Container {
         Ok(self)
     }
 
-    fn open_file(blob: &Blob) -> Result<Self, CatalogError> {
+    /// Where the footer of a file lies, by its last bytes.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn footer_place(blob: &Blob) -> Result<Range<u64>, CatalogError> {
         let length = blob.len();
         let tail_start = length
             .checked_sub(10)
@@ -116,6 +120,39 @@ impl Container {
         let start = tail_start.checked_sub(footer_length as u64).ok_or_else(|| {
             invalid(format!("its footer declares {footer_length} bytes, before it the file has {tail_start}"))
         })?;
+        Ok(start..tail_start)
+    }
+
+    /// Where the metadata of each part of a file lies, by its footer, and what lies behind the last part.
+    ///
+    /// # Errors
+    /// The footer is damaged.
+    pub(super) fn metadata_places(blob: &Blob) -> Result<Vec<Range<u64>>, CatalogError> {
+        let place = Self::footer_place(blob)?;
+        let metadata = blob.read(place.clone())?;
+        let footer = footer(&metadata)?;
+        let blocks = footer.dictionaries().into_iter().chain(footer.recordBatches()).flatten();
+        let mut places = Vec::new();
+        let mut behind = 0;
+        for block in blocks {
+            let place = || {
+                let start = u64::try_from(block.offset()).ok()?;
+                let middle = start.checked_add(u64::try_from(block.metaDataLength()).ok()?)?;
+                let end = middle.checked_add(u64::try_from(block.bodyLength()).ok()?)?;
+                (end <= place.start).then_some((start..middle, end))
+            };
+            // Whoever reads it says what is wrong.
+            let Some((metadata, end)) = place() else { return Ok(Vec::new()) };
+            places.push(metadata);
+            behind = behind.max(end);
+        }
+        places.push(behind..place.start);
+        Ok(places)
+    }
+
+    fn open_file(blob: &Blob) -> Result<Self, CatalogError> {
+        let length = blob.len();
+        let Range { start, end: tail_start } = Self::footer_place(blob)?;
         let metadata = blob.read(start..tail_start)?;
         let footer = footer(&metadata)?;
         let mut left = length;
@@ -203,7 +240,7 @@ fn footer(metadata: &[u8]) -> Result<arrow_ipc::Footer<'_>, CatalogError> {
         .map_err(|error| invalid(format!("its footer is damaged: {error}")))
 }
 
-fn message<'a>(name: &str, metadata: &'a [u8]) -> Result<Message<'a>, CatalogError> {
+pub(super) fn message<'a>(name: &str, metadata: &'a [u8]) -> Result<Message<'a>, CatalogError> {
     root_as_message_with_opts(&verifier(metadata.len()), metadata)
         .map_err(|error| invalid(format!("{name}: its metadata is damaged: {error}")))
 }

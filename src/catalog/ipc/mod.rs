@@ -7,11 +7,13 @@
 mod blob;
 mod bounds;
 mod container;
+mod once;
 mod reader;
 mod strings;
 
 pub(super) use blob::Blob;
 pub(super) use bounds::Budget;
+pub(super) use once::{Once, missing};
 pub(super) use reader::Reader;
 pub(super) use strings::{is_string, strings};
 

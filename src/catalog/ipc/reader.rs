@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{read_dictionary, read_record_batch};
 use arrow_ipc::{DictionaryBatch, Message, MetadataVersion};
@@ -17,12 +18,12 @@ use crate::catalog::CatalogError;
 /// Reads a file or stream.
 #[derive(Debug)]
 pub(in crate::catalog) struct Reader {
-    blob: Blob,
-    container: Container,
-    schema: SchemaRef,
+    pub(super) blob: Blob,
+    pub(super) container: Container,
+    pub(super) schema: SchemaRef,
     /// Columns that are read, ascending.
-    columns: Vec<usize>,
-    dictionaries: HashMap<i64, ArrayRef>,
+    pub(super) columns: Vec<usize>,
+    pub(super) dictionaries: HashMap<i64, ArrayRef>,
     next: usize,
     is_checked: bool,
 }
@@ -78,7 +79,7 @@ impl Reader {
             let message = part.message()?;
             if let Some(batch) = message.header_as_record_batch() {
                 let body = self.blob.read(part.body.clone())?;
-                let mut bounds = Columns::new(&part.name, message.version(), batch, &body, budget)?;
+                let mut bounds = Columns::new(&part.name, message.version(), batch, &body, body.len() as u64, budget)?;
                 bounds.take_rows(dimension)?;
                 self.check_columns(bounds)?;
                 rows = rows.saturating_add(usize::try_from(batch.length()).unwrap_or_default());
@@ -101,7 +102,7 @@ impl Reader {
             let batch = message.header_as_record_batch().or(dictionary);
             let batch = batch.ok_or_else(|| invalid(format!("{}: is none", part.name)))?;
             let body = self.blob.read(part.body.clone())?;
-            Columns::new(&part.name, message.version(), batch, &body, budget)?.all()?;
+            Columns::new(&part.name, message.version(), batch, &body, body.len() as u64, budget)?.all()?;
         }
         Ok(())
     }
@@ -124,15 +125,16 @@ impl Reader {
                     self.check_values(part, &message, &mut budget)?;
                 }
                 if let Some((.., dictionary)) = self.values(part, &message)? {
+                    let body = self.blob.read(part.body.clone())?;
                     let mut dictionaries = std::mem::take(&mut self.dictionaries);
-                    self.read_values(part, dictionary, message.version(), &mut dictionaries)?;
+                    self.read_values(part, dictionary, &body, message.version(), &mut dictionaries)?;
                     self.dictionaries = dictionaries;
                 }
                 continue;
             };
             let (body, version) = (self.blob.read(part.body.clone())?, message.version());
             if !self.is_checked {
-                self.check_columns(Columns::new(&part.name, version, batch, &body, &mut budget)?)?;
+                self.check_columns(Columns::new(&part.name, version, batch, &body, body.len() as u64, &mut budget)?)?;
             }
             let (schema, columns) = (SchemaRef::clone(&self.schema), Some(&self.columns[..]));
             let read = read_record_batch(&body, batch, schema, &self.dictionaries, columns, &version);
@@ -141,7 +143,7 @@ impl Reader {
         Ok(None)
     }
 
-    fn check_columns(&self, mut bounds: Columns<'_, '_>) -> Result<(), CatalogError> {
+    pub(super) fn check_columns(&self, mut bounds: Columns<'_, '_>) -> Result<(), CatalogError> {
         for (number, field) in self.schema.fields().iter().enumerate() {
             bounds.column(field.name(), field.data_type(), self.columns.contains(&number))?;
         }
@@ -149,15 +151,28 @@ impl Reader {
     }
 
     fn check_values(&self, part: &Part, message: &Message<'_>, budget: &mut Budget) -> Result<(), CatalogError> {
+        self.check_values_in(part, message, &self.blob.read(part.body.clone())?, budget)
+    }
+
+    pub(super) fn check_values_in(
+        &self,
+        part: &Part,
+        message: &Message<'_>,
+        body: &Buffer,
+        budget: &mut Budget,
+    ) -> Result<(), CatalogError> {
         let Some((column, values, dictionary)) = self.values(part, message)? else { return Ok(()) };
         let field = self.schema.field(column);
         let batch = dictionary.data().ok_or_else(|| invalid(format!("{}: has no values", part.name)))?;
-        let body = self.blob.read(part.body.clone())?;
-        Columns::new(&part.name, message.version(), batch, &body, budget)?.column(field.name(), values, true)
+        Columns::new(&part.name, message.version(), batch, body, body.len() as u64, budget)?.column(
+            field.name(),
+            values,
+            true,
+        )
     }
 
     /// The column that uses a dictionary, the type of its values, and these; `None`: none that is read does.
-    fn values<'a>(
+    pub(super) fn values<'a>(
         &self,
         part: &Part,
         message: &Message<'a>,
@@ -172,10 +187,11 @@ impl Reader {
         Ok(self.columns.iter().find_map(|&column| values(column)))
     }
 
-    fn read_values(
+    pub(super) fn read_values(
         &self,
         part: &Part,
         dictionary: DictionaryBatch<'_>,
+        body: &Buffer,
         version: MetadataVersion,
         dictionaries: &mut HashMap<i64, ArrayRef>,
     ) -> Result<(), CatalogError> {
@@ -187,8 +203,7 @@ impl Reader {
         // The reader takes the type of the first column with the dictionary's id: it must not see others than those
         // checked.
         let schema = self.schema.project(&self.columns).map_err(unreadable)?;
-        let body = self.blob.read(part.body.clone())?;
-        read_dictionary(&body, dictionary, &schema, dictionaries, &version).map_err(unreadable)
+        read_dictionary(body, dictionary, &schema, dictionaries, &version).map_err(unreadable)
     }
 }
 

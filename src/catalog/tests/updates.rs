@@ -6,7 +6,7 @@ use std::io::Write;
 use super::*;
 use crate::catalog::change::ChangeError;
 use crate::catalog::source::{Dialect, Mapping, Shard, Source};
-use crate::catalog::{Current, Difference, Fetched, Pointer, pointer_name};
+use crate::catalog::{UpdateBase, Difference, Fetched, Pointer, pointer_name};
 
 /// Publishes 200 products, and returns a store of them.
 async fn published(artifacts: &MemoryArtifacts) -> CatalogStore<MemoryArtifacts> {
@@ -22,7 +22,7 @@ fn source(csv: &str) -> Source {
     Source::new(Shard::new("changes".to_owned(), file).unwrap(), mapping, Dialect::default())
 }
 
-async fn compared(store: &CatalogStore<MemoryArtifacts>, csv: &str) -> (Current, Difference) {
+async fn compared(store: &CatalogStore<MemoryArtifacts>, csv: &str) -> (UpdateBase, Difference) {
     let current = store.fetch_current(&prefix(), &mut Fetched::default()).await.unwrap();
     let source = current.source(source(csv));
     let (survey, difference) = current.compare(Some(&source), &BTreeSet::new(), None, None, &|_| {}).unwrap();
@@ -32,7 +32,7 @@ async fn compared(store: &CatalogStore<MemoryArtifacts>, csv: &str) -> (Current,
 
 async fn publish(
     store: &CatalogStore<MemoryArtifacts>,
-    (current, difference): &(Current, Difference),
+    (current, difference): &(UpdateBase, Difference),
 ) -> Result<Pointer, ChangeError> {
     store.publish_update(&prefix(), current, difference, OffsetDateTime::UNIX_EPOCH).await
 }

@@ -226,7 +226,7 @@ mod tests {
         let name = ObjectName { bucket: "b".into(), key: "k/x.parquet".into() };
         assert_eq!(parse("s3://b/k/x.parquet").unwrap(), Input::S3(name));
         assert!(matches!(parse("dynamodb://products").unwrap(), Input::DynamoDb(_)));
-        assert!(parse("gs://b/k").unwrap_err().contains("gs:// is not read"));
+        assert!(parse("gs://b/k").unwrap_err().contains("gs:// is not supported"));
         assert!(parse("s3://b").unwrap_err().contains("must be s3://BUCKET/KEY"));
     }
 

@@ -8,6 +8,7 @@ mod inspect;
 mod open;
 mod publish;
 mod report;
+mod size;
 mod update;
 mod versions;
 
@@ -52,6 +53,8 @@ pub(super) enum Command {
     ///
     /// The current version, the one before it and the candidate stay, and so does everything younger than a day.
     Prune(versions::PruneArgs),
+    /// Show what a catalog of so many products would take: memory, file, and the size of a Lambda function
+    Size(size::SizeArgs),
     /// Compare how two catalogs answer the same jobs
     Compare(compare::CompareArgs),
     /// Show what is in a catalog: rows, categories, model, memory needed
@@ -76,6 +79,7 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
         Command::Drop(args) => publish::drop_candidate(&args).await,
         Command::Versions(args) => versions::list(&args).await,
         Command::Prune(args) => versions::prune(&args).await,
+        Command::Size(args) => size::show(&args),
         Command::Compare(args) => compare::compare(&args).await,
         Command::Inspect { catalog, json } => inspect::show(&load(&catalog).await?, json),
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use super::open::store;
-use crate::catalog::{Content, Pointer, Publication, S3Prefix, Share, Uploaded, artifact};
+use crate::catalog::{Pointer, Publication, S3Prefix, Share, Uploaded, artifact};
 use crate::cli::output::{CliError, print};
 use crate::cli::progress::Progress;
 use crate::config::Reader;
@@ -34,6 +34,9 @@ pub(in crate::cli) struct PublishArgs {
     /// Also if it is of another model or dimension than the current one
     #[arg(long)]
     force: bool,
+    /// Store no packed indexes beside it: workers take longer to load it
+    #[arg(long)]
+    no_index: bool,
 }
 
 #[derive(Args)]
@@ -53,23 +56,19 @@ pub(in crate::cli) struct AtArgs {
 }
 
 pub(super) async fn publish(args: PublishArgs) -> Result<(), CliError> {
-    let PublishArgs { file, to, model, model_family, candidate: _, share, force } = args;
+    let PublishArgs { file, to, model, model_family, candidate: _, share, force, no_index } = args;
     let family = match model_family {
         Some(family) => Some(family),
         None => Reader::from_process().publish()?,
     };
-    let artifact = artifact::load_path(&file)?;
-    let length = artifact.bytes.len() as u64;
-    let (artifact, content) = match model {
-        Some(model) => {
-            let named = artifact.with_model(&model)?;
-            let bytes = named.bytes.clone();
-            (named, Content::Bytes(bytes))
-        }
-        None => (artifact, Content::File(file, length)),
-    };
     let store = store().await?;
-    let checked = store.check(artifact, content, &to, family.as_deref())?;
+    let checked = match model {
+        Some(model) => {
+            let named = artifact::load_path(&file)?.with_model(&model)?;
+            store.check(named, &to, family.as_deref(), !no_index)?
+        }
+        None => store.check_file(&file, &to, family.as_deref(), !no_index).await?,
+    };
     let uploading = Uploading::default();
     let told = |uploaded| uploading.told(uploaded);
     let publication = Publication { share, force, now: OffsetDateTime::now_utc(), told: &told };

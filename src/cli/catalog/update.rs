@@ -16,7 +16,7 @@ use super::report::{self, counted};
 use super::open::store;
 use crate::aws::Sdk;
 use crate::catalog::source::{Source, Survey};
-use crate::catalog::{CatalogError, ChangeError, Compacted, Current, Difference, Fetched, Pointer, S3Prefix};
+use crate::catalog::{CatalogError, ChangeError, Compacted, UpdateBase, Difference, Fetched, Pointer, S3Prefix};
 use crate::cli::output::{CliError, json, print};
 use crate::cli::progress::Progress;
 use crate::config::{QuerySettings, Reader};
@@ -166,14 +166,14 @@ fn ids(path: &Path) -> Result<BTreeSet<String>, CliError> {
 }
 
 struct Compared {
-    current: Current,
+    current: UpdateBase,
     source: Option<Source>,
     survey: Survey,
     difference: Difference,
 }
 
 async fn compare(
-    current: Current,
+    current: UpdateBase,
     source: Option<Source>,
     delete: Arc<BTreeSet<String>>,
     chars_max: Option<usize>,

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::check::{Check, LIMIT, within};
 use crate::aws::Sdk;
+use crate::catalog::size::loading_bytes;
 use crate::catalog::store::Current;
 use crate::catalog::{Catalog, CatalogError, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix};
 use crate::compute::Compute;
@@ -23,8 +24,6 @@ pub(super) const IDS: [&str; 4] = [POINTER, ARTIFACT, GUARD, MODEL];
 
 /// Longest time for loading an artifact: gigabytes take minutes.
 const LOAD_LIMIT: Duration = Duration::from_mins(10);
-/// What a loading catalog takes in addition, in lengths of its file.
-const WHILE_LOADING: f64 = 3.0;
 const MIB: f64 = (1 << 20) as f64;
 
 /// What was found, and what became of the calls that need a permission; `None`: there was none to make.
@@ -36,13 +35,13 @@ pub(super) struct Seen {
 
 /// `blocked`: why nothing on AWS can be asked. A file is looked at even so.
 pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Compute, blocked: Option<&str>) -> Seen {
-    let store = CatalogStore::new(sdk.artifacts(), Indexing { kernel: settings.kernel, compute });
+    let store =
+        CatalogStore::new(sdk.artifacts(), Indexing { kernel: settings.kernel, compute, ..Indexing::default() });
     let (mut checks, mut reads) = (Vec::new(), None);
-    let (loaded, file_bytes) = match &settings.catalog {
-        CatalogLocation::File(path) => {
+    let loaded = match &settings.catalog {
+        CatalogLocation::File(_) => {
             checks.push(Check::skipped(POINTER, "NEARLINE_CATALOG is a file"));
-            let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
-            (Some(limited(LOAD_LIMIT, store.load(&settings.catalog)).await), bytes)
+            Some(limited(LOAD_LIMIT, store.load(&settings.catalog)).await)
         }
         CatalogLocation::S3(_) if let Some(why) = blocked => {
             checks.extend(IDS.iter().map(|id| Check::skipped(id, why)));
@@ -51,16 +50,16 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
         CatalogLocation::S3(prefix) => match limited(LIMIT, store.pointer(prefix)).await {
             Ok(pointer) => {
                 checks.push(Check::ok(POINTER, in_words(prefix, &pointer)));
-                let (bytes, prefix) = (pointer.bytes, prefix.clone());
+                let prefix = prefix.clone();
                 let loading = store.load_current(Current::Published { prefix, pointer });
                 let loaded = limited(LOAD_LIMIT, loading).await;
                 reads = Some(permission(loaded.as_ref().err()));
-                (Some(loaded), bytes)
+                Some(loaded)
             }
             Err(error) => {
                 reads = Some(permission(Some(&error)));
                 checks.push(failed(POINTER, &settings.catalog, &error));
-                (None, 0)
+                None
             }
         },
     };
@@ -76,7 +75,7 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
             return Seen { checks, reads, invokes: None };
         }
     };
-    checks.push(artifact(&catalog, file_bytes));
+    checks.push(artifact(&catalog));
     let model = match catalog.query_model(&settings.guard) {
         Ok(model) => model,
         Err(error) => {
@@ -138,7 +137,7 @@ fn in_words(prefix: &S3Prefix, pointer: &Pointer) -> String {
     format!("{prefix}: version {}, {:.1} MiB", pointer.version, pointer.bytes as f64 / MIB)
 }
 
-fn artifact(catalog: &Catalog, file_bytes: u64) -> Check {
+fn artifact(catalog: &Catalog) -> Check {
     let memory = catalog.memory_bytes() as f64;
     let found = format!(
         "version {}, {} products, {} dimensions, {:.1} MiB in memory, {:.1} MiB while a newer version loads",
@@ -146,7 +145,7 @@ fn artifact(catalog: &Catalog, file_bytes: u64) -> Check {
         catalog.rows(),
         catalog.dimension(),
         memory / MIB,
-        (memory + WHILE_LOADING * file_bytes as f64) / MIB
+        (2.0 * memory + loading_bytes(catalog.rows() as u64) as f64) / MIB
     );
     Check::ok(ARTIFACT, found)
 }

@@ -11,7 +11,7 @@ use crate::catalog::{
     CatalogGuard, CatalogStore, Content, Indexing, MemoryArtifacts, Publication, Rows, Share, artifact,
 };
 use crate::embed::MemoryModels;
-use crate::intake::poller;
+use crate::intake::poller::{self, Loops};
 use crate::telemetry::health::Health;
 use crate::telemetry::tests::Lines;
 
@@ -58,7 +58,7 @@ fn by(records: &[ResultRecord], version: &str) -> Vec<String> {
 async fn with_worker(world: &World, meanwhile: impl AsyncFn()) {
     let stop = CancellationToken::new();
     let services = world.services(world.queue.clone(), world.dead_letters.clone());
-    let process = poller::run(services, world.settings.clone(), 2, stop.clone(), Health::default());
+    let process = poller::run(services, world.settings.clone(), Loops::of(2), stop.clone(), Health::default());
     let producer = async {
         meanwhile().await;
         stop.cancel();

@@ -21,7 +21,7 @@ use super::poller::{self, Loops};
 use super::queue::{Outgoing, Queue};
 use super::start::{Services, Settings};
 use crate::catalog::{
-    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
+    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, Vectors, artifact,
 };
 use crate::clock::Clock;
 use crate::compute::Compute;
@@ -83,6 +83,8 @@ impl World {
                 embedding: Limits { max_concurrency: 4, ..Limits::default() },
                 max_attempts: 3,
                 kernel: Kernel::fastest(),
+                function_memory: None,
+                vectors: Vectors::Memory,
             },
             plan,
             clock,

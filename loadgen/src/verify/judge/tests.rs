@@ -17,8 +17,8 @@ fn judge(text: &str) -> Judge {
 }
 
 impl Judge {
-    fn verdict(&self, id_index: u64, record: &Record) -> Verdict {
-        self.judge(id_index, record).verdict
+    fn verdict(&self, id_index: u64, record: &ResultRecord) -> Verdict {
+        self.judge(id_index, &Ok(record.clone())).verdict
     }
 }
 
@@ -42,19 +42,19 @@ fn group(name: &str, scores: &[f32]) -> Group {
     Group { category: Some(name.into()), matches: matches.collect() }
 }
 
-fn succeeded(judge: &Judge, index: u64, groups: Vec<Group>) -> Record {
-    Record { results: Results::Groups(groups), ..record(judge, index, "SUCCEEDED", None) }
+fn succeeded(judge: &Judge, index: u64, groups: Vec<Group>) -> ResultRecord {
+    ResultRecord { results: Some(groups), ..record(judge, index, None) }
 }
 
-fn record(judge: &Judge, index: u64, status: &str, code: Option<&str>) -> Record {
-    Record {
-        status: Some(status.into()),
-        job_sha256: Some(receive(&judge.jobs.job(index)).unwrap().sha256),
-        error_code: code.map(Into::into),
-        catalog_version: Some("v1".into()),
-        created_at: Some("2026-11-27T12:00:00Z".into()),
-        results: Results::Absent,
-    }
+/// REJECTED with `code`, or SUCCEEDED without results.
+fn record(judge: &Judge, index: u64, code: Option<&str>) -> ResultRecord {
+    let error = code.map(|code| json!({"code": code, "message": "because", "retryable": false}));
+    serde_json::from_value(json!({
+        "request_id": "r", "format_version": 1, "status": if code.is_some() { "REJECTED" } else { "SUCCEEDED" },
+        "job_sha256": receive(&judge.jobs.job(index)).unwrap().sha256, "error": error, "catalog_version": "v1",
+        "created_at": "2026-11-27T12:00:00Z", "expires_at": 1_800_000_000,
+    }))
+    .unwrap()
 }
 
 #[track_caller]
@@ -71,17 +71,16 @@ fn a_record_is_right_for_its_own_job_only() {
     let right = succeeded(&judge, 3, vec![]);
     assert_eq!(judge.verdict(3, &right), Verdict::Succeeded);
     wrong(judge.verdict(4, &right), "job_sha256 is");
-    wrong(judge.verdict(3, &Record { status: Some("DONE".into()), ..right }), "DONE for a valid job");
-    wrong(judge.verdict(3, &Record::default()), "job_sha256 is nothing");
+    wrong(judge.judge(3, &Err("not a record: status is missing".into())).verdict, "not a record");
 }
 
 #[test]
 fn an_invalid_job_is_rejected_with_its_own_code() {
     let judge = judge(r#"{"query":"a","top_k":0}"#);
-    let rejected = record(&judge, 0, "REJECTED", Some("out_of_range"));
+    let rejected = record(&judge, 0, Some("out_of_range"));
     assert_eq!(judge.verdict(0, &rejected), Verdict::Rejected { replaceable: false });
-    for (status, code) in [("SUCCEEDED", None), ("REJECTED", None), ("REJECTED", Some("unknown_field"))] {
-        wrong(judge.verdict(0, &record(&judge, 0, status, code)), "for a job that is out_of_range");
+    for code in [None, Some("unknown_field"), Some("of_a_newer_release")] {
+        wrong(judge.verdict(0, &record(&judge, 0, code)), "for a job that is out_of_range");
     }
 }
 
@@ -98,12 +97,12 @@ fn a_valid_job_is_rejected_only_for_what_the_catalog_can_lack() {
         (1, "out_of_range", false),
         (1, "attempts_exhausted", false),
     ] {
-        let verdict = judge.verdict(index, &record(&judge, index, "REJECTED", Some(code)));
+        let verdict = judge.verdict(index, &record(&judge, index, Some(code)));
         assert_eq!(matches!(verdict, Verdict::Rejected { .. }), right, "{index} {code}: {verdict:?}");
     }
     // With the catalog's figures it is known that it has the category, but no model.
     let exact = Judge { catalog: Some(info()), ..judge };
-    let verdict = |index, code| exact.verdict(index, &record(&exact, index, "REJECTED", Some(code)));
+    let verdict = |index, code| exact.verdict(index, &record(&exact, index, Some(code)));
     wrong(verdict(1, "unknown_category"), "REJECTED unknown_category for a valid job");
     assert_eq!(verdict(1, "missing_field"), Verdict::Rejected { replaceable: false });
     assert_eq!(verdict(2, "dimension_mismatch"), Verdict::Rejected { replaceable: true });
@@ -133,9 +132,7 @@ fn each_fault_of_the_results_is_named() {
     wrong(with(&|groups| groups[0].matches[1].category = Some("tea".into())), "name a category of their own");
     wrong(with(&|groups| groups.truncate(1)), "asked for were");
     wrong(with(&|groups| groups[1] = groups[0].clone()), "not one for each category");
-    wrong(judge.verdict(0, &record(&judge, 0, "SUCCEEDED", None)), "without results");
-    let broken = Record { results: Results::Broken("no list".into()), ..record(&judge, 0, "SUCCEEDED", None) };
-    wrong(judge.verdict(0, &broken), "no list");
+    wrong(judge.verdict(0, &record(&judge, 0, None)), "without results");
 }
 
 #[test]
@@ -157,7 +154,7 @@ fn the_catalogs_figures_say_how_many_matches_there_must_be() {
     wrong(verdict(2, all(12, "rugs")), "`p0` is in category `rugs`");
     wrong(verdict(2, vec![tea.clone(), mugs]), "instead of one for all categories");
     // Another catalog's record is judged without these figures.
-    let other = Record { catalog_version: Some("v2".into()), ..succeeded(&judge, 0, vec![tea]) };
+    let other = ResultRecord { catalog_version: "v2".into(), ..succeeded(&judge, 0, vec![tea]) };
     assert_eq!(judge.verdict(0, &other), Verdict::Succeeded);
 }
 
@@ -170,7 +167,7 @@ fn of_jobs_that_compete_for_an_id_either_may_have_the_record() {
     let conflict = conflict.unwrap();
     let Kind::Conflict { with } = conflict.kind else { panic!("{conflict:?}") };
     let sha256 = receive(&jobs.body(&conflict)).unwrap().sha256;
-    let record = Record { job_sha256: Some(sha256), ..succeeded(&judge, with, vec![]) };
+    let record = ResultRecord { job_sha256: sha256, ..succeeded(&judge, with, vec![]) };
     assert_eq!(judge.verdict(with, &record), Verdict::Succeeded);
     wrong(judge.verdict(with + 1, &record), "job_sha256 is");
 }
@@ -199,9 +196,9 @@ fn a_filter_is_rejected_for_what_the_catalog_lacks_and_only_for_that() {
     let judge = Judge::new(jobs(&text), Some(with_attributes()));
     let empty = vec![group("tea", &[]), group("mugs", &[])];
     for (index, expected) in (0..).zip(expected) {
-        let answered = judge.judge(index, &succeeded(&judge, index, empty.clone()));
+        let answered = judge.judge(index, &Ok(succeeded(&judge, index, empty.clone())));
         for code in ["invalid_filter", "unknown_attribute"] {
-            let rejected = judge.verdict(index, &record(&judge, index, "REJECTED", Some(code)));
+            let rejected = judge.verdict(index, &record(&judge, index, Some(code)));
             let replaceable = code == "unknown_attribute";
             if expected == Some(code) {
                 assert_eq!(rejected, Verdict::Rejected { replaceable }, "{index} {code}");
@@ -226,7 +223,7 @@ fn without_the_catalogs_attributes_either_answer_is_right_and_counted() {
     let either = Unchecked { counts: false, attributes: true };
     for catalog in [None, Some(CatalogInfo { model_id: Some("m".into()), ..info() })] {
         let judge = Judge::new(jobs(text), catalog);
-        let rejected = |index, code| judge.judge(index, &record(&judge, index, "REJECTED", Some(code)));
+        let rejected = |index, code| judge.judge(index, &Ok(record(&judge, index, Some(code))));
         for (index, code) in
             [(0, "unknown_attribute"), (0, "invalid_filter"), (1, "unknown_attribute"), (2, "unknown_attribute")]
         {
@@ -237,7 +234,7 @@ fn without_the_catalogs_attributes_either_answer_is_right_and_counted() {
         for (index, code) in [(1, "invalid_filter"), (2, "invalid_filter"), (3, "unknown_attribute")] {
             wrong(rejected(index, code).verdict, "for a valid job");
         }
-        let answered = judge.judge(0, &succeeded(&judge, 0, vec![group("tea", &[0.5])]));
+        let answered = judge.judge(0, &Ok(succeeded(&judge, 0, vec![group("tea", &[0.5])])));
         let unchecked = Unchecked { counts: true, attributes: true };
         assert_eq!(answered, Judged { verdict: Verdict::Succeeded, unchecked }, "one match of three may be right");
     }
@@ -250,7 +247,7 @@ fn an_attribute_that_no_catalog_has_must_be_rejected_whether_or_not_the_catalog_
     let judge = Judge::new(jobs.clone(), None);
     let index = (0..20).find(|index| receive(&jobs.job(*index)).unwrap().job.is_ok()).unwrap();
     wrong(judge.verdict(index, &succeeded(&judge, index, vec![])), "must reject as unknown_attribute");
-    let rejected = judge.judge(index, &record(&judge, index, "REJECTED", Some("unknown_attribute")));
+    let rejected = judge.judge(index, &Ok(record(&judge, index, Some("unknown_attribute"))));
     let verdict = Verdict::Rejected { replaceable: true };
     assert_eq!(rejected, Judged { verdict, unchecked: Unchecked::default() });
 }

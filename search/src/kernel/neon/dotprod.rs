@@ -7,7 +7,7 @@ use std::arch::{asm, is_aarch64_feature_detected};
 use super::lanes::{Products, Sums, sixteen};
 use crate::kernel::bounds;
 use crate::kernel::candidates::Candidates;
-use crate::kernel::matrix;
+use crate::kernel::matrix::{self, Panels};
 use crate::kernel::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
 use crate::quantize::{CodedQuery, Segment};
@@ -53,9 +53,9 @@ pub(in crate::kernel) unsafe fn lower_bounds(segments: &[Segment], at: usize, qu
 
 /// For both extensions: it calculates with floats alone.
 #[expect(unsafe_code, reason = "the loop is shared with kernels that need other processor features")]
-pub(in crate::kernel) fn add_rows(rows: &[f32], factors: &[f32], sums: &mut [f32]) {
+pub(in crate::kernel) fn multiply(vectors: &[f32], matrix: &Panels, products: &mut [f32]) {
     // SAFETY: it calculates with floats alone, and every 64-bit Arm processor has NEON.
-    unsafe { matrix::add_rows::<DotProd>(rows, factors, sums) }
+    unsafe { matrix::multiply::<DotProd, 6, 1>(vectors, matrix, products) }
 }
 
 /// For both extensions: it calculates with floats alone.

@@ -6,5 +6,5 @@ pub(super) mod dotprod;
 pub(super) mod i8mm;
 mod lanes;
 
-pub(super) use dotprod::{add_rows, rate};
+pub(super) use dotprod::{multiply, rate};
 pub(super) use lanes::dots;

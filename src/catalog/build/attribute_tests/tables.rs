@@ -190,7 +190,7 @@ fn a_type_that_cannot_be_an_attribute_is_an_error_if_it_was_named_and_else_a_not
     let error = build(&["price:boolean"]).unwrap_err();
     assert!(error.contains("--attributes price: it is Int8, no boolean"), "{error}");
     let error = build(&["nope"]).unwrap_err();
-    assert!(error.contains("--attributes nope: there is no such column; it has `product_id`, `category`"), "{error}");
+    assert!(error.contains("--attributes nope: no such column; it has `product_id`, `category`"), "{error}");
     assert_eq!(build(&["PRICE:string"]).unwrap().column("price"), json!(["1", "2", "3"]));
 }
 
@@ -227,7 +227,7 @@ fn files_of_one_source_have_the_same_attributes_and_whole_numbers_widen() {
     assert_eq!((made.types().as_str(), made.column("n")), ("n Float64", json!([-1.0, 0.5])));
     for (files, attributes, why) in [
         ([part("a", "n", int8()), part("b", "n", text())], "n", "b: column n is Utf8 here and Int8 in a file before"),
-        ([part("a", "n", int8()), part("b", "m", int8())], "n", "b: --attributes n: there is no such column"),
+        ([part("a", "n", int8()), part("b", "m", int8())], "n", "b: --attributes n: no such column"),
         ([part("a", "n", int8()), part("b", "m", int8())], "all", "has no column n that can be an attribute"),
     ] {
         let error = build_files(&files, &[attributes], false).unwrap_err();

@@ -65,8 +65,8 @@ fn a_cell_that_is_no_number_makes_text_of_a_column_with_a_warning_or_is_a_fault_
     content.push_str("last,c,\"[1,2]\",n/a\n");
     let made = build_text(&content, &["price"]).unwrap();
     assert_eq!(made.types(), "price Utf8");
-    let warning = "attribute price is kept as text: 1 of 100 cells is no number, the first is `n/a`, in line 101 \
-                   (--attributes price:number makes faults of such rows)";
+    let warning = "attribute price is kept as text: 1 of 100 cells is not a number, the first is `n/a`, in line 101 \
+                   (--attributes price:number treats such rows as faults)";
     assert_eq!(made.notes, [warning]);
     let error = build_text(&content, &["price:number"]).unwrap_err();
     assert!(error.ends_with("line 101: column price: is `n/a`, not a number"), "{error}");

@@ -111,7 +111,7 @@ impl Tally {
             let numbers = self.cells.of(Class::Number);
             if let Some((place, odd)) = self.odd.as_ref().filter(|_| is_nearly_all(numbers, cells)) {
                 let (name, odd_cells) = (clip(&entry.name), cells - numbers);
-                let are = if odd_cells == 1 { "is no number" } else { "are no numbers" };
+                let are = if odd_cells == 1 { "is not a number" } else { "are not numbers" };
                 note = Some(Note {
                     what: format!(
                         "attribute {name} is kept as text: {odd_cells} of {cells} cells {are}, the first is `{odd}`"

@@ -95,11 +95,11 @@ fn a_kind_that_was_said_reads_texts_for_what_they_say() {
     for (kind, value, why) in [
         ("number", cell("n/a"), "is `n/a`, not a number"),
         ("number", cell("007"), "is `007`, not a number"),
-        ("boolean", cell("yes"), "is `yes`, no boolean"),
-        ("strings", cell("a,b"), "is `a,b`, no list of strings"),
-        ("strings", cell("[1]"), "is a list of numbers, no list of strings"),
+        ("boolean", cell("yes"), "is `yes`, not a boolean"),
+        ("strings", cell("a,b"), "is `a,b`, not a list of strings"),
+        ("strings", cell("[1]"), "is a list of numbers, not a list of strings"),
         ("numbers", cell("[1,\"a\"]"), "is [1,\"a\"]: a list must be of strings or of numbers"),
-        ("string", Value::Flag(true), "is true, no string"),
+        ("string", Value::Flag(true), "is true, not a string"),
     ] {
         assert_eq!(taken(kind, value), Err(why.to_owned()));
     }

@@ -57,7 +57,7 @@ impl Kind {
     /// # Errors
     /// It is of another kind.
     pub(in crate::catalog::source) fn take(self, value: Value) -> Result<Option<Value>, String> {
-        let other = |value: &Value| Err(format!("is {value}, no {}", self.in_words()));
+        let other = |value: &Value| Err(format!("is {value}, not a {}", self.in_words()));
         match (self, value) {
             (Self::String, Value::Cell(text)) => Ok(Some(Value::Text(text))),
             (Self::String, Value::Number(Number::Integer(number))) => Ok(Some(Value::Text(number.to_string()))),

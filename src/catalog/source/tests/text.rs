@@ -108,12 +108,12 @@ fn a_fault_of_one_object_is_a_fault_of_its_line_wherever_it_stands() {
     let good = r#"{"product_id":"a","category":"c","text":"x"}"#;
     for (bad, why) in [
         (r#"{"product_id":NaN}"#, "(JSON has no NaN and no Infinity: write null)"),
-        (r#"{"product_id":"b","category":"c","text":"x"#, "is no JSON object"),
+        (r#"{"product_id":"b","category":"c","text":"x"#, "is not a JSON object"),
         (r#"{"product_id":"b","category":"c","text":"x","Text":"y"}"#, "column text appears twice"),
         (r#"{"product_id":"b","category":"c","text":"x","vector":[1]}"#, "column `vector` would be ignored"),
         (r#"{"product_id":"b","tags":[{"name":"t"}],"text":"x"}"#, "column category: is missing"),
         (r#"{"product_id":"b","\ud83d":1}"#, r"it has half a character (\ud83d) at column 20"),
-        (r#"["b","c","x"]"#, "is no JSON object"),
+        (r#"["b","c","x"]"#, "is not a JSON object"),
     ] {
         for (lines, place) in [([bad, good], 1), ([good, bad], 2)] {
             if bad.starts_with('[') && place == 1 {
@@ -179,7 +179,10 @@ fn objects_whose_keys_vary_are_read_and_what_is_said_of_them_is_bounded() {
 fn items_as_a_scan_prints_them_are_read() {
     let item = r#"{"product_id":{"S":"a"},"category":{"S":"c"},"text":{"S":"x"},"price":{"N":"7"}}"#;
     let scan = rows(format!("{{\n\"Items\":[{item}],\"Count\":1}}")).unwrap_err();
-    assert!(scan.contains("are under the key `Items`: write them alone, one a line (jq -c '.\"Items\"[]')"), "{scan}");
+    assert!(
+        scan.contains("are under the key `Items`: write them alone, one per line (jq -c '.\"Items\"[]')"),
+        "{scan}"
+    );
     for content in [item.to_owned(), format!("[{item}]")] {
         assert_eq!(ids(&rows(content).unwrap()), ["a"]);
     }
@@ -213,7 +216,7 @@ fn items_of_dynamodb_are_read_with_their_types() {
     let export = folder.0.path().join("export");
     assert_eq!(ids(&read(&export).unwrap()), ["a", "7"]);
     folder.put("export/manifest-files.json", list(&["2.json.gz", "1.json.gz", "3.json.gz"]));
-    assert!(read(&export).unwrap_err().contains("names data/3.json.gz, which is not there"));
+    assert!(read(&export).unwrap_err().contains("names data/3.json.gz, which is missing"));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

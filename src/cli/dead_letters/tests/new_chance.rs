@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{HOUR, World, job};
 use crate::catalog::{
-    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, artifact,
+    CatalogGuard, CatalogLocation, CatalogStore, Indexing, MemoryArtifacts, Rows, S3Prefix, Vectors, artifact,
 };
 use crate::compute::Compute;
 use crate::embed::{Limits, MemoryLeases, MemoryModels};
@@ -49,6 +49,8 @@ async fn a_job_that_was_given_up_gets_a_new_chance_when_it_is_resent() {
             embedding: Limits { max_concurrency: 4, ..Limits::default() },
             max_attempts: 2,
             kernel: Kernel::fastest(),
+            function_memory: None,
+            vectors: Vectors::Memory,
         };
         let run = async || {
             let services = Services {

@@ -24,7 +24,8 @@ async fn resend_leaves_out_what_would_only_come_back_unless_it_is_asked_for() {
     assert_eq!(world.sent(), [job("a"), job("moved")]);
     assert!(world.jobs.all().iter().all(|message| message.attributes.is_empty()), "without their reasons");
     let said = tally.summary("jobs", &looked).unwrap();
-    let left_out = "left out 1 invalid_json, 1 invalid_request_id, 1 request_id_conflict, which would only come back";
+    let left_out =
+        "skipped 1 invalid_json, 1 invalid_request_id, 1 request_id_conflict, which would only be dead-lettered";
     assert!(said.contains(left_out), "{said}");
     assert_eq!((world.dead.all().len(), world.visible().await), (3, 3));
     world.resend(&["--id", "conflict"]).await;

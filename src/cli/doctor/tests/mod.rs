@@ -63,7 +63,7 @@ async fn faulty_settings_are_said_and_what_needs_no_setting_is_still_looked_at()
     let skipped = || all(everything_else(), Skipped);
     let ills = [vec![("settings", Failed)], skipped()].concat();
     world().set("NEARLINE_RESULTS_TABLE", "").shows(&ills, "NEARLINE_RESULTS_TABLE is not set").await;
-    world().set("NEARLINE_DEAD_LETTER_QUEUE_URL", JOBS).shows(&ills, "is the queue of NEARLINE_QUEUE_URL").await;
+    world().set("NEARLINE_DEAD_LETTER_QUEUE_URL", JOBS).shows(&ills, "is the same queue as NEARLINE_QUEUE_URL").await;
     let ills = [vec![("settings", Failed), (UNKNOWN, Failed)], skipped()].concat();
     world().set("NEARLINE_MAX_ATTEMPTS", "no").set("NEARLINE_TABLE", "x").shows(&ills, "was `no`\n").await;
     let found = "NEARLINE_BUCKET is not a setting, did you mean NEARLINE_RESULTS_BUCKET?";
@@ -139,7 +139,9 @@ async fn a_job_queue_is_compared_with_settings_and_function() {
     usual().function_timeout(60).shows(&warned("job_queue.visibility"), "less than six").await;
     assert_eq!(usual().ills().await, []);
     jobs(&[("VisibilityTimeout", "29")]).shows(&warned("job_queue.visibility"), "29 s").await;
-    jobs(&[("MessageRetentionPeriod", "3600")]).shows(&warned("job_queue.retention"), "1 h: what waits longer").await;
+    jobs(&[("MessageRetentionPeriod", "3600")])
+        .shows(&warned("job_queue.retention"), "1 h: messages that wait longer")
+        .await;
     jobs(&[("MaximumMessageSize", "65536")]).shows(&warned("job_queue.message_size"), "65536 bytes").await;
     for (id, attribute) in
         [("job_queue.visibility", "VisibilityTimeout"), ("job_queue.retention", "MessageRetentionPeriod")]

@@ -1,0 +1,398 @@
+//! The options: a load, what jobs are like, and what answers them. Defaults are those of `nearline-cost`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use nearline_cost::{
+    Architecture, Deployment, Environment, Model, Network, Scenario, Stage, StagesError, Workload, doubling, stages,
+};
+
+/// Highest rate that can be asked for, jobs a second.
+const RATE_MAX: f64 = 1e7;
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("load").required(true).args(
+    ["jobs_per_month", "rps", "jobs_per_hour", "profile", "example", "list_prices"]))]
+pub(in crate::cli) struct CostArgs {
+    /// Jobs a month: 1000000, 1.5M, 2G
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Load")]
+    jobs_per_month: Option<f64>,
+    /// Jobs a second, all month
+    #[arg(long, value_name = "R", value_parser = rate, help_heading = "Load")]
+    rps: Option<f64>,
+    /// Jobs an hour, all month; several make a table
+    #[arg(long, value_name = "N,...", value_parser = count, value_delimiter = ',', help_heading = "Load")]
+    jobs_per_hour: Vec<f64>,
+    /// Rates over time, as loadgen takes them: `2m:100,5m:100..500,1m:0`, or `double-every=5m:100..1600`. Simulates how
+    /// Managed Instances follow, second by second
+    #[arg(long, value_name = "P", value_parser = profile, help_heading = "Load")]
+    profile: Option<Profile>,
+    /// Works out a published example, beside what it printed
+    #[arg(long, value_enum, value_name = "E", help_heading = "Load")]
+    example: Option<Example>,
+    /// Prints the list of prices, with sources and dates; with --json as --prices takes it
+    #[arg(long, help_heading = "Load")]
+    list_prices: bool,
+    /// How many times the mean rate the fleet is sized for
+    #[arg(long, value_name = "F", default_value = "1", value_parser = factor, help_heading = "Load")]
+    peak_factor: f64,
+    /// Hours of a month
+    #[arg(long, value_name = "H", default_value = "730", value_parser = positive, help_heading = "Load")]
+    hours_per_month: f64,
+
+    /// Matches of each group
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(help_heading = "Jobs")]
+    top_k: u16,
+    /// Groups of an answer: categories, or 1 for `group_by: none`
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(help_heading = "Jobs")]
+    groups: u32,
+    /// What `return` adds to a match: bytes of titles and attributes
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(help_heading = "Jobs")]
+    returned_bytes: u32,
+    /// Bytes of a product id
+    #[arg(long, value_name = "BYTES", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=2_048))]
+    #[arg(help_heading = "Jobs")]
+    product_id_bytes: u32,
+    /// Bytes of a message
+    #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=1_048_576))]
+    #[arg(help_heading = "Jobs")]
+    message_bytes: u32,
+    /// Jobs that producers send with a request
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10))]
+    #[arg(help_heading = "Jobs")]
+    jobs_per_send: u32,
+    /// Look-ups of each record by those who wait for it
+    #[arg(long, value_name = "N", default_value = "1", value_parser = positive_or_none, help_heading = "Jobs")]
+    reads_per_job: f64,
+    /// How long an invocation takes
+    #[arg(long, value_name = "D", default_value = "200ms", value_parser = length, help_heading = "Jobs")]
+    invocation_time: Duration,
+    /// How long the model takes for a call, which is a part of that
+    #[arg(long, value_name = "D", default_value = "100ms", value_parser = length, help_heading = "Jobs")]
+    model_time: Duration,
+    /// CPU time of a job
+    #[arg(long, value_name = "D", default_value = "840us", value_parser = length, help_heading = "Jobs")]
+    cpu_time: Duration,
+    /// Jobs of an invocation. Default: as many as the rate brings
+    #[arg(long, value_name = "N", value_parser = factor, help_heading = "Jobs")]
+    jobs_per_batch: Option<f64>,
+
+    /// Embedding model
+    #[arg(long, value_enum, value_name = "M", default_value = "nova", help_heading = "Texts")]
+    model: ModelName,
+    /// Share of the jobs that bring a text, and neither a vector nor a product
+    #[arg(long, value_name = "P%", default_value = "100%", value_parser = share, help_heading = "Texts")]
+    texts: f64,
+    /// Tokens of a text: about a quarter of its characters
+    #[arg(long, value_name = "N", default_value = "12", value_parser = positive, help_heading = "Texts")]
+    tokens_per_text: f64,
+    /// Different texts to choose from. Default: no text comes twice, so the cache is of no use
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Texts")]
+    distinct_texts: Option<f64>,
+    /// The text of rank r comes with a weight of 1/r^S
+    #[arg(long, value_name = "S", default_value = "0", value_parser = positive_or_none, help_heading = "Texts")]
+    #[arg(requires = "distinct_texts")]
+    zipf: f64,
+    /// Your quota of the model's requests a minute
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Texts")]
+    model_requests_per_minute: Option<f64>,
+    /// Your quota of the model's tokens a minute
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Texts")]
+    model_tokens_per_minute: Option<f64>,
+
+    /// Products of the catalog
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = "Deployment")]
+    rows: f64,
+    /// Dimensions of its vectors
+    #[arg(long, value_name = "N", default_value_t = 384, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(help_heading = "Deployment")]
+    dimension: u32,
+    /// Processors
+    #[arg(long, value_enum, value_name = "A", default_value = "arm64", help_heading = "Deployment")]
+    architecture: ArchitectureName,
+    /// Memory of an execution environment
+    #[arg(long, value_name = "MIB", default_value_t = 6_144, value_parser = clap::value_parser!(u32).range(2_048..=32_768))]
+    #[arg(help_heading = "Deployment")]
+    memory_mib: u32,
+    /// GiB of it for each vCPU: 2, 4 or 8
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = ratio, help_heading = "Deployment")]
+    memory_gib_per_vcpu: u32,
+    /// Memory of the function on standard Lambda
+    #[arg(long, value_name = "MIB", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(512..=10_240))]
+    #[arg(help_heading = "Deployment")]
+    standard_memory_mib: u32,
+    /// Fewest environments
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=15_000))]
+    #[arg(help_heading = "Deployment")]
+    environments_min: u64,
+    /// Most environments
+    #[arg(long, value_name = "N", default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(1..=15_000))]
+    #[arg(help_heading = "Deployment")]
+    environments_max: u64,
+    /// Invocations at once in an environment. Default: 8 for each vCPU
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024), help_heading = "Deployment")]
+    max_concurrency: Option<u32>,
+    /// Utilisation of processors and slots that the fleet is sized for
+    #[arg(long, value_name = "P%", default_value = "50%", value_parser = utilisation, help_heading = "Deployment")]
+    target_utilisation: f64,
+    /// Types of instances to choose from: c7g.xlarge, c8g.*. Default: all of the architecture
+    #[arg(long, value_name = "T,...", value_delimiter = ',', help_heading = "Deployment")]
+    instance_types: Vec<String>,
+    /// Most vCPUs of all instances
+    #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u32).range(2..=15_000))]
+    #[arg(help_heading = "Deployment")]
+    max_vcpu_count: u32,
+    /// Most jobs of an invocation
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(help_heading = "Deployment")]
+    batch_size: u32,
+    /// Pollers for this queue alone, fewest and most: 2..100. Default: Lambda's shared ones
+    #[arg(long, value_name = "MIN..MAX", value_parser = pollers, help_heading = "Deployment")]
+    provisioned_pollers: Option<Pollers>,
+    /// A FIFO queue
+    #[arg(long, help_heading = "Deployment")]
+    fifo: bool,
+    /// Writes a second that the table takes; 4,000 when it is new
+    #[arg(long, value_name = "N", default_value = "4000", value_parser = count, help_heading = "Deployment")]
+    table_writes_per_second: f64,
+    /// How long a record counts
+    #[arg(long, value_name = "D", default_value = "7d", value_parser = length, help_heading = "Deployment")]
+    results_ttl: Duration,
+    /// How long log lines are kept
+    #[arg(long, value_name = "D", default_value = "30d", value_parser = length, help_heading = "Deployment")]
+    log_retention: Duration,
+    /// The way to AWS's services
+    #[arg(long, value_enum, value_name = "N", default_value = "endpoints", help_heading = "Deployment")]
+    network: NetworkName,
+    /// A KMS key of one's own
+    #[arg(long, help_heading = "Deployment")]
+    customer_key: bool,
+    /// No traces to X-Ray
+    #[arg(long, help_heading = "Deployment")]
+    no_tracing: bool,
+
+    /// Prices that count in place of the list's: a JSON object of names and US dollars, such as {"bedrock.nova": 0.1}
+    #[arg(long, value_name = "FILE.json", help_heading = "Prices and output")]
+    pub(super) prices: Option<PathBuf>,
+    /// As JSON
+    #[arg(long, help_heading = "Prices and output")]
+    pub(super) json: bool,
+    /// Draws the simulation of --profile
+    #[arg(long, value_name = "FILE.svg", requires = "profile", help_heading = "Prices and output")]
+    pub(super) svg: Option<PathBuf>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) enum Question<'a> {
+    /// Jobs a month.
+    Load(f64),
+    /// Jobs an hour.
+    Loads(&'a [f64]),
+    /// Rates over time.
+    Profile(&'a [Stage]),
+    Example(Example),
+    Prices,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Example {
+    /// The tables of "Lambda Managed Instances with Terraform"
+    Article,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModelName {
+    /// Amazon Nova 2 multimodal embeddings
+    Nova,
+    /// Amazon Titan text embeddings v2
+    TitanV2,
+    /// Cohere Embed v3
+    CohereV3,
+    /// Cohere Embed v4
+    CohereV4,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ArchitectureName {
+    /// Graviton
+    #[value(name = "arm64")]
+    Arm64,
+    /// Intel and AMD
+    #[value(name = "x86_64")]
+    X86,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum NetworkName {
+    /// Interface endpoints in three zones
+    Endpoints,
+    /// A NAT gateway in each of three zones
+    Nat,
+    /// Public addresses
+    Public,
+}
+
+#[derive(Debug, Clone)]
+struct Profile(Vec<Stage>);
+
+#[derive(Debug, Clone, Copy)]
+struct Pollers(f64, f64);
+
+impl CostArgs {
+    pub(super) fn question(&self) -> Question<'_> {
+        let month = self.hours_per_month * 3_600.0;
+        if let Some(Profile(stages)) = &self.profile {
+            Question::Profile(stages)
+        } else if let Some(example) = self.example {
+            Question::Example(example)
+        } else if self.list_prices {
+            Question::Prices
+        } else {
+            match (self.jobs_per_month, self.rps, &self.jobs_per_hour[..]) {
+                (Some(jobs), ..) => Question::Load(jobs),
+                (_, Some(rate), _) => Question::Load(rate * month),
+                (_, _, [one]) => Question::Load(one * self.hours_per_month),
+                (_, _, several) => Question::Loads(several),
+            }
+        }
+    }
+
+    /// The load's number of jobs is left to the question.
+    pub(super) fn scenario(&self) -> Scenario {
+        let mut workload = Workload {
+            hours_per_month: self.hours_per_month,
+            peak_factor: self.peak_factor,
+            message_bytes: f64::from(self.message_bytes),
+            jobs_per_send: f64::from(self.jobs_per_send),
+            reads_per_job: self.reads_per_job,
+            invocation_seconds: self.invocation_time.as_secs_f64(),
+            embedding_seconds: self.model_time.as_secs_f64(),
+            cpu_seconds: self.cpu_time.as_secs_f64(),
+            jobs_per_batch: self.jobs_per_batch,
+            text_share: self.texts,
+            tokens_per_text: self.tokens_per_text,
+            distinct_texts: self.distinct_texts,
+            zipf: self.zipf,
+            ..Workload::default()
+        };
+        workload.answer.top_k = f64::from(self.top_k);
+        workload.answer.groups = f64::from(self.groups);
+        workload.answer.returned_bytes = f64::from(self.returned_bytes);
+        workload.answer.product_id_bytes = f64::from(self.product_id_bytes);
+        let deployment = Deployment {
+            environment: Environment { memory_mib: self.memory_mib, gib_per_vcpu: self.memory_gib_per_vcpu },
+            standard_memory_mib: self.standard_memory_mib,
+            architecture: match self.architecture {
+                ArchitectureName::Arm64 => Architecture::Arm64,
+                ArchitectureName::X86 => Architecture::X86,
+            },
+            environments_min: self.environments_min,
+            environments_max: self.environments_max,
+            max_concurrency: self.max_concurrency.map(f64::from),
+            target_utilisation: self.target_utilisation,
+            instance_types: self.instance_types.clone(),
+            max_vcpu_count: f64::from(self.max_vcpu_count),
+            batch_size: f64::from(self.batch_size),
+            pollers: self.provisioned_pollers.map(|Pollers(fewest, most)| (fewest, most)),
+            fifo: self.fifo,
+            model: match self.model {
+                ModelName::Nova => Model::Nova,
+                ModelName::TitanV2 => Model::TitanV2,
+                ModelName::CohereV3 => Model::CohereV3,
+                ModelName::CohereV4 => Model::CohereV4,
+            },
+            model_requests_per_minute: self.model_requests_per_minute,
+            model_tokens_per_minute: self.model_tokens_per_minute,
+            rows: self.rows,
+            dimension: f64::from(self.dimension),
+            table_writes_per_second: self.table_writes_per_second,
+            results_days: self.results_ttl.as_secs_f64() / DAY,
+            log_days: self.log_retention.as_secs_f64() / DAY,
+            network: match self.network {
+                NetworkName::Endpoints => Network::Endpoints,
+                NetworkName::Nat => Network::Nat,
+                NetworkName::Public => Network::Public,
+            },
+            customer_key: self.customer_key,
+            tracing: !self.no_tracing,
+        };
+        Scenario { workload, deployment }
+    }
+}
+
+/// `1000000`, `1.5M`, `2G`, `10k`.
+fn count(text: &str) -> Result<f64, String> {
+    let (digits, times) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
+        Some(b'M') => (&text[..text.len() - 1], 1e6),
+        Some(b'G') => (&text[..text.len() - 1], 1e9),
+        _ => (text, 1.0),
+    };
+    match digits.replace('_', "").parse::<f64>() {
+        Ok(count) if (0.0..=1e15).contains(&(count * times)) && count > 0.0 => Ok(count * times),
+        _ => Err("must be a number above 0, such as 1000000, 1.5M or 2G".to_owned()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    count(text).ok().filter(|rate| *rate <= RATE_MAX).ok_or(format!("must be a number above 0 and at most {RATE_MAX}"))
+}
+
+/// `200ms`, `840us`, `7d`.
+fn length(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text).ok().filter(|length| !length.is_zero());
+    length.ok_or("must be longer than 0s, such as 200ms, 840us or 7d".to_owned())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    positive_or_none(text).ok().filter(|value| *value > 0.0).ok_or("must be a number above 0".to_owned())
+}
+
+fn positive_or_none(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|value| (0.0..=1e9).contains(value));
+    value.ok_or("must be a number from 0".to_owned())
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    positive(text).ok().filter(|value| *value >= 1.0).ok_or("must be a number from 1".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
+    let share = percent.filter(|percent| (0.0..=100.0).contains(percent)).map(|percent| percent / 100.0);
+    share.ok_or("must be a percentage from 0% to 100%".to_owned())
+}
+
+fn utilisation(text: &str) -> Result<f64, String> {
+    share(text)
+        .ok()
+        .filter(|share| (0.1..=0.9).contains(share))
+        .ok_or("must be a percentage from 10% to 90%".to_owned())
+}
+
+fn ratio(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|ratio| [2, 4, 8].contains(ratio)).ok_or("must be 2, 4 or 8".to_owned())
+}
+
+fn pollers(text: &str) -> Result<Pollers, String> {
+    let number = |text: &str| text.parse::<u32>().ok();
+    let range = text.split_once("..").and_then(|(fewest, most)| number(fewest).zip(number(most)));
+    match range {
+        Some((fewest, most)) if (2..=200).contains(&fewest) && (fewest..=10_000).contains(&most) => {
+            Ok(Pollers(f64::from(fewest), f64::from(most)))
+        }
+        _ => Err("must be MIN..MAX, MIN from 2 to 200 and MAX from MIN to 10000, such as 2..100".to_owned()),
+    }
+}
+
+fn profile(text: &str) -> Result<Profile, StagesError> {
+    let read = if text.starts_with("double-every=") { doubling } else { stages };
+    read(text, RATE_MAX).map(Profile)
+}
