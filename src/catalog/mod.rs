@@ -54,7 +54,7 @@ pub use candidate::{Candidate, Share};
 pub use change::{ChangeError, Seen};
 #[cfg(test)]
 pub(crate) use changes::tests::histories::updated_and_compacted;
-pub use changes::{Compacted, UpdateBase, Difference, Fetched};
+pub use changes::{Compacted, Difference, Fetched, UpdateBase};
 pub use error::CatalogError;
 pub use folded::folded;
 pub use indexed::Catalog;

@@ -21,12 +21,9 @@ pub(super) fn kept_as(kind: &DataType) -> DataType {
     match kind {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::Dictionary(_, values) => kept_as(values),
-        DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::UInt8
-        | DataType::UInt16
-        | DataType::UInt32 => DataType::Int64,
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
+            DataType::Int64
+        }
         DataType::Float16 => DataType::Float32,
         DataType::Decimal32(_, scale)
         | DataType::Decimal64(_, scale)
@@ -81,7 +78,8 @@ impl Attributes {
                 DataType::UInt64 => u64::try_from(value).is_ok(),
                 _ => true,
             };
-            let found = (0..update.rows).find_map(|row| Some((row, column.integers(row).find(|&value| !holds(value))?)));
+            let found =
+                (0..update.rows).find_map(|row| Some((row, column.integers(row).find(|&value| !holds(value))?)));
             found.map(|(row, value)| (row, number, value))
         };
         self.columns.iter().zip(&update.columns).enumerate().find_map(beyond)
@@ -101,11 +99,7 @@ impl Attributes {
         };
         let mut names = Names::default();
         (0..self.columns.len() as u32).for_each(|number| drop(names.insert(self.names.get(number))));
-        Self {
-            names,
-            columns: self.columns.iter().enumerate().map(column).collect(),
-            rows: picks.len(),
-        }
+        Self { names, columns: self.columns.iter().enumerate().map(column).collect(), rows: picks.len() }
     }
 
     /// Whether a row has the same values as one of another table with these columns.

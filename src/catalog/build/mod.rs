@@ -36,10 +36,10 @@ use super::source::{Attribute, FaultKind, Listed, Place, Product, RowFault, Sour
 use crate::embed::{EmbedError, Embedder, Model};
 use again::{read_again, read_to_the_end, row, write_again};
 pub use batches::LeftOver;
-pub(super) use rejects::Rejects;
-pub(super) use vectors::Patient;
 use draft::Draft;
 use journal::Journal;
+pub(super) use rejects::Rejects;
+pub(super) use vectors::Patient;
 use vectors::{Failed, Origin, vector};
 
 /// Texts that wait for the embedder at once: enough to fill the calls of a model that takes many texts.

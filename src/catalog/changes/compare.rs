@@ -103,7 +103,9 @@ pub(super) fn compare(
     let mut take = |product: &Product| {
         if delete.contains(&product.product_id) {
             let id = clip(&product.product_id);
-            return Err(CatalogError::Invalid(format!("product `{id}` is in the source and among those to be deleted")));
+            return Err(CatalogError::Invalid(format!(
+                "product `{id}` is in the source and among those to be deleted"
+            )));
         }
         if let Err(fault) = comparison.take(product, &expected)? {
             faults.push((row, fault, clip(&product.product_id)));
@@ -195,7 +197,11 @@ fn lacks(product: &Product) -> Option<RowFault> {
         return None;
     };
     let id = clip(&product.product_id);
-    Some(RowFault::new(FaultKind::Missing, name, format!("is missing: `{id}` is new to the catalog, and needs a {what}")))
+    Some(RowFault::new(
+        FaultKind::Missing,
+        name,
+        format!("is missing: `{id}` is new to the catalog, and needs a {what}"),
+    ))
 }
 
 /// A row that replaces its product whole: what it has no column for is as it was.

@@ -51,7 +51,8 @@ impl<A: Publishing> CatalogStore<A> {
         let artifact = match &fetched.artifact {
             Some((sha256, artifact)) if *sha256 == pointer.sha256 => Arc::clone(artifact),
             _ => {
-                let folder = TempDir::new().map_err(|source| CatalogError::File { path: std::env::temp_dir(), source })?;
+                let folder =
+                    TempDir::new().map_err(|source| CatalogError::File { path: std::env::temp_dir(), source })?;
                 let path = folder.path().join("catalog.arrow");
                 artifact_to(&self.artifacts, prefix, &pointer, &path).await?;
                 let read = spawn_blocking(move || Artifact::read(&path).map(Arc::new)).await;

@@ -23,7 +23,7 @@ mod update;
 mod write;
 
 pub use compare::Difference;
-pub use current::{UpdateBase, Fetched};
+pub use current::{Fetched, UpdateBase};
 pub use fold::Compacted;
 
 pub(super) use alive::Alive;

@@ -53,7 +53,9 @@ impl Difference {
                 async move {
                     let vector = match known.get(&text.sha256) {
                         Some(vector) => Ok((vector.clone(), false)),
-                        None => patient.embed(&text.text).await.map(|embedding| (embedding.vector, embedding.truncated)),
+                        None => {
+                            patient.embed(&text.text).await.map(|embedding| (embedding.vector, embedding.truncated))
+                        }
                     };
                     (text, vector)
                 }

@@ -7,9 +7,9 @@ use super::update::Update;
 use crate::catalog::artifacts::Artifacts;
 use crate::catalog::error::CatalogError;
 use crate::catalog::indexed::{Base, Catalog};
+use crate::catalog::load::run_long;
 use crate::catalog::location::S3Prefix;
 use crate::catalog::pointer::Pointer;
-use crate::catalog::load::run_long;
 use crate::catalog::store::CatalogStore;
 use crate::compute::Priority;
 

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use nearline_contract::clip;
 
 use super::base::Base;
+use crate::catalog::CatalogError;
 use crate::catalog::artifact::{FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256};
 use crate::catalog::attributes::{Attributes, Builders};
 use crate::catalog::ipc::{Blob, Budget, Reader, invalid, is_string, strings, type_name};
 use crate::catalog::kind::Kind;
 use crate::catalog::names::Names;
-use crate::catalog::CatalogError;
 use crate::embed::base_id;
 
 /// Column: whether the product is deleted.
@@ -86,7 +86,8 @@ impl Update {
 
     /// Bytes that it keeps in memory.
     pub(in crate::catalog) fn memory_bytes(&self) -> usize {
-        let texts = |content: &Content| content.category.capacity() + content.title.as_ref().map_or(0, String::capacity);
+        let texts =
+            |content: &Content| content.category.capacity() + content.title.as_ref().map_or(0, String::capacity);
         self.products.memory_bytes()
             + self.contents.capacity() * size_of::<Option<Content>>()
             + self.contents.iter().flatten().map(texts).sum::<usize>()
@@ -157,7 +158,9 @@ impl Update {
                 self.contents.push(None);
                 continue;
             }
-            let text = |texts: &Option<Vec<Option<&'_ str>>>| texts.as_ref().and_then(|texts| texts[number]).map(str::to_owned);
+            let text = |texts: &Option<Vec<Option<&'_ str>>>| {
+                texts.as_ref().and_then(|texts| texts[number]).map(str::to_owned)
+            };
             let category = text(&categories).filter(|category| !category.is_empty());
             let category = category.ok_or_else(|| {
                 invalid(format!("row {row}, column category: is empty, and only rows that delete may lack it"))
@@ -210,7 +213,9 @@ impl Columns {
         let format = schema.metadata().get(FORMAT_VERSION).map_or(SUPPORTED_FORMAT, String::as_str);
         if format != SUPPORTED_FORMAT {
             let format = clip(format);
-            return Err(invalid(format!("its {FORMAT_VERSION} is `{format}`, this release reads `{SUPPORTED_FORMAT}`")));
+            return Err(invalid(format!(
+                "its {FORMAT_VERSION} is `{format}`, this release reads `{SUPPORTED_FORMAT}`"
+            )));
         }
         // A column of nothing but nulls may have no type.
         let find = |name: &str| {

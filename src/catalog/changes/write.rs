@@ -71,15 +71,19 @@ pub(in crate::catalog) fn write(rows: &[Row], form: &Form<'_>) -> Result<Bytes, 
     }
     let names: Vec<&str> = form.attributes.iter().map(|field| field.name().as_str()).collect();
     let names = serde_json::to_string(&names).map_err(|error| invalid(error.to_string()))?;
-    let metadata = [(FORMAT_VERSION, SUPPORTED_FORMAT), (MODEL_ID, form.model_id.unwrap_or_default()), (ATTRIBUTES, &names)];
+    let metadata =
+        [(FORMAT_VERSION, SUPPORTED_FORMAT), (MODEL_ID, form.model_id.unwrap_or_default()), (ATTRIBUTES, &names)];
     let metadata: HashMap<String, String> = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     // Rows without a vector take a row of zeros each, which compress to nothing.
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(unreadable)?;
+    let options =
+        IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(unreadable)?;
     let mut file = FileWriter::try_new_with_options(Vec::new(), &schema, options).map_err(unreadable)?;
     for rows in rows.chunks(BATCH_ROWS) {
         let contents: Vec<Option<&Written>> = rows.iter().map(|row| row.content.as_ref()).collect();
-        let of = |text: fn(&Written) -> Option<&str>| contents.iter().map(|content| content.and_then(text)).collect::<Vec<_>>();
+        let of = |text: fn(&Written) -> Option<&str>| {
+            contents.iter().map(|content| content.and_then(text)).collect::<Vec<_>>()
+        };
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.product_id))),
             Arc::new(BooleanArray::from_iter(contents.iter().map(|content| Some(content.is_none())))),
@@ -87,7 +91,9 @@ pub(in crate::catalog) fn write(rows: &[Row], form: &Form<'_>) -> Result<Bytes, 
             Arc::new(StringArray::from(of(|content| content.title.as_deref()))),
         ];
         for (number, field) in form.attributes.iter().enumerate() {
-            let value = |content: &Option<&Written>| content.and_then(|content| content.attributes.get(number).cloned().flatten());
+            let value = |content: &Option<&Written>| {
+                content.and_then(|content| content.attributes.get(number).cloned().flatten())
+            };
             let values: Vec<Option<Value>> = contents.iter().map(value).collect();
             columns.push(column_of(field, values.iter()).map_err(unreadable)?);
         }

@@ -34,10 +34,11 @@ impl Expected {
     /// # Errors
     /// One is of another type.
     pub(in crate::catalog) fn values(&self, product: &Product) -> Result<Vec<Option<Value>>, CatalogError> {
-        let value = |(number, attribute): (usize, &Attribute)| match (product.attributes.get(number), &attribute.data_type) {
-            (Some(Some(value)), Some(kind)) => fit(value, kind).map(Some).map_err(invalid),
-            _ => Ok(None),
-        };
+        let value =
+            |(number, attribute): (usize, &Attribute)| match (product.attributes.get(number), &attribute.data_type) {
+                (Some(Some(value)), Some(kind)) => fit(value, kind).map(Some).map_err(invalid),
+                _ => Ok(None),
+            };
         self.attributes.iter().flatten().enumerate().map(value).collect()
     }
 
@@ -108,8 +109,7 @@ impl Kinds {
         describe: &dyn Fn(Place) -> String,
     ) -> Decision {
         self.tallies.resize_with(entries.len(), Tally::default);
-        let mut decision =
-            Decision { attributes: Vec::new(), has_misfits: false, notes: Vec::new(), broken: None };
+        let mut decision = Decision { attributes: Vec::new(), has_misfits: false, notes: Vec::new(), broken: None };
         for (number, (entry, tally)) in entries.iter().zip(&self.tallies).enumerate() {
             let decided = tally.decide(entry);
             let before = expected.attributes.as_ref().and_then(|attributes| attributes.get(number));
@@ -118,7 +118,8 @@ impl Kinds {
                 && let Some(other) = entry.other_moment(kept)
             {
                 let (name, is, kept) = (clip(&entry.name), type_name(other), type_name(kept));
-                decision.broken = Some(invalid(format!("column {name} is {is}, the catalog keeps it as {kept}: cast it")));
+                decision.broken =
+                    Some(invalid(format!("column {name} is {is}, the catalog keeps it as {kept}: cast it")));
             }
             let place = |place| format!(", in {}", describe(place));
             decision

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::*;
 use crate::catalog::change::ChangeError;
 use crate::catalog::source::{Dialect, Mapping, Shard, Source};
-use crate::catalog::{UpdateBase, Difference, Fetched, Pointer, pointer_name};
+use crate::catalog::{Difference, Fetched, Pointer, UpdateBase, pointer_name};
 
 /// Publishes 200 products, and returns a store of them.
 async fn published(artifacts: &MemoryArtifacts) -> CatalogStore<MemoryArtifacts> {
@@ -78,7 +78,10 @@ async fn of_two_publishers_one_is_first_and_the_other_begins_again() {
     let overtaken = publish(&store, &mine).await.unwrap_err();
     assert!(matches!(&overtaken, ChangeError::Overtaken { by, .. } if by.contains(&first.version)), "{overtaken}");
     let second = update(&store, one).await;
-    assert_eq!((&second.updates[..1], second.updates.len(), &second.previous), (&first.updates[..], 2, &Some(first.version)));
+    assert_eq!(
+        (&second.updates[..1], second.updates.len(), &second.previous),
+        (&first.updates[..], 2, &Some(first.version))
+    );
     assert!(compared(&store, one).await.1.is_empty(), "it is there");
 }
 

@@ -11,12 +11,12 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
 use super::input::{ColumnArgs, Input};
+use super::open::store;
 use super::publish::{Uploading, announce};
 use super::report::{self, counted};
-use super::open::store;
 use crate::aws::Sdk;
 use crate::catalog::source::{Source, Survey};
-use crate::catalog::{CatalogError, ChangeError, Compacted, UpdateBase, Difference, Fetched, Pointer, S3Prefix};
+use crate::catalog::{CatalogError, ChangeError, Compacted, Difference, Fetched, Pointer, S3Prefix, UpdateBase};
 use crate::cli::output::{CliError, json, print};
 use crate::cli::progress::Progress;
 use crate::config::{QuerySettings, Reader};
@@ -98,7 +98,8 @@ pub(super) async fn update(args: UpdateArgs) -> Result<(), CliError> {
             source = Some(input.source(&args.columns, model.is_none()).await?);
         }
         let chars_max = model.as_ref().map(Model::chars_max);
-        let compared = compare(current, source.take(), Arc::clone(&delete), chars_max, args.skip_invalid.clone()).await?;
+        let compared =
+            compare(current, source.take(), Arc::clone(&delete), chars_max, args.skip_invalid.clone()).await?;
         let Compared { current, source: read, survey, mut difference } = compared;
         check(&args, read.as_ref(), &survey)?;
         source = read;
@@ -182,8 +183,8 @@ async fn compare(
     let compared = spawn_blocking(move || {
         let progress = Progress::counting("reading rows");
         let source = source.map(|source| current.source(source));
-        let compared =
-            current.compare(source.as_ref(), &delete, chars_max, rejects.as_deref(), &|rows| report::show(&progress, rows));
+        let compared = current
+            .compare(source.as_ref(), &delete, chars_max, rejects.as_deref(), &|rows| report::show(&progress, rows));
         progress.finish();
         compared.map(|(survey, difference)| Compared { current, source, survey, difference })
     });

@@ -61,25 +61,30 @@ pub(super) fn fields(price: DataType) -> Vec<Field> {
 fn product(id: String, prices: std::ops::Range<i64>) -> impl Strategy<Value = Product> {
     let texts = ("[abc]", of("[ab]{0,2}"), of("[xyz]"));
     let numbers = (of(prices), of(-2_i8..3), of(any::<bool>()), of(19_000_i64..19_003), of(vec("[pq]", 0..3)));
-    let vectors = (vec(-2_i8..3, DIMENSION).prop_filter("has a direction", |all| all.iter().any(|&one| one != 0)), of(any::<u8>()));
-    (texts, numbers, vectors).prop_map(move |((category, title, brand), (price, weight, sold, since, tags), (vector, hash))| {
-        let values = vec![
-            brand.map(Value::Text),
-            price.map(|price| Value::Number(Number::Integer(price.into()))),
-            weight.map(|weight| Value::Number(Number::Float((f32::from(weight) / 3.0).into()))),
-            sold.map(Value::Flag),
-            since.map(Value::Moment),
-            tags.map(Value::Texts),
-        ];
-        Product {
-            id: id.clone(),
-            category,
-            title,
-            values,
-            vector: vector.into_iter().map(f32::from).collect(),
-            text_sha256: hash.map(|hash| [hash; 32]),
-        }
-    })
+    let vectors = (
+        vec(-2_i8..3, DIMENSION).prop_filter("has a direction", |all| all.iter().any(|&one| one != 0)),
+        of(any::<u8>()),
+    );
+    (texts, numbers, vectors).prop_map(
+        move |((category, title, brand), (price, weight, sold, since, tags), (vector, hash))| {
+            let values = vec![
+                brand.map(Value::Text),
+                price.map(|price| Value::Number(Number::Integer(price.into()))),
+                weight.map(|weight| Value::Number(Number::Float((f32::from(weight) / 3.0).into()))),
+                sold.map(Value::Flag),
+                since.map(Value::Moment),
+                tags.map(Value::Texts),
+            ];
+            Product {
+                id: id.clone(),
+                category,
+                title,
+                values,
+                vector: vector.into_iter().map(f32::from).collect(),
+                text_sha256: hash.map(|hash| [hash; 32]),
+            }
+        },
+    )
 }
 
 /// Histories of a catalog with so many products at first.

@@ -25,7 +25,12 @@ fn said(catalog: &Catalog) -> Vec<String> {
     let said = |row: u32| {
         let values: Vec<_> = (0..count).map(|number| attributes.get(number, row)).collect();
         let category = catalog.category_name(index.category_of(row));
-        format!("{} {category} {:?} {:?} {values:?}", catalog.product_id(row), catalog.title(row), index.row(row).to_vec())
+        format!(
+            "{} {category} {:?} {:?} {values:?}",
+            catalog.product_id(row),
+            catalog.title(row),
+            index.row(row).to_vec()
+        )
     };
     rows.into_iter().map(said).collect()
 }

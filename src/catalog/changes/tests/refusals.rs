@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder};
+use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, LargeStringArray, NullArray, RecordBatch,
     StringArray, StringViewArray, UInt64Array,
 };
-use arrow_array::types::Int32Type;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::DataType;
 use bytes::Bytes;
 
 use super::histories::{DIMENSION, catalog};
+use crate::catalog::Catalog;
 use crate::catalog::artifact::{MODEL_ID, Row, Writer};
 use crate::catalog::changes::history::Changes;
 use crate::catalog::changes::update::Update;
 use crate::catalog::source::{Number, Value};
-use crate::catalog::Catalog;
 
 /// A catalog of `a` and `b` with a price.
 fn base() -> Catalog {
@@ -31,7 +31,10 @@ fn base() -> Catalog {
 }
 
 fn bytes(columns: Vec<(&str, ArrayRef)>) -> Bytes {
-    bytes_of(&RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap())
+    bytes_of(
+        &RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+            .unwrap(),
+    )
 }
 
 fn bytes_of(batch: &RecordBatch) -> Bytes {
@@ -93,14 +96,16 @@ fn what_other_programs_write_is_read() {
     let columns = ["title", "embedding", "deleted", "price"].map(|name| (name, Arc::clone(&null)));
     let columns = [vec![("product_id", texts(&["a"])), ("category", texts(&["c"]))], columns.to_vec()].concat();
     assert_eq!(applied(&bytes(columns)).unwrap(), [row("a", "None"), row("b", "Some(Number(Number(7)))")]);
-    let gone = vec![("product_id", texts(&["a", "nobody"])), ("deleted", Arc::new(BooleanArray::from(vec![true, true])) as _)];
+    let gone =
+        vec![("product_id", texts(&["a", "nobody"])), ("deleted", Arc::new(BooleanArray::from(vec![true, true])) as _)];
     assert_eq!(applied(&bytes(gone)).unwrap(), [row("b", "Some(Number(Number(7)))")]);
 }
 
 #[test]
 fn what_is_wrong_is_said_with_row_and_column() {
     let (ids, category, price) = (texts(&["a", "b"]), texts(&["c", "c"]), numbers(&[1, 2]));
-    let all = || vec![("product_id", Arc::clone(&ids)), ("category", Arc::clone(&category)), ("price", Arc::clone(&price))];
+    let all =
+        || vec![("product_id", Arc::clone(&ids)), ("category", Arc::clone(&category)), ("price", Arc::clone(&price))];
     let with = |name: &'static str, array: ArrayRef| {
         let mut columns = all();
         columns.retain(|(other, _)| *other != name);
@@ -111,7 +116,10 @@ fn what_is_wrong_is_said_with_row_and_column() {
     refused(with("product_id", texts(&["a", "a"])), "row 1, column product_id: `a` is already used in row 0");
     refused(with("product_id", texts(&["a", ""])), "row 1, column product_id: is empty");
     refused(with("product_id", numbers(&[1, 2])), "column product_id must be a string column, is Int64");
-    refused(with("product_id", texts(&["a", "new"])), "row 1, column embedding: is null, but there is no product `new`");
+    refused(
+        with("product_id", texts(&["a", "new"])),
+        "row 1, column embedding: is null, but there is no product `new`",
+    );
     refused(with("category", texts(&["c", ""])), "row 1, column category: is empty");
     refused(with("price", texts(&["1", "2"])), "column price must be Int64, as the catalog keeps it, is Utf8");
     refused(with("price", Arc::new(Float64Array::from(vec![1.0, 2.5]))), "column price must be Int64");
@@ -121,7 +129,10 @@ fn what_is_wrong_is_said_with_row_and_column() {
     let nan = vectors(&[None, Some([0.0, f32::NAN, 1.0])]);
     refused(with("embedding", nan), "row 1, column embedding: a number of it is NaN");
     refused(with("embedding", vectors(&[None, Some([0.0; 3])])), "row 1, column embedding: is all zeros");
-    refused(with("embedding", texts(&["", ""])), "column embedding must be FixedSizeList<Float32, 3>, as in the catalog");
+    refused(
+        with("embedding", texts(&["", ""])),
+        "column embedding must be FixedSizeList<Float32, 3>, as in the catalog",
+    );
     let mut twice = all();
     twice.push(("price", Arc::clone(&price)));
     refused(twice, "column price appears twice");
@@ -129,7 +140,8 @@ fn what_is_wrong_is_said_with_row_and_column() {
     refused(short, "row 0: there is no column price, which the catalog keeps");
     let deleted: ArrayRef = Arc::new(BooleanArray::from(vec![true, true]));
     refused(with("deleted", deleted), "no product is left");
-    let empty = with("product_id", Arc::clone(&ids)).into_iter().map(|(name, array)| (name, array.slice(0, 0))).collect();
+    let empty =
+        with("product_id", Arc::clone(&ids)).into_iter().map(|(name, array)| (name, array.slice(0, 0))).collect();
     refused(empty, "it has no rows");
     let csv = applied(&Bytes::from_static(b"product_id,category\na,c\n")).unwrap_err();
     assert!(csv.contains("not an Arrow IPC file"), "{csv}");
@@ -140,9 +152,13 @@ fn vectors_of_another_model_are_refused() {
     let columns = [("product_id", texts(&["a"])), ("category", texts(&["c"])), ("price", numbers(&[1]))];
     let columns = columns.into_iter().chain([("embedding", vectors(&[Some([1.0; 3])]))]);
     let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
-    let metadata: std::collections::HashMap<_, _> = [(MODEL_ID.to_owned(), "amazon.titan-embed-text-v2:0".to_owned())].into();
+    let metadata: std::collections::HashMap<_, _> =
+        [(MODEL_ID.to_owned(), "amazon.titan-embed-text-v2:0".to_owned())].into();
     let schema = batch.schema().as_ref().clone().with_metadata(metadata);
     let named = bytes_of(&batch.with_schema(Arc::new(schema)).unwrap());
     let message = applied(&named).unwrap_err();
-    assert!(message.contains("its vectors are of `amazon.titan-embed-text-v2:0`, the catalog's of no model"), "{message}");
+    assert!(
+        message.contains("its vectors are of `amazon.titan-embed-text-v2:0`, the catalog's of no model"),
+        "{message}"
+    );
 }
