@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::*;
 use crate::catalog::artifact::{self, Loaded};
 use crate::catalog::upload::Cut;
-use crate::catalog::{CatalogLocation, Content, Indexing, MemoryArtifacts, Publication, Rows, Share, UpdateRef};
+use crate::catalog::{CatalogLocation, Indexing, MemoryArtifacts, Publication, Rows, Share, UpdateRef};
 use crate::clock::Clock;
 use crate::fault::Cause;
 use crate::fault_plan::{FaultPlan, Moment};
@@ -89,7 +89,7 @@ async fn publish(
     now: OffsetDateTime,
 ) -> Result<Pointer, ChangeError> {
     let bytes = file(products, "");
-    let checked = store.check(Loaded::new(bytes.clone()).unwrap(), Content::Bytes(bytes), &prefix(), None)?;
+    let checked = store.check(Loaded::new(bytes).unwrap(), &prefix(), None, true)?;
     let share: Option<Share> = share.map(|share| share.parse().unwrap());
     store.publish_checked(&checked, &prefix(), &Publication { share, force: false, now, told: &|_| {} }).await
 }
@@ -208,12 +208,12 @@ async fn what_changed_while_it_was_uploaded_is_not_published() {
     let mut changed = bytes.to_vec();
     let middle = changed.len() / 2;
     changed[middle] ^= 1;
-    std::fs::write(&path, &changed).unwrap();
     assert_ne!(bytes, other);
     let world = World::new();
     let store = world.store();
-    let content = Content::File(path.clone(), bytes.len() as u64);
-    let checked = store.check(Loaded::new(bytes.clone()).unwrap(), content, &prefix(), None).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    let checked = store.check_file(&path, &prefix(), None, true).await.unwrap();
+    std::fs::write(&path, &changed).unwrap();
     let publication = Publication { share: None, force: false, now: world.clock.now(), told: &|_| {} };
     let error = store.publish_checked(&checked, &prefix(), &publication).await.unwrap_err().to_string();
     assert!(error.contains("it was changed while it was uploaded"), "{error}");
@@ -297,7 +297,7 @@ async fn an_answer_that_was_lost_is_not_taken_for_somebody_elses_write() {
 async fn another_model_needs_to_be_forced_or_tried_out() {
     let world = World::with(&[3]).await;
     let (store, bytes) = (world.store(), file(3, "amazon.titan-embed-text-v2:0"));
-    let checked = store.check(Loaded::new(bytes.clone()).unwrap(), Content::Bytes(bytes), &prefix(), None).unwrap();
+    let checked = store.check(Loaded::new(bytes).unwrap(), &prefix(), None, true).unwrap();
     let publication = Publication { share: None, force: false, now: world.clock.now(), told: &|_| {} };
     let error = store.publish_checked(&checked, &prefix(), &publication).await.unwrap_err().to_string();
     let words =
