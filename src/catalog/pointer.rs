@@ -113,6 +113,13 @@ impl Pointer {
         }
     }
 
+    /// The same artifact with these updates, and so many products.
+    pub(super) fn with_updates(&self, updates: Vec<UpdateRef>, rows: u64) -> Self {
+        let version = version(&self.sha256, updates.iter().map(|update| update.sha256.as_str()));
+        let format_version = if updates.is_empty() { FORMAT } else { FORMAT_WITH_UPDATES };
+        Self { format_version, version, rows, updates, ..self.clone() }
+    }
+
     /// Reads the object `name`.
     ///
     /// # Errors

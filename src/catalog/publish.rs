@@ -139,7 +139,7 @@ impl<A: Publishing> CatalogStore<A> {
     }
 
     /// Uploads what is not there yet.
-    async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
+    pub(super) async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
         let mut missing = Vec::new();
         for (key, sha256, content) in &checked.objects {
             let name = ObjectName { bucket: prefix.bucket.clone(), key: key.clone() };

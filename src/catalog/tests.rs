@@ -1,5 +1,7 @@
 //! Loading, publishing and watching, with artifacts in memory on a paused clock.
 
+mod updates;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
