@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use fastrand::Rng;
 use nearline::catalog::{
-    CatalogStore, Content, Indexing, MemoryArtifacts, ObjectName, Publication, Rows, S3Prefix, Share, artifact,
+    CatalogStore, Indexing, MemoryArtifacts, ObjectName, Publication, Rows, S3Prefix, Share, artifact,
 };
 use nearline::embed::MemoryModels;
 use nearline::fault_plan::FaultPlan;
@@ -67,8 +67,8 @@ impl Catalogs {
             _ => {
                 let rows = rows(rng);
                 let bytes: Bytes = artifact::write(Vec::new(), &rows, model).unwrap().into();
-                let loaded = artifact::Loaded::new(bytes.clone()).unwrap();
-                let checked = store.check(loaded, Content::Bytes(bytes), &prefix(), None).unwrap();
+                let loaded = artifact::Loaded::new(bytes).unwrap();
+                let checked = store.check(loaded, &prefix(), None, false).unwrap();
                 let share = Some(Share::try_from(f64::from(rng.u8(1..=100)) / 100.0).unwrap());
                 let publication = Publication { share, force: false, now, told: &|_| {} };
                 let pointer = store.publish_checked(&checked, &prefix(), &publication).await.unwrap();

@@ -7,9 +7,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{DIMENSION, MODEL, World, prefix, rows};
-use crate::catalog::{
-    CatalogGuard, CatalogStore, Content, Indexing, MemoryArtifacts, Publication, Rows, Share, artifact,
-};
+use crate::catalog::{CatalogGuard, CatalogStore, Indexing, MemoryArtifacts, Publication, Rows, Share, artifact};
 use crate::embed::MemoryModels;
 use crate::intake::poller::{self, Loops};
 use crate::telemetry::health::Health;
@@ -25,9 +23,9 @@ fn store(world: &World) -> CatalogStore<MemoryArtifacts> {
 
 /// Publishes a candidate of so many products; its version.
 async fn try_out(world: &World, rows: &Rows, model: &str, share: &str) -> String {
-    let bytes = bytes::Bytes::from(artifact::write(Vec::new(), rows, model).unwrap());
-    let loaded = artifact::Loaded::new(bytes.clone()).unwrap();
-    let checked = store(world).check(loaded, Content::Bytes(bytes), &prefix(), None).unwrap();
+    let bytes = artifact::write(Vec::new(), rows, model).unwrap();
+    let loaded = artifact::Loaded::new(bytes.into()).unwrap();
+    let checked = store(world).check(loaded, &prefix(), None, false).unwrap();
     let share = Some(share.parse().unwrap());
     let publication = Publication { share, force: false, now: world.clock.now(), told: &|_| {} };
     store(world).publish_checked(&checked, &prefix(), &publication).await.unwrap().version
