@@ -115,10 +115,8 @@ mod tests {
         for numbers in [&mut mapped, &mut memory] {
             numbers[2..4].copy_from_slice(&[1.5, -0.0]);
         }
-        assert_eq!(
-            mapped.iter().map(|number| number.to_bits()).sum::<u32>(),
-            memory.iter().map(|number| number.to_bits()).sum()
-        );
+        let bits = |numbers: &Numbers| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&mapped), bits(&memory));
         assert_eq!((mapped.memory_bytes(), memory.memory_bytes()), (0, 24));
         assert!(Numbers::mapped(&file, 4, 2).is_err());
         assert!(Numbers::zeros(usize::MAX, 2).is_err());

@@ -206,3 +206,70 @@ impl Source for Pieces {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::MemoryArtifacts;
+    use crate::fault::Cause;
+    use crate::fault_plan::{FaultPlan, Moment};
+
+    fn name() -> ObjectName {
+        ObjectName { bucket: "b".into(), key: "catalogs/v.arrow".into() }
+    }
+
+    fn body(length: u64, seed: u64) -> Bytes {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..length).map(|_| random.u8(..)).collect::<Vec<_>>().into()
+    }
+
+    /// What comes of a download whose object may be replaced after it began.
+    async fn read(artifacts: &MemoryArtifacts, length: u64, then: Option<Bytes>) -> Result<Vec<u8>, CatalogError> {
+        let name = name();
+        let download = Download::begin(artifacts, &name, length).await?;
+        if then.is_some() {
+            artifacts.set(&name, then);
+        }
+        let (to, mut pieces) = Pieces::new();
+        tokio::join!(download.feed(to), pieces.collect());
+        let mut bytes = vec![0; length as usize];
+        pieces.fill(&mut bytes).map(|()| bytes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ranges_come_in_order_however_long_the_object_is() {
+        let artifacts = MemoryArtifacts::default();
+        for length in [1, 5_000, RANGE_BYTES, RANGE_BYTES + 1, 3 * RANGE_BYTES + 7] {
+            let body = body(length, length);
+            artifacts.set(&name(), Some(body.clone()));
+            assert!(read(&artifacts, length, None).await.unwrap() == body, "{length}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ranges_are_of_one_content_or_of_none() {
+        let length = 2 * RANGE_BYTES;
+        let artifacts = MemoryArtifacts::default();
+        let missing = read(&artifacts, length, None).await.unwrap_err();
+        assert!(matches!(missing, CatalogError::Missing(_)), "{missing}");
+        artifacts.set(&name(), Some(body(length, 1)));
+        let replaced = read(&artifacts, length, Some(body(length, 2))).await.unwrap_err();
+        assert!(matches!(replaced, CatalogError::Missing(_)), "{replaced}");
+        let shorter = read(&artifacts, length + 1, None).await.unwrap_err().to_string();
+        assert!(shorter.ends_with(&format!("it has {length} bytes, expected {}", length + 1)), "{shorter}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_range_that_breaks_off_is_asked_for_again_and_one_that_is_forbidden_is_not() {
+        let length = 2 * RANGE_BYTES;
+        let plan = FaultPlan::default();
+        let artifacts = MemoryArtifacts::new(plan.clone());
+        artifacts.set(&name(), Some(body(length, 1)));
+        for _ in 1..ATTEMPTS {
+            plan.fail_next("GetObject", Moment::Before, Cause::Unreachable);
+        }
+        read(&artifacts, length, None).await.unwrap();
+        plan.fail_next("GetObject", Moment::Before, Cause::AccessDenied);
+        assert!(read(&artifacts, length, None).await.is_err());
+    }
+}

@@ -174,3 +174,81 @@ pub(super) async fn run_long<T: Send + 'static>(
         Err(error @ LongError::NoThreads(_)) => Err(CatalogError::NoRoom(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::artifact::Loaded;
+    use crate::catalog::{CatalogLocation, CatalogStore, MemoryArtifacts, Rows, S3Prefix, Vectors};
+    use crate::telemetry::tests::Lines;
+
+    const PRODUCTS: usize = 700;
+
+    fn artifact() -> Bytes {
+        let mut random = fastrand::Rng::with_seed(1);
+        let rows = Rows {
+            product_ids: (0..PRODUCTS).map(|row| format!("p{row}")).collect(),
+            categories: (0..PRODUCTS).map(|row| format!("c{}", row % 3)).collect(),
+            titles: (0..PRODUCTS).map(|row| (row % 2 == 0).then(|| format!("title {row}"))).collect(),
+            vectors: (0..PRODUCTS * 8).map(|_| random.f32() - 0.5).collect(),
+            dimension: 8,
+            ..Rows::default()
+        };
+        artifact::write(Vec::new(), &rows, "").unwrap().into()
+    }
+
+    fn rows_of(catalog: &Catalog) -> Vec<String> {
+        let row = |row: u32| {
+            let vector: Vec<u32> = catalog.index().row(row).iter().map(|value| value.to_bits()).collect();
+            format!("{} {:?} {vector:?}", catalog.product_id(row), catalog.title(row))
+        };
+        (0..catalog.rows() as u32).map(row).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_index_that_does_not_serve_costs_time_and_a_line() {
+        let (artifacts, prefix) = (MemoryArtifacts::default(), "s3://bucket/shop".parse::<S3Prefix>().unwrap());
+        let store = CatalogStore::new(artifacts.clone(), Indexing::default());
+        let pointer = store.publish(Loaded::new(artifact()).unwrap(), &prefix, None).await.unwrap();
+        let codes = Indexing::default().kernel.kernel().codes().name();
+        let index = pointer.indexes.iter().find(|index| index.coding == codes).unwrap();
+        let name = ObjectName { bucket: "bucket".into(), key: index.key.clone() };
+        let good = artifacts.get(&name).await.unwrap().unwrap();
+        let changed = |at: usize| {
+            let mut bytes = good.to_vec();
+            bytes[at] ^= 1;
+            Some(Bytes::from(bytes))
+        };
+        let lines = Lines::default();
+        let _collects = lines.collect();
+        let expected = rows_of(&memory(&artifact(), &Indexing::default()).unwrap());
+        let cases = [
+            (Some(good.clone()), ""),
+            (changed(good.len() - 1), "its SHA-256 is"),
+            (changed(4), "its format is"),
+            (Some(good.slice(1..)), "expected"),
+            (None, "does not exist"),
+        ];
+        for (body, why) in cases {
+            artifacts.set(&name, body);
+            let catalog = store.load(&CatalogLocation::S3(prefix.clone())).await.unwrap();
+            assert_eq!(rows_of(&catalog), expected);
+            let said: Vec<String> = lines.read().iter().map(|line| line["why"].as_str().unwrap().to_owned()).collect();
+            match said.last() {
+                None => assert_eq!(why, ""),
+                Some(said) => assert!(said.contains(why), "{said}"),
+            }
+        }
+        assert_eq!(lines.read().len(), 4);
+    }
+
+    #[test]
+    fn mapped_vectors_are_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let mapped = Indexing { vectors: Vectors::Mapped(folder.path().to_owned()), ..Indexing::default() };
+        let (here, there) = (Indexing::default(), mapped);
+        let [here, there] = [&here, &there].map(|indexing| memory(&artifact(), indexing).unwrap());
+        assert_eq!(rows_of(&here), rows_of(&there));
+        assert_eq!(here.memory_bytes() - there.memory_bytes(), PRODUCTS * 8 * 4);
+    }
+}

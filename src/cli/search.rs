@@ -298,7 +298,9 @@ fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figure
             write_lines(BufWriter::new(file), lines).map_err(CliError::io(&what))?;
         }
         _ if args.json => drop(lines),
-        _ if args.text.is_some() => colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?,
+        _ if args.text.is_some() => {
+            colour::print(&lines.map(|line| for_people(&line)).collect::<Vec<_>>().join("\n"))?;
+        }
         _ => {
             write_lines(BufWriter::new(std::io::stdout().lock()), lines).map_err(CliError::io("standard output"))?;
         }

@@ -68,7 +68,7 @@ impl Catalogs {
                 let rows = rows(rng);
                 let bytes: Bytes = artifact::write(Vec::new(), &rows, model).unwrap().into();
                 let loaded = artifact::Loaded::new(bytes).unwrap();
-                let checked = store.check(loaded, &prefix(), None, false).unwrap();
+                let checked = store.check(loaded, &prefix(), None, true).unwrap();
                 let share = Some(Share::try_from(f64::from(rng.u8(1..=100)) / 100.0).unwrap());
                 let publication = Publication { share, force: false, now, told: &|_| {} };
                 let pointer = store.publish_checked(&checked, &prefix(), &publication).await.unwrap();

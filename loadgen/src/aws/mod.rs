@@ -29,6 +29,13 @@ pub struct AccessError {
     setting: &'static str,
 }
 
+impl AccessError {
+    fn new(kind: &'static str, name: &str, setting: &'static str, cause: &str) -> Self {
+        // It stands within a sentence.
+        Self { kind, name: name.to_owned(), setting, cause: cause.trim_end_matches('.').to_owned() }
+    }
+}
+
 /// Region, credentials and endpoints as the SDK reads them.
 pub(crate) async fn sdk_config() -> SdkConfig {
     let http = Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();

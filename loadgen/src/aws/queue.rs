@@ -34,8 +34,8 @@ impl SqsQueue {
         match client.get_queue_attributes().queue_url(url).attribute_names(name).send().await {
             Ok(_) => Ok(Self { client, url: url.to_owned(), fifo: is_fifo(url), meter }),
             Err(error) => {
-                let (name, cause) = (url.to_owned(), CallError::new("GetQueueAttributes", url, &error).why);
-                Err(AccessError { kind: "queue", name, cause, setting: "NEARLINE_QUEUE_URL" })
+                let cause = CallError::new("GetQueueAttributes", url, &error).why;
+                Err(AccessError::new("queue", url, "NEARLINE_QUEUE_URL", &cause))
             }
         }
     }

@@ -38,9 +38,7 @@ impl DynamoTable {
         // A look-up as the run makes them asks for the same permission, and shows whether the key has the right name.
         match table.lookup(&["load".to_owned()], Detail::Whole).await {
             Ok(_) => Ok(table),
-            Err(LookupError(cause)) => {
-                Err(AccessError { kind: "table", name: table.name, cause, setting: "NEARLINE_RESULTS_TABLE" })
-            }
+            Err(LookupError(cause)) => Err(AccessError::new("table", name, "NEARLINE_RESULTS_TABLE", &cause)),
         }
     }
 

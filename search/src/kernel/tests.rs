@@ -10,11 +10,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fastrand::Rng;
+use ndarray::Array2;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Ahead, Available, Candidates, Kernel, Scan, Thresholds, Tiles};
-use crate::kernel::{Panels, RUN};
+use super::{Ahead, Available, Candidates, Kernel, Panels, RUN, Scan, Thresholds, Tiles};
 use crate::layout::{BLOCK, Coding};
 use crate::quantize::tests::CODINGS;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};

@@ -12,7 +12,6 @@ use proptest::prelude::*;
 use proptest::sample;
 
 use super::*;
-use crate::kernel::Kernel;
 use crate::rotation::Rotation;
 use crate::score::{cosine, dot, norm};
 

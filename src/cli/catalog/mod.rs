@@ -12,12 +12,12 @@ mod size;
 mod versions;
 
 pub(super) use open::open_catalog;
-use open::store;
+use open::{indexing, store};
 
 use clap::Subcommand;
 
 use super::output::CliError;
-use crate::catalog::{Catalog, CatalogLocation, Indexing};
+use crate::catalog::{Catalog, CatalogLocation};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -78,7 +78,7 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
 /// The catalog of a location, or of products that bring their vectors.
 async fn load(location: &CatalogLocation) -> Result<Catalog, CliError> {
     match location {
-        CatalogLocation::File(path) => open_catalog(path, &Indexing::default()).await,
+        CatalogLocation::File(path) => open_catalog(path, &indexing()?).await,
         location @ CatalogLocation::S3(_) => Ok(store().await?.load(location).await?),
     }
 }

@@ -7,10 +7,16 @@ use crate::catalog::source::{Dialect, Mapping, Source, open};
 use crate::catalog::store::load_file;
 use crate::catalog::{Catalog, CatalogStore, Indexing, artifact};
 use crate::cli::output::CliError;
+use crate::compute::Compute;
 
 /// Catalogs in S3.
 pub(super) async fn store() -> Result<CatalogStore<S3Artifacts>, CliError> {
-    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), Indexing::default()))
+    Ok(CatalogStore::new(Sdk::load_usable().await?.artifacts(), indexing()?))
+}
+
+/// With all processors, while more is read.
+pub(super) fn indexing() -> Result<Indexing, CliError> {
+    Ok(Indexing { compute: Compute::threads(None)?, ..Indexing::default() })
 }
 
 /// The catalog of a file or folder. What has not the form of an artifact is read as a source: it has no version, and names

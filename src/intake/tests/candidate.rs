@@ -23,9 +23,9 @@ fn store(world: &World) -> CatalogStore<MemoryArtifacts> {
 
 /// Publishes a candidate of so many products; its version.
 async fn try_out(world: &World, rows: &Rows, model: &str, share: &str) -> String {
-    let bytes = artifact::write(Vec::new(), rows, model).unwrap();
-    let loaded = artifact::Loaded::new(bytes.into()).unwrap();
-    let checked = store(world).check(loaded, &prefix(), None, false).unwrap();
+    let bytes = bytes::Bytes::from(artifact::write(Vec::new(), rows, model).unwrap());
+    let loaded = artifact::Loaded::new(bytes).unwrap();
+    let checked = store(world).check(loaded, &prefix(), None, true).unwrap();
     let share = Some(share.parse().unwrap());
     let publication = Publication { share, force: false, now: world.clock.now(), told: &|_| {} };
     store(world).publish_checked(&checked, &prefix(), &publication).await.unwrap().version

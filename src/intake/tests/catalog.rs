@@ -1,5 +1,6 @@
 //! What a newly published catalog changes for jobs, and what goes wrong on its way.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::World;
 use crate::catalog::artifact::{Row, Writer};
 use crate::catalog::source::{Number, Value};
-use crate::catalog::{Artifacts, MemoryArtifacts, ObjectName};
+use crate::catalog::{Artifacts, MemoryArtifacts, ObjectName, Piece};
 use crate::fault::Fault;
 use crate::intake::Services;
 use crate::intake::poller::{self, Loops};
@@ -57,6 +58,11 @@ impl Artifacts for Arc<Faulty> {
     async fn get(&self, name: &ObjectName) -> Result<Option<Bytes>, Fault> {
         assert!(!self.1.swap(false, Ordering::Relaxed), "a bug");
         self.0.get(name).await
+    }
+
+    async fn get_range(&self, name: &ObjectName, range: Range<u64>, tag: Option<&str>) -> Result<Option<Piece>, Fault> {
+        assert!(!self.1.swap(false, Ordering::Relaxed), "a bug");
+        self.0.get_range(name, range, tag).await
     }
 
     async fn length(&self, name: &ObjectName) -> Result<Option<u64>, Fault> {
