@@ -88,7 +88,9 @@ mod tests {
 
     fn names<'a>(strings: impl IntoIterator<Item = &'a str>) -> Names {
         let mut names = Names::default();
-        strings.into_iter().for_each(|string| drop(names.insert(string)));
+        for string in strings {
+            names.insert(string);
+        }
         names
     }
 
