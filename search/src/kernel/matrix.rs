@@ -47,6 +47,7 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// Of a matrix in any layout.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub(crate) fn new(matrix: ArrayView2<'_, f32>) -> Self {
         let (rows, columns) = matrix.dim();
         let mut values = vec![[0.0; BLOCK]; rows * columns.div_ceil(BLOCK)];
@@ -131,10 +132,6 @@ unsafe fn multiply_panels<L: Lanes, const ROWS: usize, const PANELS: usize>(
 /// As for [`multiply`].
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "closures would not have the processor features of the loop around them"
-)]
 unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
     vectors: &[f32],
     matrix: &Panels,
@@ -143,7 +140,8 @@ unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
     [row, panel]: [usize; 2],
     products: &mut [f32],
 ) {
-    // Of a length that the compiler sees, so that nothing is checked in the loop.
+    // Of a length that the compiler sees, so that nothing is checked in the loop; and no closures in it, which may not
+    // have the processor features of what is around them.
     let length = run.len();
     let vectors: [&[f32]; ROWS] = std::array::from_fn(|at| &vectors[(row + at) * matrix.rows + run.start..][..length]);
     let panels = panels.map(|panel| &panel[..length]);
