@@ -98,14 +98,10 @@ impl Attributes {
             Column { values: data.finish(), present, kept_as: column.kept_as.clone() }
         };
         let mut names = Names::default();
-        (0..self.columns.len() as u32).for_each(|number| drop(names.insert(self.names.get(number))));
+        for number in 0..self.columns.len() as u32 {
+            names.insert(self.names.get(number));
+        }
         Self { names, columns: self.columns.iter().enumerate().map(column).collect(), rows: picks.len() }
-    }
-
-    /// Whether a row has the same values as one of another table with these columns.
-    pub(in crate::catalog) fn is_same(&self, row: u32, other: &Self, other_row: u32) -> bool {
-        let same = |(column, other): (&Column, &Column)| column.value(row as usize) == other.value(other_row as usize);
-        self.columns.iter().zip(&other.columns).all(same)
     }
 }
 

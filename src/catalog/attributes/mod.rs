@@ -23,6 +23,6 @@ mod values;
 pub use column::AttributeKind;
 pub(super) use instants::moment;
 pub(super) use read::Builders;
-pub use resolve::RowFilter;
+pub(super) use resolve::RowFilter;
 pub use summary::AttributeSummary;
 pub use table::Attributes;
