@@ -141,7 +141,7 @@ fn watching(scenario: &Scenario, processes: f64, managed: bool, prices: &Prices)
         line("log lines, storage", Name::LogsStorage, (own + platform) * LOG_COMPRESSED * months, "GB"),
         line("metrics", Name::Metric, if busy { METRICS } else { 0.0 }, "metrics"),
         line("alarms", Name::Alarm, alarms, "metrics"),
-        line("dashboard", Name::Dashboard, if managed { 1.0 } else { 0.0 }, "dashboards"),
+        line("dashboard", Name::Dashboard, if managed { 1.0 } else { 0.0 }, "dashboard"),
     ];
     if deployment.tracing {
         let first = invocations.min(TRACES_FIRST);
@@ -182,7 +182,7 @@ fn keys(deployment: &Deployment, seconds: f64, prices: &Prices) -> Vec<Line> {
     }
     let requests = KEY_USERS * seconds / KEY_REUSED_SECONDS;
     vec![
-        Line::new("KMS", "key", 1.0, "keys", prices.cost(Name::Key, 1.0)),
+        Line::new("KMS", "key", 1.0, "key", prices.cost(Name::Key, 1.0)),
         Line::new("KMS", "requests", requests, "requests", prices.cost(Name::KeyRequest, requests)),
     ]
 }

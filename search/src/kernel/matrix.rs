@@ -131,6 +131,10 @@ unsafe fn multiply_panels<L: Lanes, const ROWS: usize, const PANELS: usize>(
 /// As for [`multiply`].
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls methods that need processor features")]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "closures would not have the processor features of the loop around them"
+)]
 unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
     vectors: &[f32],
     matrix: &Panels,
@@ -139,16 +143,22 @@ unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
     [row, panel]: [usize; 2],
     products: &mut [f32],
 ) {
-    let vectors: [&[f32]; ROWS] = std::array::from_fn(|at| &vectors[(row + at) * matrix.rows..][run.clone()]);
+    // Of a length that the compiler sees, so that nothing is checked in the loop.
+    let length = run.len();
+    let vectors: [&[f32]; ROWS] = std::array::from_fn(|at| &vectors[(row + at) * matrix.rows + run.start..][..length]);
+    let panels = panels.map(|panel| &panel[..length]);
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[L::splat(0.0); PANELS]; ROWS];
-        for at in 0..run.len() {
-            let columns: [L::Floats; PANELS] = std::array::from_fn(|panel| L::load(&panels[panel][at]));
-            for (sums, vector) in sums.iter_mut().zip(&vectors) {
-                let value = L::splat(vector[at]);
-                for (sum, &column) in sums.iter_mut().zip(&columns) {
-                    *sum = L::fused(column, value, *sum);
+        for at in 0..length {
+            let mut columns = [L::splat(0.0); PANELS];
+            for panel in 0..PANELS {
+                columns[panel] = L::load(&panels[panel][at]);
+            }
+            for row in 0..ROWS {
+                let value = L::splat(vectors[row][at]);
+                for panel in 0..PANELS {
+                    sums[row][panel] = L::fused(columns[panel], value, sums[row][panel]);
                 }
             }
         }

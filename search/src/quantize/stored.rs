@@ -80,7 +80,7 @@ mod tests {
             let vectors: Vec<f32> = (0..rows * dimension).map(|_| random.f32() - 0.5).collect();
             let packed = |coding: Coding| {
                 let mut segment = Segment::new(0..dimension, rows.div_ceil(BLOCK), true, coding);
-                pack(&vectors, dimension, 0.0, coding, &mut segment.parts(usize::MAX / 2).collect::<Vec<_>>());
+                pack(&vectors, dimension, 0.0, coding, &mut segment.parts(rows.div_ceil(BLOCK)).collect::<Vec<_>>());
                 segment
             };
             let stored = Coding::stored(127);

@@ -184,7 +184,8 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, help_heading = "Prices and output")]
     pub(super) json: bool,
     /// Draws the simulation of --profile
-    #[arg(long, value_name = "FILE.svg", requires = "profile", help_heading = "Prices and output")]
+    #[arg(long, value_name = "FILE.svg", help_heading = "Prices and output")]
+    #[arg(conflicts_with_all = ["jobs_per_month", "rps", "jobs_per_hour", "example", "list_prices"])]
     pub(super) svg: Option<PathBuf>,
 }
 

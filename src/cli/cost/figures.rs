@@ -12,6 +12,9 @@ pub(super) fn usd(usd: f64) -> String {
 
 /// Three digits, and the unit that fits: `950`, `1.2 M`, `45.6 G`.
 pub(super) fn number(value: f64) -> String {
+    if value > 0.0 && value < 0.000_5 {
+        return "<0.001".to_owned();
+    }
     let (scaled, unit) = match value.abs() {
         size if size >= 999.5e6 => (value / 1e9, " G"),
         size if size >= 999.5e3 => (value / 1e6, " M"),
@@ -72,8 +75,8 @@ mod tests {
     fn figures_have_as_many_digits_as_people_read() {
         let cents = [0.0, 0.001, 0.126, 1_234.5, 123_456.7].map(usd);
         assert_eq!(cents, ["-", "<0.01", "0.13", "1,234.50", "123,457"]);
-        let numbers = [0.0, 0.381, 5.0, 13.75, 950.4, 12_345.0, 1.2e6, 45.6e9, 999_999.0].map(number);
-        assert_eq!(numbers, ["0", "0.381", "5", "13.8", "950", "12,345", "1.2 M", "45.6 G", "1 M"]);
+        let numbers = [0.0, 0.000_1, 0.381, 5.0, 13.75, 950.4, 12_345.0, 1.2e6, 45.6e9, 999_999.0].map(number);
+        assert_eq!(numbers, ["0", "<0.001", "0.381", "5", "13.8", "950", "12,345", "1.2 M", "45.6 G", "1 M"]);
         assert_eq!([0.0, 0.004, 0.5, 6.25].map(percent), ["0 %", "<1 %", "50 %", "625 %"]);
         assert_eq!([0.2, 45.0, 720.0, 12_600.0].map(time), ["0.2 s", "45 s", "12 min", "3.5 h"]);
         assert_eq!([0.0, 750.0, 3_900.0].map(clock), ["0:00", "12:30", "1:05:00"]);

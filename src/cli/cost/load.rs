@@ -99,7 +99,7 @@ impl Answers {
         self.limits_text(&mut page);
         page.push_str("\nAssumed:\n");
         for one in assumptions(&self.scenario) {
-            let _ = writeln!(page, "  {:<36}{}\n  {:<36}  {}", one.option, one.value, "", one.because);
+            let _ = writeln!(page, "  {:<40}{}\n  {:<40}  {}", one.option, one.value, "", one.because);
         }
         let _ = writeln!(page, "{NOT_COUNTED}");
         page
@@ -158,16 +158,16 @@ impl Answers {
         let traffic = self.scenario.traffic(self.scenario.peak_rate());
         let _ = writeln!(
             page,
-            "\nAt {} jobs a second: {} environments of {} GiB and {} vCPUs. Processors alone would take {}, {} invocations at once\n\
-             {}, and {} is the minimum; {} of the processors are busy, and {} of the slots.",
+            "\nAt {} jobs a second: {} environments of {} GiB and {} vCPUs; the minimum is {}. CPU time alone would take {} of them,\n\
+             {} invocations at once {}. {} of the processors are busy, {} of the slots.",
             number(traffic.rate),
             fleet.environments,
             number(environment.gib()),
             number(environment.vcpu()),
+            self.scenario.deployment.environments_min,
             fleet.by_cpu,
             number(traffic.in_flight),
             fleet.by_slots,
-            self.scenario.deployment.environments_min,
             percent(fleet.cpu_utilisation),
             percent(fleet.slot_utilisation),
         );
@@ -205,8 +205,7 @@ impl Answers {
             writeln!(page, "\n  {:<36}{:>16}{:>16}{:>9}{:>16}", "limit", "needed", "there is", "used", "reached at");
         for limit in &self.limits {
             let with_unit = |value: f64| format!("{} {}", number(value), limit.unit).trim_end().to_owned();
-            let _ = writeln!(
-                page,
+            let row = format!(
                 "  {:<36}{:>16}{:>16}{:>9}{:>16}",
                 limit.what,
                 with_unit(limit.needed),
@@ -214,6 +213,7 @@ impl Answers {
                 limit.used.map_or("?".to_owned(), percent),
                 limit.reached_at.map_or(String::new(), |rate| format!("{} jobs/s", number(rate)))
             );
+            let _ = writeln!(page, "{}", row.trim_end());
             if limit.used.is_none_or(|used| used >= NEAR) {
                 let _ = writeln!(page, "      {}", limit.remedy);
             }

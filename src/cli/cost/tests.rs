@@ -5,9 +5,10 @@ use std::path::Path;
 use clap::Parser;
 use nearline_contract::limits::RECORD_FORMAT_VERSION;
 use nearline_contract::{Group, Match, ResultRecord, Status};
-use nearline_cost::Answer;
+use nearline_cost::{Answer, Deployment};
 
 use super::*;
+use crate::catalog::size::Shape;
 use crate::results::record_bytes;
 
 #[derive(Parser)]
@@ -100,6 +101,22 @@ fn a_picture_draws_every_interval_within_its_frame() {
     let paths = svg.lines().filter_map(|line| line.split_once("d=\"")).map(|(_, rest)| rest.split('"').next().unwrap());
     let points: Vec<f64> = paths.flat_map(|path| path.split(['M', 'L', ' ']).filter_map(|n| n.parse().ok())).collect();
     assert!(points.len() > 1_000 && points.iter().all(|value| (0.0..=900.0).contains(value)));
+}
+
+/// The model of a process's memory against what `nearline catalog size` says.
+#[test]
+fn a_catalog_takes_what_catalog_size_says() {
+    for (rows, dimension) in [(100_000, 384), (1_000_000, 384), (1_000_000, 1_024), (10_000_000, 384)] {
+        let shape = Shape { rows, dimension, categories: 20, id_bytes: 12, title_bytes: 0, attribute_bytes: 0 };
+        let (size, mut deployment) = (shape.size(), Deployment::default());
+        (deployment.rows, deployment.dimension) = (rows as f64, dimension as f64);
+        for (model, sized) in
+            [(deployment.catalog_bytes(), size.alone.bytes), (deployment.refresh_bytes(), size.refreshing.bytes)]
+        {
+            let ratio = model / sized as f64;
+            assert!((0.85..1.1).contains(&ratio), "{rows} x {dimension}: {ratio}");
+        }
+    }
 }
 
 /// The model of a record's size against the worker's own count of a record like that.
