@@ -91,19 +91,6 @@ async fn a_pointer_whose_version_is_not_that_of_its_content_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_release_cannot_apply_is_refused_and_the_old_catalog_keeps_serving() {
-    let artifacts = MemoryArtifacts::default();
-    let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
-    let update = UpdateRef { key: "u".into(), sha256: "b".repeat(64), bytes: 1, rows: 1, deleted: 0 };
-    let version = version(&pointer.sha256, [update.sha256.as_str()]);
-    let changed = Pointer { format_version: 2, version: version.clone(), updates: vec![update], ..pointer };
-    artifacts.set(&prefix().object("current.json"), Some(serde_json::to_vec(&changed).unwrap().into()));
-    let error = store(&artifacts).load(&CatalogLocation::S3(prefix())).await.unwrap_err();
-    assert!(error.to_string().contains(&format!("version {version} has 1 updates")), "{error}");
-    assert!(watch(&artifacts, "older", sleep(3 * PERIOD)).await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_object_that_does_not_show_yet_is_looked_for_again() {
     let artifacts = MemoryArtifacts::default();
     let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
