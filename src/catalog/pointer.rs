@@ -91,7 +91,7 @@ pub fn version<'a>(artifact: &str, updates: impl IntoIterator<Item = &'a str>) -
     if updates.peek().is_none() {
         return artifact::version(artifact).to_owned();
     }
-    let all = updates.fold(Sha256::new_with_prefix(artifact), |all, update| all.chain_update(update));
+    let all = updates.fold(Sha256::new_with_prefix(artifact), Digest::chain_update);
     artifact::version(&hex(&all.finalize())).to_owned()
 }
 

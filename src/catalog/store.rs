@@ -66,7 +66,7 @@ pub enum Current {
         /// The prefix.
         prefix: S3Prefix,
         /// Its pointer.
-        pointer: Pointer,
+        pointer: Box<Pointer>,
     },
     /// A file.
     File {
@@ -125,7 +125,7 @@ impl<A: Artifacts> CatalogStore<A> {
     pub async fn current(&self, location: &CatalogLocation) -> Result<Current, CatalogError> {
         match location {
             CatalogLocation::S3(prefix) => {
-                Ok(Current::Published { prefix: prefix.clone(), pointer: self.pointer(prefix).await? })
+                Ok(Current::Published { prefix: prefix.clone(), pointer: Box::new(self.pointer(prefix).await?) })
             }
             CatalogLocation::File(path) => {
                 let path = path.clone();
@@ -156,7 +156,9 @@ impl<A: Artifacts> CatalogStore<A> {
         room::check(needed, room::left(self.indexing.function_memory))?;
         match current {
             Current::File { path, .. } => Ok(load::file(&path, &self.indexing, Priority::Background).await?.0),
-            Current::Published { prefix, pointer } => self.load_published(&prefix, pointer, Priority::Background).await,
+            Current::Published { prefix, pointer } => {
+                self.load_published(&prefix, *pointer, Priority::Background).await
+            }
         }
     }
 

@@ -62,7 +62,7 @@ impl World {
             publish(&world.store(), *products, None, world.clock.now()).await.unwrap();
             world.clock.step(Duration::days(1));
         }
-        world.clock.step(Duration::days(DAYS_BEFORE - products.len() as i64));
+        world.clock.step(Duration::days(DAYS_BEFORE - i64::try_from(products.len()).unwrap()));
         world
     }
 
