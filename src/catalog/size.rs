@@ -133,6 +133,16 @@ fn table_bytes(rows: u64) -> u64 {
     (rows * 8 / 7).next_power_of_two() * 5
 }
 
+/// What a changed row takes beside what it takes in its vector: strings and numbers.
+const CHANGED_ROW_BYTES: u64 = 300;
+
+/// Memory that the updates of a pointer take beside its artifact, in bytes: their vectors, once more to be searched, and
+/// codes.
+pub(super) fn of_updates(pointer: &Pointer) -> u64 {
+    let rows: u64 = pointer.updates.iter().map(|update| update.rows + update.deleted).sum();
+    rows * (pointer.dimension * 10 + CHANGED_ROW_BYTES)
+}
+
 /// What is in memory while so many rows are loaded, and goes then.
 pub fn loading_bytes(rows: u64) -> u64 {
     rows * PACKING_ROW_BYTES + READING_BYTES

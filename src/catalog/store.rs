@@ -12,7 +12,7 @@ use nearline_search::{Available, Kernel};
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
 use super::candidate::Candidate;
-use super::changes::{Alive, memory_of_updates};
+use super::changes::Alive;
 use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::indexes;
@@ -149,7 +149,7 @@ impl<A: Artifacts> CatalogStore<A> {
             Current::Published { pointer, .. } => {
                 let is_there = self.alive.base(&pointer.sha256).is_some();
                 let artifact = if is_there { 0 } else { size::to_load(pointer, &self.indexing.vectors) };
-                artifact + memory_of_updates(pointer)
+                artifact + size::of_updates(pointer)
             }
             Current::File { path, .. } => std::fs::metadata(path).map_or(0, |file| size::to_load_file(file.len())),
         };

@@ -63,7 +63,7 @@ async fn an_update_reaches_a_worker_and_of_two_at_once_both_are_kept() {
     let wrong = update(&world, "wrong.csv", "product_id,price\na,cheap\nnew,3\n", &[]).await;
     assert_eq!(wrong.status.code(), Some(1));
     let said = stderr(&wrong);
-    assert!(said.contains("line 2: column price: is `cheap`, no number"), "{said}");
+    assert!(said.contains("line 2: column price: is `cheap`, not a number"), "{said}");
     assert!(said.contains("line 3: column category: is missing: `new` is new to the catalog"), "{said}");
 
     // Both start from the same pointer, as a rule; one of them has to begin again.

@@ -10,6 +10,7 @@ mod column;
 mod evaluate;
 mod gather;
 mod instants;
+mod kept;
 mod numbers;
 mod read;
 mod resolve;

@@ -253,7 +253,7 @@ fn is_same_value(kept: &DataType, one: &Value, other: &Value) -> bool {
         _ => false,
     };
     let is_same_number = |kept: &DataType, one: &Number, other: &Number| match (kept, one, other) {
-        (DataType::Float32, Number::Float(one), Number::Float(other)) => (*one as f32) == (*other as f32),
+        (DataType::Float32, Number::Float(one), Number::Float(other)) => is_same_float(*one, *other),
         (_, one, other) => one == other,
     };
     match (one, other) {
@@ -266,4 +266,9 @@ fn is_same_value(kept: &DataType, one: &Value, other: &Value) -> bool {
         }
         (one, other) => one == other,
     }
+}
+
+/// Whether two numbers are the same once they have 32 bits; zero has no sign.
+fn is_same_float(one: f64, other: f64) -> bool {
+    (one as f32 + 0.0).to_bits() == (other as f32 + 0.0).to_bits()
 }

@@ -30,5 +30,4 @@ pub(super) use alive::Alive;
 pub(super) use base::Base;
 pub(super) use history::{Changes, Misfit};
 pub(super) use overlay::{Below, Overlay};
-pub(super) use serve::memory_of_updates;
 pub(super) use update::Update;

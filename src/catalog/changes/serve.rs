@@ -13,16 +13,6 @@ use crate::catalog::pointer::Pointer;
 use crate::catalog::store::CatalogStore;
 use crate::compute::Priority;
 
-/// What a changed row takes beside what it takes in its vector: strings and numbers.
-const ROW_BYTES: u64 = 300;
-
-/// Memory that the updates of a pointer take beside its artifact, in bytes: their vectors, once more to be searched, and
-/// codes.
-pub(in crate::catalog) fn memory_of_updates(pointer: &Pointer) -> u64 {
-    let rows: u64 = pointer.updates.iter().map(|update| update.rows + update.deleted).sum();
-    rows * (pointer.dimension * 10 + ROW_BYTES)
-}
-
 impl<A: Artifacts> CatalogStore<A> {
     /// The catalog of an artifact that is in memory and the updates of its pointer, if it has any; of these only what is new
     /// is read. `bytes_read` were read of the artifact.

@@ -158,15 +158,13 @@ impl Update {
                 self.contents.push(None);
                 continue;
             }
-            let text = |texts: &Option<Vec<Option<&'_ str>>>| {
-                texts.as_ref().and_then(|texts| texts[number]).map(str::to_owned)
-            };
-            let category = text(&categories).filter(|category| !category.is_empty());
+            let text = |texts: Option<&Vec<Option<&str>>>| texts.and_then(|texts| texts[number]).map(str::to_owned);
+            let category = text(categories.as_ref()).filter(|category| !category.is_empty());
             let category = category.ok_or_else(|| {
                 invalid(format!("row {row}, column category: is empty, and only rows that delete may lack it"))
             })?;
             let category = copy(TEXTS[1], &category)?;
-            let title = text(&titles).map(|title| copy(TEXTS[2], &title)).transpose()?;
+            let title = text(titles.as_ref()).map(|title| copy(TEXTS[2], &title)).transpose()?;
             let vector = self.push_vector(batch, number, row)?;
             let hash = hashes.filter(|hashes| vector.is_some() && hashes.is_valid(number));
             let text_sha256 = hash.and_then(|hashes| hashes.value(number).try_into().ok());

@@ -108,9 +108,10 @@ impl Layout {
             (false, None) => Some(TEXT.name),
             (false, Some(_)) => None,
         };
-        let needed = match self.is_update {
-            true => [Some(PRODUCT_ID.name), None, None],
-            false => [Some(PRODUCT_ID.name), Some(CATEGORY.name), last],
+        let needed = if self.is_update {
+            [Some(PRODUCT_ID.name), None, None]
+        } else {
+            [Some(PRODUCT_ID.name), Some(CATEGORY.name), last]
         };
         let missing: Vec<&str> = needed.into_iter().flatten().filter(|name| !self.has(name)).collect();
         if missing.is_empty() {
