@@ -6,19 +6,19 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use nearline_search::{Available, Codes, Kernel};
+use nearline_search::{Available, Codes};
 
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
 use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::indexes;
+use super::indexing::Indexing;
 use super::load::{self, run_long};
 use super::location::{CatalogGuard, CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
-use super::vectors::Vectors;
 use super::{room, size};
-use crate::compute::{Compute, Priority};
+use crate::compute::Priority;
 
 /// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
@@ -26,27 +26,6 @@ const POINTER: &str = "current.json";
 /// The object that says which catalog of a prefix is current.
 pub fn pointer_name(prefix: &S3Prefix) -> ObjectName {
     prefix.object(POINTER)
-}
-
-/// How catalogs are made searchable.
-#[derive(Debug, Clone)]
-pub struct Indexing {
-    /// What scans them.
-    pub kernel: Available,
-    /// What indexes them.
-    pub compute: Compute,
-    /// Memory that Lambda gives the function, in bytes: a newer catalog is only loaded if it fits beside the one that
-    /// serves, here and by what the system says.
-    pub function_memory: Option<u64>,
-    /// Where vectors lie.
-    pub vectors: Vectors,
-}
-
-impl Default for Indexing {
-    /// With the fastest kernel, where it is asked for.
-    fn default() -> Self {
-        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None, vectors: Vectors::Memory }
-    }
 }
 
 /// What a location holds now, not read further than to know it again.
