@@ -15,11 +15,11 @@ use super::download::{Download, Pieces};
 use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::indexes;
+use super::indexing::Indexing;
 use super::ipc::{Blob, missing};
 use super::kind::HEAD_BYTES;
 use super::location::ObjectName;
 use super::pointer::Pointer;
-use super::store::Indexing;
 use crate::compute::{Compute, LongError, Priority};
 use crate::telemetry::event;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nearline_search::{Available, Kernel};
+use nearline_search::Available;
 
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
@@ -16,13 +16,13 @@ use super::changes::Alive;
 use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::indexes;
+use super::indexing::Indexing;
 use super::load::{self, run_long};
 use super::location::{CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
 use super::upload::Cut;
-use super::vectors::Vectors;
 use super::{room, size};
-use crate::compute::{Compute, Priority};
+use crate::compute::Priority;
 
 /// Name of the pointer below a prefix.
 const POINTER: &str = "current.json";
@@ -35,27 +35,6 @@ pub fn pointer_name(prefix: &S3Prefix) -> ObjectName {
 /// The object that says which catalog of a prefix is tried out.
 pub fn candidate_name(prefix: &S3Prefix) -> ObjectName {
     prefix.object("candidate.json")
-}
-
-/// How catalogs are made searchable.
-#[derive(Debug, Clone)]
-pub struct Indexing {
-    /// What scans them.
-    pub kernel: Available,
-    /// What indexes them.
-    pub compute: Compute,
-    /// Memory that Lambda gives the function, in bytes: a newer catalog is only loaded if it fits beside the one that
-    /// serves, here and by what the system says.
-    pub function_memory: Option<u64>,
-    /// Where vectors lie.
-    pub vectors: Vectors,
-}
-
-impl Default for Indexing {
-    /// With the fastest kernel, where it is asked for.
-    fn default() -> Self {
-        Self { kernel: Kernel::fastest(), compute: Compute::Inline, function_memory: None, vectors: Vectors::Memory }
-    }
 }
 
 /// What a location holds now, not read further than to know it again.

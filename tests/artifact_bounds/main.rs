@@ -319,9 +319,12 @@ fn damage_of_any_kind_is_an_error_or_passes_within_the_memory_of_a_file() {
     for file in &files {
         let (read, memory) = read(file);
         assert!(read.is_ok() && memory < 2 * MIB, "{memory} bytes: {read:?}");
-        let loaded = load_bytes(&file.clone().into(), &Indexing::default()).unwrap();
-        let rows = read.unwrap().rows;
-        assert!(same(&Catalog::new(rows, "v".into(), None, Kernel::fastest()).unwrap(), &loaded));
+        let loaded = load_bytes(&file.clone().into(), &Indexing::default());
+        match (Catalog::new(read.unwrap().rows, "v".into(), None, Kernel::fastest()), loaded) {
+            (Ok(built), Ok(loaded)) => assert!(same(&built, &loaded)),
+            // Some have the same ids in each batch.
+            (built, loaded) => assert_eq!(built.unwrap_err().to_string(), loaded.unwrap_err().to_string()),
+        }
     }
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) };
     let several = prop::collection::vec(damage(), 1..4);
