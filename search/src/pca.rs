@@ -214,10 +214,12 @@ fn matrix(numbers: Vec<f32>, columns: usize) -> Array2<f32> {
 }
 
 /// The product of two matrices, the same bits on every processor.
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
 fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32> {
     rotated(left, &Panels::new(right))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
 fn rotated(vectors: ArrayView2<'_, f32>, axes: &Panels) -> Array2<f32> {
     let mut products = vec![0.0; vectors.nrows() * axes.columns];
     let vectors = vectors.as_standard_layout();

@@ -132,7 +132,8 @@ impl Canary {
             }
             return;
         }
-        let loaded = store.load_current(Current::Published { prefix: prefix.clone(), pointer }).await;
+        let loaded =
+            store.load_current(Current::Published { prefix: prefix.clone(), pointer: Box::new(pointer) }).await;
         match loaded.and_then(|catalog| serves.try_out(catalog, share)) {
             Ok(()) => event::candidate_serves(&version, share, serving),
             Err(error) => {

@@ -31,9 +31,9 @@ pub struct Candidate {
 impl Share {
     /// Whether a job belongs to it.
     pub fn takes(self, request_id: &str) -> bool {
-        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(request_id));
+        let first = Sha256::digest(request_id).iter().take(8).fold(0_u64, |first, byte| first << 8 | u64::from(*byte));
         // The first 53 bits, which are all that a number between 0 and 1 holds.
-        let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11;
+        let first = first >> 11;
         (first as f64) / ((1_u64 << 53) as f64) < self.0
     }
 }

@@ -36,7 +36,7 @@ pub enum ChangeError {
     )]
     Overtaken {
         /// The prefix.
-        prefix: S3Prefix,
+        prefix: String,
         /// The pointer.
         name: ObjectName,
         /// What it says now.
@@ -49,7 +49,7 @@ pub enum ChangeError {
     )]
     Differs {
         /// The prefix.
-        prefix: S3Prefix,
+        prefix: String,
         /// What is current.
         version: String,
         /// Its model and dimension.
@@ -255,7 +255,7 @@ fn overtaken(prefix: &S3Prefix, name: &ObjectName, found: Option<&Tagged>) -> Ch
         },
         None => "nothing: it was deleted".to_owned(),
     };
-    ChangeError::Overtaken { prefix: prefix.clone(), name: name.clone(), by }
+    ChangeError::Overtaken { prefix: prefix.to_string(), name: name.clone(), by }
 }
 
 #[cfg(test)]

@@ -68,7 +68,8 @@ impl<'a, A: Artifacts> Download<'a, A> {
     pub(super) async fn known(&self) -> Result<Known, CatalogError> {
         let tail = self.length.saturating_sub(TAIL_BYTES);
         let first = [0..self.length.min(HEAD_BYTES as u64), tail..self.length];
-        let mut wanted = if self.whole.is_some() { vec![0..self.length] } else { first.to_vec() };
+        let mut wanted: Vec<Range<u64>> =
+            if self.whole.is_some() { std::iter::once(0..self.length).collect() } else { first.to_vec() };
         let mut pieces = Vec::new();
         loop {
             if wanted.len() > PLACES_MAX {

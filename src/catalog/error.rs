@@ -20,6 +20,14 @@ pub enum CatalogError {
     /// The content breaks the artifact's contract; the message names row and column.
     #[error("the catalog is not valid: {0}")]
     Invalid(String),
+    /// An update cannot be applied to the catalog that it is listed with.
+    #[error("the update {name} is not valid: {what}")]
+    Update {
+        /// The object.
+        name: String,
+        /// Why, naming row and column.
+        what: String,
+    },
     /// A source of products, or a file of it, cannot be read.
     #[error("{name}: {what}")]
     Source {
@@ -73,6 +81,7 @@ impl CatalogError {
         match self {
             Self::Service(_) | Self::Missing(_) | Self::File { .. } | Self::NoRoom(_) => true,
             Self::Invalid(_)
+            | Self::Update { .. }
             | Self::Source { .. }
             | Self::Corrupt { .. }
             | Self::NotPublished(_)

@@ -21,7 +21,7 @@ pub(super) fn among<'a>(name: &str, names: &'a Names) -> Option<&'a str> {
         return None;
     }
     if names.len() > COMPARED_MAX {
-        return variant(name, names);
+        return variant(name, |spelling| names.find(spelling)).map(|number| names.get(number));
     }
     let wanted = folded(name);
     let length = wanted.chars().count();
@@ -53,8 +53,9 @@ pub(super) fn among<'a>(name: &str, names: &'a Names) -> Option<&'a str> {
     nearest.map(|(_, found)| found)
 }
 
-/// The name in another spelling: of blanks, of case, of Unicode form, or of what spreadsheets make of a number.
-pub(super) fn variant<'a>(name: &str, names: &'a Names) -> Option<&'a str> {
+/// What is found by the name in another spelling: of blanks, of case, of Unicode form, or of what spreadsheets make of a
+/// number.
+pub(super) fn variant<T>(name: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
     if name.chars().nth(NAME_MAX_CHARS).is_some() {
         return None;
     }
@@ -76,8 +77,7 @@ pub(super) fn variant<'a>(name: &str, names: &'a Names) -> Option<&'a str> {
         whole_number.to_owned(),
         whole_number.trim_start_matches('0').to_owned(),
     ];
-    let found = spellings.iter().find_map(|spelling| names.find(spelling));
-    found.map(|number| names.get(number))
+    spellings.iter().find_map(|spelling| find(spelling))
 }
 
 #[cfg(test)]
@@ -118,7 +118,8 @@ mod tests {
             ("a\u{a0} b", Some("a b")),
             ("sku-4", None),
         ] {
-            assert_eq!(variant(id, &names), found, "{id}");
+            let variant = variant(id, |spelling| names.find(spelling)).map(|number| names.get(number));
+            assert_eq!(variant, found, "{id}");
         }
     }
 

@@ -91,7 +91,7 @@ pub fn version<'a>(artifact: &str, updates: impl IntoIterator<Item = &'a str>) -
     if updates.peek().is_none() {
         return artifact::version(artifact).to_owned();
     }
-    let all = updates.fold(Sha256::new_with_prefix(artifact), |all, update| all.chain_update(update));
+    let all = updates.fold(Sha256::new_with_prefix(artifact), Digest::chain_update);
     artifact::version(&hex(&all.finalize())).to_owned()
 }
 
@@ -111,6 +111,13 @@ impl Pointer {
             previous: None,
             published_at: None,
         }
+    }
+
+    /// The same artifact with these updates, and so many products.
+    pub(super) fn with_updates(&self, updates: Vec<UpdateRef>, rows: u64) -> Self {
+        let version = version(&self.sha256, updates.iter().map(|update| update.sha256.as_str()));
+        let format_version = if updates.is_empty() { FORMAT } else { FORMAT_WITH_UPDATES };
+        Self { format_version, version, rows, updates, ..self.clone() }
     }
 
     /// Reads the object `name`.

@@ -139,7 +139,7 @@ impl<A: Publishing> CatalogStore<A> {
     }
 
     /// Uploads what is not there yet.
-    async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
+    pub(super) async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
         let mut missing = Vec::new();
         for (key, sha256, content) in &checked.objects {
             let name = ObjectName { bucket: prefix.bucket.clone(), key: key.clone() };
@@ -190,7 +190,7 @@ impl<A: Publishing> CatalogStore<A> {
     /// [`CatalogError`], as for what is current.
     pub async fn load_version(&self, prefix: &S3Prefix, version: &str) -> Result<Catalog, CatalogError> {
         let pointer = self.published(prefix, version).await?;
-        self.load_current(Current::Published { prefix: prefix.clone(), pointer }).await
+        self.load_current(Current::Published { prefix: prefix.clone(), pointer: Box::new(pointer) }).await
     }
 
     /// What was published as a version.
@@ -255,7 +255,7 @@ impl<A: Publishing> CatalogStore<A> {
         }
         let now = self.seen_candidate(prefix).await?;
         let by = now.pointer.map_or("another one".to_owned(), |now| format!("version {}", now.pointer.version));
-        Err(ChangeError::Overtaken { prefix: prefix.clone(), name: seen.name, by })
+        Err(ChangeError::Overtaken { prefix: prefix.to_string(), name: seen.name, by })
     }
 }
 
@@ -301,5 +301,5 @@ fn fits(prefix: &S3Prefix, current: &Seen<Pointer>, new: &Pointer) -> Result<(),
         format!("{model} in {} dimensions", pointer.dimension)
     };
     let (version, current, new) = (current.version.clone(), words(current), words(new));
-    Err(ChangeError::Differs { prefix: prefix.clone(), version, current, new })
+    Err(ChangeError::Differs { prefix: prefix.to_string(), version, current, new })
 }

@@ -111,7 +111,7 @@ async fn look<A: Artifacts>(
         return true;
     }
     if serves.promote(&newer) {
-        event::catalog_replaced(serving, &newer);
+        event::catalog_replaced(serving, &newer, None);
         *serving = newer;
         return true;
     }
@@ -124,11 +124,18 @@ async fn look<A: Artifacts>(
     let loaded = store.load_current(current).await;
     let found = loaded.and_then(|catalog| {
         let version = catalog.version().to_owned();
-        serves.replace(catalog).map(|()| version)
+        let loaded = event::Loaded {
+            rows: catalog.rows(),
+            updates: catalog.update_count(),
+            changed_rows: catalog.changed_rows(),
+            bytes_read: catalog.bytes_read(),
+            took: Duration::ZERO,
+        };
+        serves.replace(catalog).map(|()| (version, event::Loaded { took: now.elapsed(), ..loaded }))
     });
     match found {
-        Ok(version) => {
-            event::catalog_replaced(serving, &version);
+        Ok((version, loaded)) => {
+            event::catalog_replaced(serving, &version, Some(loaded));
             *serving = version;
             true
         }

@@ -4,6 +4,7 @@
 //! reader sees the old catalog or the whole new one. What is served is what was hashed: bytes are read once.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nearline_search::{Available, Kernel};
@@ -11,8 +12,10 @@ use nearline_search::{Available, Kernel};
 use super::artifact::{self, Loaded};
 use super::artifacts::Artifacts;
 use super::candidate::Candidate;
+use super::changes::{Alive, memory_of_updates};
 use super::error::CatalogError;
 use super::indexed::Catalog;
+use super::indexes;
 use super::load::{self, run_long};
 use super::location::{CatalogLocation, ObjectName, S3Prefix};
 use super::pointer::Pointer;
@@ -63,7 +66,7 @@ pub enum Current {
         /// The prefix.
         prefix: S3Prefix,
         /// Its pointer.
-        pointer: Pointer,
+        pointer: Box<Pointer>,
     },
     /// A file.
     File {
@@ -91,12 +94,14 @@ pub struct CatalogStore<A> {
     pub(super) indexing: Indexing,
     /// How large files are uploaded.
     pub(super) cut: Cut,
+    /// What is in memory of the catalogs that it loaded.
+    pub(super) alive: Arc<Alive>,
 }
 
 impl<A: Artifacts> CatalogStore<A> {
     /// A store that indexes what it loads.
     pub fn new(artifacts: A, indexing: Indexing) -> Self {
-        Self { artifacts, indexing, cut: Cut::OF_S3 }
+        Self { artifacts, indexing, cut: Cut::OF_S3, alive: Arc::default() }
     }
 
     /// Loads the current catalog of a location, when nothing else can go on.
@@ -120,7 +125,7 @@ impl<A: Artifacts> CatalogStore<A> {
     pub async fn current(&self, location: &CatalogLocation) -> Result<Current, CatalogError> {
         match location {
             CatalogLocation::S3(prefix) => {
-                Ok(Current::Published { prefix: prefix.clone(), pointer: self.pointer(prefix).await? })
+                Ok(Current::Published { prefix: prefix.clone(), pointer: Box::new(self.pointer(prefix).await?) })
             }
             CatalogLocation::File(path) => {
                 let path = path.clone();
@@ -141,13 +146,19 @@ impl<A: Artifacts> CatalogStore<A> {
     /// As [`CatalogStore::load`].
     pub async fn load_current(&self, current: Current) -> Result<Catalog, CatalogError> {
         let needed = match &current {
-            Current::Published { pointer, .. } => size::to_load(pointer, &self.indexing.vectors),
+            Current::Published { pointer, .. } => {
+                let is_there = self.alive.base(&pointer.sha256).is_some();
+                let artifact = if is_there { 0 } else { size::to_load(pointer, &self.indexing.vectors) };
+                artifact + memory_of_updates(pointer)
+            }
             Current::File { path, .. } => std::fs::metadata(path).map_or(0, |file| size::to_load_file(file.len())),
         };
         room::check(needed, room::left(self.indexing.function_memory))?;
         match current {
             Current::File { path, .. } => Ok(load::file(&path, &self.indexing, Priority::Background).await?.0),
-            Current::Published { prefix, pointer } => self.load_published(&prefix, pointer, Priority::Background).await,
+            Current::Published { prefix, pointer } => {
+                self.load_published(&prefix, *pointer, Priority::Background).await
+            }
         }
     }
 
@@ -157,13 +168,15 @@ impl<A: Artifacts> CatalogStore<A> {
         pointer: Pointer,
         priority: Priority,
     ) -> Result<Catalog, CatalogError> {
-        if !pointer.updates.is_empty() {
-            let (version, updates) = (&pointer.version, pointer.updates.len());
-            let why = format!("version {version} has {updates} updates, which this release does not apply");
-            return Err(CatalogError::Invalid(why));
+        if let Some(base) = self.alive.base(&pointer.sha256) {
+            return self.with_updates(base, prefix, pointer, 0, priority).await;
         }
         let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
-        load::published(&self.artifacts, &self.indexing, name, pointer, priority).await
+        let packed = indexes::of_kernel(&pointer, self.indexing.kernel).map_or(0, |index| index.bytes);
+        let bytes_read = pointer.bytes + packed;
+        let catalog = load::published(&self.artifacts, &self.indexing, name, pointer.clone(), priority).await?;
+        self.alive.keep_base(&pointer.sha256, catalog.base());
+        self.with_updates(Arc::clone(catalog.base()), prefix, pointer, bytes_read, priority).await
     }
 
     /// Reads the candidate of a prefix; `None` if there is none.

@@ -1,5 +1,7 @@
 //! Loading, publishing and watching, with artifacts in memory on a paused clock.
 
+mod updates;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -86,19 +88,6 @@ async fn a_pointer_whose_version_is_not_that_of_its_content_is_refused() {
     let plan = FaultPlan::default();
     assert!(watch(&MemoryArtifacts::new(plan), "v", sleep(5 * PERIOD)).await.is_empty());
     assert!(watch(&artifacts, "v", sleep(5 * PERIOD)).await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_release_cannot_apply_is_refused_and_the_old_catalog_keeps_serving() {
-    let artifacts = MemoryArtifacts::default();
-    let pointer = store(&artifacts).publish(checked(3), &prefix(), None).await.unwrap();
-    let update = UpdateRef { key: "u".into(), sha256: "b".repeat(64), bytes: 1, rows: 1, deleted: 0 };
-    let version = version(&pointer.sha256, [update.sha256.as_str()]);
-    let changed = Pointer { format_version: 2, version: version.clone(), updates: vec![update], ..pointer };
-    artifacts.set(&prefix().object("current.json"), Some(serde_json::to_vec(&changed).unwrap().into()));
-    let error = store(&artifacts).load(&CatalogLocation::S3(prefix())).await.unwrap_err();
-    assert!(error.to_string().contains(&format!("version {version} has 1 updates")), "{error}");
-    assert!(watch(&artifacts, "older", sleep(3 * PERIOD)).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

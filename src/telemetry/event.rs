@@ -155,9 +155,35 @@ pub fn not_dead_lettered(one: Subject<'_>, fault: &Fault) {
     );
 }
 
-/// A new catalog serves.
-pub fn catalog_replaced(from: &str, to: &str) {
-    tracing::info!(event = CATALOG_REPLACED, from, to, "the catalog was replaced");
+/// What a new catalog took.
+#[derive(Debug, Clone, Copy)]
+pub struct Loaded {
+    /// Products that it has.
+    pub rows: usize,
+    /// Updates beside its artifact.
+    pub updates: usize,
+    /// Rows that are not its artifact's.
+    pub changed_rows: usize,
+    /// Bytes that were read: not those of what was in memory already.
+    pub bytes_read: u64,
+    /// From the look that found it until it served.
+    pub took: Duration,
+}
+
+/// A new catalog serves; `None`: it was in memory already.
+pub fn catalog_replaced(from: &str, to: &str, loaded: Option<Loaded>) {
+    let loaded = loaded.as_ref();
+    tracing::info!(
+        event = CATALOG_REPLACED,
+        from,
+        to,
+        rows = loaded.map(|loaded| loaded.rows),
+        updates = loaded.map(|loaded| loaded.updates),
+        changed_rows = loaded.map(|loaded| loaded.changed_rows),
+        bytes_read = loaded.map(|loaded| loaded.bytes_read),
+        took_ms = loaded.map(|loaded| loaded.took.as_millis() as u64),
+        "the catalog was replaced"
+    );
 }
 
 /// A new catalog is not used.

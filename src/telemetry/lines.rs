@@ -106,7 +106,7 @@ mod tests {
         event::jobs_failed(&Fault::new(Cause::TimedOut, "late"), 5, one);
         event::job_rejected(one, "text_refused");
         event::job_rejected(one, "unknown_category");
-        event::catalog_replaced("a", "b");
+        event::catalog_replaced("a", "b", None);
         event::catalog_refused(&"broken", "b", "a");
         event::catalog_unknown(&"away", "a");
         drop(guard);

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn the_events_of_metrics_are_those_that_are_logged() {
         let lines = [
-            logged(|| event::catalog_replaced("a", "b")),
+            logged(|| event::catalog_replaced("a", "b", None)),
             logged(|| event::catalog_refused(&"broken", "b", "a")),
             logged(|| event::catalog_unknown(&"away", "a")),
         ];

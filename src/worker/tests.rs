@@ -1,5 +1,7 @@
 //! The worker with records and models in memory.
 
+mod updates;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -21,5 +21,6 @@ mod poller;
 mod run;
 mod runtime;
 mod sources;
+mod updates;
 mod ways_out;
 mod world;

@@ -47,6 +47,7 @@ pub(crate) struct Panels {
 
 impl Panels {
     /// Of a matrix in any layout.
+    #[expect(clippy::needless_pass_by_value, reason = "a view is a reference")]
     pub(crate) fn new(matrix: ArrayView2<'_, f32>) -> Self {
         let (rows, columns) = matrix.dim();
         let mut values = vec![[0.0; BLOCK]; rows * columns.div_ceil(BLOCK)];
@@ -139,16 +140,23 @@ unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
     [row, panel]: [usize; 2],
     products: &mut [f32],
 ) {
-    let vectors: [&[f32]; ROWS] = std::array::from_fn(|at| &vectors[(row + at) * matrix.rows..][run.clone()]);
+    // Of a length that the compiler sees, so that nothing is checked in the loop; and no closures in it, which may not
+    // have the processor features of what is around them.
+    let length = run.len();
+    let vectors: [&[f32]; ROWS] = std::array::from_fn(|at| &vectors[(row + at) * matrix.rows + run.start..][..length]);
+    let panels = panels.map(|panel| &panel[..length]);
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[L::splat(0.0); PANELS]; ROWS];
-        for at in 0..run.len() {
-            let columns: [L::Floats; PANELS] = std::array::from_fn(|panel| L::load(&panels[panel][at]));
-            for (sums, vector) in sums.iter_mut().zip(&vectors) {
-                let value = L::splat(vector[at]);
-                for (sum, &column) in sums.iter_mut().zip(&columns) {
-                    *sum = L::fused(column, value, *sum);
+        for at in 0..length {
+            let mut columns = [L::splat(0.0); PANELS];
+            for panel in 0..PANELS {
+                columns[panel] = L::load(&panels[panel][at]);
+            }
+            for row in 0..ROWS {
+                let value = L::splat(vectors[row][at]);
+                for panel in 0..PANELS {
+                    sums[row][panel] = L::fused(columns[panel], value, sums[row][panel]);
                 }
             }
         }

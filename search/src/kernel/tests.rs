@@ -390,7 +390,7 @@ proptest! {
         let vectors: Vec<f32> = (0..count * rows).map(|_| random.f32() - 0.5).collect();
         let before: Vec<f32> = (0..count * columns).map(|_| random.f32() - 0.5).collect();
         let panels = Panels::new(matrix.view());
-        prop_assert!(matrix.indexed_iter().all(|((row, column), &value)| panels.get(row, column) == value));
+        prop_assert!(matrix.indexed_iter().all(|((row, column), &value)| panels.get(row, column).to_bits() == value.to_bits()));
         for kernel in Kernel::available() {
             let mut products = before.clone();
             kernel.multiply(&vectors, &panels, &mut products);

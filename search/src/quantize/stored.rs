@@ -61,7 +61,7 @@ fn move_lane(from: &[Group], from_run: usize, to: &mut [Group], to_run: usize, l
         let (group, lanes) = (dimension / run, size_of::<Group>() / run);
         (group * (BLOCK / lanes) + lane / lanes, lane % lanes * run + dimension % run)
     };
-    for dimension in (0..from.len() * size_of::<Group>() / BLOCK).step_by(4) {
+    for dimension in (0..size_of_val(from) / BLOCK).step_by(4) {
         let ((from_group, from_byte), (to_group, to_byte)) = (place(from_run, dimension), place(to_run, dimension));
         let word: [u8; 4] = std::array::from_fn(|at| from[from_group].0[from_byte + at]);
         to[to_group].0[to_byte..to_byte + 4].copy_from_slice(&word);
@@ -80,7 +80,7 @@ mod tests {
             let vectors: Vec<f32> = (0..rows * dimension).map(|_| random.f32() - 0.5).collect();
             let packed = |coding: Coding| {
                 let mut segment = Segment::new(0..dimension, rows.div_ceil(BLOCK), true, coding);
-                pack(&vectors, dimension, 0.0, coding, &mut segment.parts(usize::MAX / 2).collect::<Vec<_>>());
+                pack(&vectors, dimension, 0.0, coding, &mut segment.parts(rows.div_ceil(BLOCK)).collect::<Vec<_>>());
                 segment
             };
             let stored = Coding::stored(127);

@@ -138,7 +138,7 @@ pub(super) fn check_all_columns(bytes: &Bytes) -> Result<(), CatalogError> {
 }
 
 /// The columns that are attributes, by the metadata.
-fn attribute_names(schema: &Schema) -> Result<Vec<String>, CatalogError> {
+pub(in crate::catalog) fn attribute_names(schema: &Schema) -> Result<Vec<String>, CatalogError> {
     let Some(names) = schema.metadata().get(ATTRIBUTES) else { return Ok(Vec::new()) };
     let names: Vec<String> = serde_json::from_str(names)
         .map_err(|_| invalid(format!("its {ATTRIBUTES} must be a JSON array of column names, is `{}`", clip(names))))?;
@@ -152,7 +152,7 @@ fn attribute_names(schema: &Schema) -> Result<Vec<String>, CatalogError> {
 }
 
 /// Checks names and types of the columns; the dimension of the embeddings.
-fn check_columns(schema: &Schema) -> Result<usize, CatalogError> {
+pub(in crate::catalog) fn check_columns(schema: &Schema) -> Result<usize, CatalogError> {
     let column = |name: &str, required: bool| {
         let mut found = schema.fields().iter().filter(|field| field.name() == name);
         match (found.next(), found.next()) {

@@ -18,6 +18,8 @@ use crate::catalog::source::Value;
 use crate::catalog::{CatalogError, Rows};
 use columns::{array, bytes};
 
+pub(in crate::catalog) use columns::array as column_of;
+
 /// Rows in a batch that is written.
 const BATCH_ROWS: usize = 16_384;
 /// Bytes of attributes in it: a column has less than 2 GiB.

@@ -1,5 +1,6 @@
 //! One attribute of all products.
 
+use arrow_schema::DataType;
 use nearline_contract::Attribute;
 use serde_json::Number as JsonNumber;
 
@@ -17,6 +18,8 @@ pub(super) struct Column {
     pub(super) values: Values,
     /// The rows that have it; `None`: all.
     pub(super) present: Option<Bits>,
+    /// The type that an artifact keeps it as.
+    pub(super) kept_as: DataType,
 }
 
 /// Values, one for each row: of rows that do not have it, too.
@@ -123,7 +126,8 @@ impl Column {
     }
 }
 
-fn list(ends: &[u32], row: usize) -> std::ops::Range<usize> {
+/// Where the items of a row are.
+pub(super) fn list(ends: &[u32], row: usize) -> std::ops::Range<usize> {
     let start = if row == 0 { 0 } else { ends[row - 1] as usize };
     start..ends[row] as usize
 }
@@ -165,7 +169,7 @@ mod tests {
 
     fn shown(values: Numbers) -> Vec<Option<String>> {
         let rows = values.len();
-        let column = Column { values: Values::Numbers(values), present: None };
+        let column = Column { values: Values::Numbers(values), present: None, kept_as: DataType::Int64 };
         let text = |row| column.get(row).map(|value| serde_json::to_string(&value).unwrap());
         (0..rows).map(text).collect()
     }

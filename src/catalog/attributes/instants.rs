@@ -1,5 +1,6 @@
 //! Dates and timestamps: numbers in memory, ISO 8601 text in filters and records.
 
+use arrow_schema::{DataType, TimeUnit};
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
 /// What one of the numbers counts, from 1970 on.
@@ -13,10 +14,32 @@ pub(super) enum Unit {
     },
 }
 
+/// The number of a column of dates or timestamps whose text this is.
+pub(in crate::catalog) fn moment(kind: &DataType, text: &str) -> Option<i64> {
+    Unit::of(kind)?.value(text)
+}
+
 const SECONDS_OF_DAY: i64 = 86_400;
 const NANOSECONDS: i64 = 1_000_000_000;
 
 impl Unit {
+    /// What numbers of a column of this type count, if it is one of dates or timestamps.
+    pub(super) fn of(kind: &DataType) -> Option<Self> {
+        match kind {
+            DataType::Date32 | DataType::Date64 => Some(Self::Days),
+            DataType::Timestamp(unit, zone) => {
+                let in_second = match unit {
+                    TimeUnit::Second => 1,
+                    TimeUnit::Millisecond => 1_000,
+                    TimeUnit::Microsecond => 1_000_000,
+                    TimeUnit::Nanosecond => 1_000_000_000,
+                };
+                Some(Self::Time { in_second, is_utc: zone.is_some() })
+            }
+            _ => None,
+        }
+    }
+
     /// The text of a number, if it is of the years 0 to 9999.
     pub(super) fn text(self, value: i64) -> Option<String> {
         let (days, seconds, nanoseconds) = match self {

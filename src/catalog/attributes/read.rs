@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Schema, TimeUnit};
+use arrow_schema::{DataType, Schema};
 use nearline_contract::clip;
 
 use super::bits::Bits;
 use super::cells::{Cell, Lists, cells};
 use super::column::{Column, Values};
+use super::gather::kept_as;
 use super::instants::Unit;
 use super::numbers::Numbers;
 use super::table::Attributes;
@@ -37,13 +38,15 @@ pub(in crate::catalog) struct Builders {
 struct Builder {
     /// Its number in the schema.
     column: usize,
+    /// The type of its values, as [`kept_as`] has it.
+    kept_as: DataType,
     present: Vec<bool>,
     data: Data,
 }
 
 /// The values of one attribute, one for each row.
 #[derive(Debug)]
-enum Data {
+pub(super) enum Data {
     Booleans(Vec<bool>),
     Signed(Vec<i64>),
     Unsigned(Vec<u64>),
@@ -75,7 +78,7 @@ impl Builders {
                 invalid(format!("column {} cannot be an attribute, is {}; {POSSIBLE}", clip(name), type_name(kind)))
             })?;
             if builders.names.insert(name) as usize == builders.columns.len() {
-                builders.columns.push(Builder { column, present: Vec::new(), data });
+                builders.columns.push(Builder { column, kept_as: kept_as(kind), present: Vec::new(), data });
             }
         }
         Ok(builders)
@@ -105,7 +108,7 @@ impl Builders {
         let columns = self.columns.into_iter().map(|builder| {
             let is_whole = builder.present.iter().all(|present| *present);
             let present = (!is_whole).then(|| Bits::of(builder.present));
-            Column { values: builder.data.finish(), present }
+            Column { values: builder.data.finish(), present, kept_as: builder.kept_as }
         });
         Attributes { columns: columns.collect(), names: self.names, rows: self.rows }
     }
@@ -157,7 +160,7 @@ impl Builder {
 
 /// Strings by number.
 #[derive(Debug, Default)]
-struct Strings {
+pub(super) struct Strings {
     names: Names,
     numbers: Vec<u32>,
     /// Long strings of the batch by where they are: a dictionary or a column of views may have one of a megabyte in every
@@ -190,7 +193,7 @@ impl Data {
         }
     }
 
-    fn new(kind: &DataType) -> Option<Self> {
+    pub(super) fn new(kind: &DataType) -> Option<Self> {
         Some(match kind {
             kind if is_string(kind) => Self::Texts(Strings::default()),
             DataType::Boolean => Self::Booleans(Vec::new()),
@@ -208,16 +211,6 @@ impl Data {
                     Self::Signed(Vec::new())
                 }
             }
-            DataType::Date32 | DataType::Date64 => Self::Instants { values: Vec::new(), unit: Unit::Days },
-            DataType::Timestamp(unit, zone) => {
-                let in_second = match unit {
-                    TimeUnit::Second => 1,
-                    TimeUnit::Millisecond => 1_000,
-                    TimeUnit::Microsecond => 1_000_000,
-                    TimeUnit::Nanosecond => 1_000_000_000,
-                };
-                Self::Instants { values: Vec::new(), unit: Unit::Time { in_second, is_utc: zone.is_some() } }
-            }
             DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
                 let items = Self::new(item.data_type())?;
                 if matches!(items, Self::Booleans(_) | Self::Instants { .. } | Self::Lists { .. }) {
@@ -225,11 +218,11 @@ impl Data {
                 }
                 Self::Lists { ends: Vec::new(), items: Box::new(items) }
             }
-            _ => return None,
+            kind => Self::Instants { values: Vec::new(), unit: Unit::of(kind)? },
         })
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Booleans(values) => values.len(),
             Self::Signed(values) | Self::Instants { values, .. } => values.len(),
@@ -243,7 +236,7 @@ impl Data {
 
     /// Takes a value, and returns how many bytes of a string it keeps. One of another type, which there is none of in a
     /// column, counts as nothing. The error says what is wrong with it.
-    fn push(&mut self, cell: Cell<'_>) -> Result<usize, &'static str> {
+    pub(super) fn push(&mut self, cell: Cell<'_>) -> Result<usize, &'static str> {
         match (self, cell) {
             (_, Cell::TooLong) => {
                 return Err("is a decimal with more digits than a number keeps: 15, or 64 bits of a whole number");
@@ -262,7 +255,7 @@ impl Data {
         Ok(0)
     }
 
-    fn push_nothing(&mut self) {
+    pub(super) fn push_nothing(&mut self) {
         match self {
             Self::Booleans(values) => values.push(false),
             Self::Signed(values) | Self::Instants { values, .. } => values.push(0),
@@ -276,7 +269,7 @@ impl Data {
         }
     }
 
-    fn finish(self) -> Values {
+    pub(super) fn finish(self) -> Values {
         match self {
             Self::Booleans(values) => Values::Booleans(Bits::of(values)),
             Self::Texts(Strings { names, numbers, .. }) => Values::Texts(Texts::new(&names, numbers)),

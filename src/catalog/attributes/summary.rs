@@ -41,6 +41,27 @@ impl Attributes {
         (0..self.columns.len()).map(|number| self.summary(number)).collect()
     }
 
+    /// The same summaries of columns with these names.
+    pub(in crate::catalog) fn named_as<'a>(
+        &'a self,
+        summaries: Vec<AttributeSummary<'_>>,
+    ) -> Vec<AttributeSummary<'a>> {
+        let named = |(number, summary): (u32, AttributeSummary<'_>)| {
+            let AttributeSummary { name: _, kind, compares_with, rows, nulls, distinct, bytes, examples } = summary;
+            AttributeSummary {
+                name: self.names.get(number),
+                kind,
+                compares_with,
+                rows,
+                nulls,
+                distinct,
+                bytes,
+                examples,
+            }
+        };
+        (0..).zip(summaries).map(named).collect()
+    }
+
     fn summary(&self, number: usize) -> AttributeSummary<'_> {
         let column = &self.columns[number];
         let kind: AttributeKind = column.kind();

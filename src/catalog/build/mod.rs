@@ -38,7 +38,8 @@ use again::{read_again, read_to_the_end, row, write_again};
 pub use batches::LeftOver;
 use draft::Draft;
 use journal::Journal;
-use rejects::Rejects;
+pub(super) use rejects::Rejects;
+pub(super) use vectors::Patient;
 use vectors::{Failed, Origin, vector};
 
 /// Texts that wait for the embedder at once: enough to fill the calls of a model that takes many texts.

@@ -12,7 +12,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::source::RowFault;
 
 #[derive(Debug)]
-pub(super) struct Rejects {
+pub(in crate::catalog) struct Rejects {
     path: PathBuf,
     /// The file, as it was before, or empty.
     file: File,
@@ -27,7 +27,7 @@ impl Rejects {
     ///
     /// # Errors
     /// [`CatalogError::File`].
-    pub(super) fn create(path: &Path) -> Result<Self, CatalogError> {
+    pub(in crate::catalog) fn create(path: &Path) -> Result<Self, CatalogError> {
         let file_error = |source| CatalogError::File { path: path.to_owned(), source };
         let is_new = !path.exists();
         let draft = tempfile::tempfile().map_err(file_error)?;
@@ -41,7 +41,7 @@ impl Rejects {
     ///
     /// # Errors
     /// [`CatalogError::File`].
-    pub(super) fn push(&mut self, place: &str, fault: &RowFault, row: &str) -> Result<(), CatalogError> {
+    pub(in crate::catalog) fn push(&mut self, place: &str, fault: &RowFault, row: &str) -> Result<(), CatalogError> {
         let column = fault.column.as_deref().unwrap_or_default();
         self.write([place, fault.kind.as_str(), column, &fault.message, row])
     }
@@ -50,7 +50,7 @@ impl Rejects {
     ///
     /// # Errors
     /// [`CatalogError::File`].
-    pub(super) fn finish(mut self) -> Result<(), CatalogError> {
+    pub(in crate::catalog) fn finish(mut self) -> Result<(), CatalogError> {
         self.is_new = false;
         self.replace().map_err(|source| CatalogError::File { path: self.path.clone(), source })
     }

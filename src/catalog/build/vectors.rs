@@ -19,20 +19,53 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(4), Duration::from_sec
 
 /// What the vectors of a build come from.
 pub(super) struct Origin<'a> {
-    pub(super) embedder: &'a Embedder,
+    embedder: Patient<'a>,
     pub(super) journal: Mutex<Journal>,
-    /// Whether somebody was told that the model does not answer: many texts meet one outage.
-    was_told: AtomicBool,
 }
 
 impl<'a> Origin<'a> {
     pub(super) fn new(embedder: &'a Embedder, journal: Journal) -> Self {
-        Self { embedder, journal: Mutex::new(journal), was_told: AtomicBool::new(false) }
+        Self { embedder: Patient::new(embedder), journal: Mutex::new(journal) }
+    }
+}
+
+/// An embedder that is asked again while its model does not answer.
+pub(in crate::catalog) struct Patient<'a> {
+    embedder: &'a Embedder,
+    /// Whether somebody was told that the model does not answer: many texts meet one outage.
+    was_told: AtomicBool,
+}
+
+impl<'a> Patient<'a> {
+    pub(in crate::catalog) fn new(embedder: &'a Embedder) -> Self {
+        Self { embedder, was_told: AtomicBool::new(false) }
     }
 
     fn tell(&self, fault: &Fault) {
         if !self.was_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(event = "embedding_delayed", %fault, "the model does not answer: retrying for two minutes");
+        }
+    }
+
+    /// The embedding of a text, also if it takes two minutes until the model answers.
+    ///
+    /// # Errors
+    /// The model refuses the text, or a fault outlasted every attempt.
+    pub(in crate::catalog) async fn embed(&self, text: &str) -> Result<Embedding, EmbedError> {
+        let mut failures = 0;
+        loop {
+            match self.embedder.embed(text, &UnderWay::default()).await {
+                Ok(embedding) => {
+                    self.was_told.store(false, Ordering::Relaxed);
+                    return Ok(embedding.as_ref().clone());
+                }
+                Err(EmbedError::Fault(fault)) if fault.may_pass() && failures + 1 < ATTEMPTS => {
+                    failures += 1;
+                    self.tell(&fault);
+                    BACKOFF.sleep(failures).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }
@@ -62,29 +95,11 @@ pub(super) async fn vector(
     if let Some(embedding) = lock().get(&key)? {
         return Ok((embedding, Some(key), false));
     }
-    let embedding = embed_patiently(origin, &product.text).await.map_err(Failed::Embed)?;
+    let embedding = origin.embedder.embed(&product.text).await.map_err(Failed::Embed)?;
     let mut journal = lock();
     // Rows with the same text share one call, and one entry.
     if !journal.has(&key) {
         journal.put(&key, &embedding)?;
     }
     Ok((embedding, Some(key), true))
-}
-
-async fn embed_patiently(origin: &Origin<'_>, text: &str) -> Result<Embedding, EmbedError> {
-    let mut failures = 0;
-    loop {
-        match origin.embedder.embed(text, &UnderWay::default()).await {
-            Ok(embedding) => {
-                origin.was_told.store(false, Ordering::Relaxed);
-                return Ok(embedding.as_ref().clone());
-            }
-            Err(EmbedError::Fault(fault)) if fault.may_pass() && failures + 1 < ATTEMPTS => {
-                failures += 1;
-                origin.tell(&fault);
-                BACKOFF.sleep(failures).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
 }

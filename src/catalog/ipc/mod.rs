@@ -6,13 +6,14 @@
 
 mod blob;
 mod bounds;
+mod budget;
 mod container;
 mod once;
 mod reader;
 mod strings;
 
 pub(super) use blob::Blob;
-pub(super) use bounds::Budget;
+pub(super) use budget::Budget;
 pub(super) use once::{Once, missing};
 pub(super) use reader::Reader;
 pub(super) use strings::{is_string, strings};

@@ -12,7 +12,8 @@ use arrow_ipc::reader::read_record_batch;
 use arrow_schema::SchemaRef;
 
 use super::blob::Blob;
-use super::bounds::{Budget, Columns};
+use super::bounds::Columns;
+use super::budget::Budget;
 use super::container::{Container, Part};
 use super::reader::Reader;
 use super::{invalid, unreadable};

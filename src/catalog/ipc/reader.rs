@@ -10,7 +10,8 @@ use arrow_ipc::{DictionaryBatch, Message, MetadataVersion};
 use arrow_schema::{DataType, SchemaRef};
 
 use super::blob::Blob;
-use super::bounds::{Budget, Columns};
+use super::bounds::Columns;
+use super::budget::Budget;
 use super::container::{Container, Part};
 use super::{invalid, unreadable};
 use crate::catalog::CatalogError;

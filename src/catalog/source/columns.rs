@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use nearline_contract::clip;
 
-use super::attributes::{Wanted, kinds_hint, why_not};
+use super::attributes::{Kind, Wanted, kinds_hint, why_not};
 use super::found::KEYS_MAX;
-use super::known::{CATEGORY, EMBEDDING, KNOWN, Known, PRODUCT_ID, TEXT, TITLE, fold, nearest};
+use super::known::{CATEGORY, DELETED, EMBEDDING, KNOWN, Known, PRODUCT_ID, TEXT, TITLE, fold, nearest};
 use super::layout::{Layout, Slot, TextFrom, list};
 use super::template::Template;
 use crate::catalog::CatalogError;
@@ -28,6 +28,8 @@ pub struct Mapping {
     attributes: Wanted,
     /// No model will be called: each row must bring a vector, and needs no text.
     needs_vectors: bool,
+    /// What is read changes a catalog that is there.
+    is_update: bool,
 }
 
 impl Mapping {
@@ -64,6 +66,13 @@ impl Mapping {
         Self { attributes, ..self }
     }
 
+    /// The same for an update of a catalog: what a row has no column for stays as it is, and `deleted` says which products
+    /// go.
+    #[must_use]
+    pub(in crate::catalog) fn of_update(self, attributes: Wanted) -> Self {
+        Self { attributes, is_update: true, ..self }
+    }
+
     /// The attributes that are asked for.
     pub(in crate::catalog) fn attributes(&self) -> &Wanted {
         &self.attributes
@@ -91,7 +100,8 @@ impl Mapping {
     /// The first that is not.
     pub(super) fn check_seen(&self, keys: &BTreeSet<String>) -> Result<(), CatalogError> {
         let texts = self.text.iter().flat_map(Template::columns).map(|name| (TEXT.name, name));
-        let attributes = self.attributes.named.iter().map(|(name, _)| ("--attributes", name));
+        let of_flag = self.attributes.named.iter().filter(|_| !self.is_update);
+        let attributes = of_flag.map(|(name, _)| ("--attributes", name));
         let mut named = self.columns.iter().map(|(flag, name)| (*flag, name)).chain(texts).chain(attributes);
         let lost = named.find(|(_, name)| !name.is_empty() && !keys.contains(&fold(name)));
         let Some((flag, name)) = lost.filter(|_| keys.len() < KEYS_MAX) else { return Ok(()) };
@@ -149,7 +159,7 @@ impl Mapping {
         for (name, kind) in &self.attributes.named {
             match find(name)? {
                 Some(column) => attributes.push(Slot { column, number: 0, kind: *kind, is_named: true }),
-                None if may_lack => {}
+                None if may_lack || self.is_update => {}
                 None => {
                     return Err(CatalogError::Invalid(format!(
                         "--attributes {}: no such column; it has {}{}",
@@ -160,6 +170,8 @@ impl Mapping {
                 }
             }
         }
+        let deleted = if self.is_update { find(DELETED.name)? } else { None };
+        let deleted = deleted.map(|column| Slot { column, number: 0, kind: Some(Kind::Boolean), is_named: true });
         let mut layout = Layout {
             product_id: column(&PRODUCT_ID)?,
             category: column(&CATEGORY)?,
@@ -168,6 +180,8 @@ impl Mapping {
             text,
             attributes,
             needs_vectors: self.needs_vectors,
+            is_update: self.is_update,
+            deleted,
             notes: Vec::new(),
             names,
         };

@@ -1,8 +1,13 @@
 //! Of which kinds the attributes of a source are: what all its rows say, or what was found out before.
 
-use super::attributes::{Attribute, Entry, Tally, fit};
+use arrow_schema::Field;
+use nearline_contract::clip;
+
+use super::attributes::{Attribute, Entry, Tally, Value, fit};
 use super::found::Place;
 use super::product::{FaultKind, Product, RowFault};
+use crate::catalog::CatalogError;
+use crate::catalog::ipc::{invalid, type_name};
 
 /// What is known of a source before it is looked at.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +19,29 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// What an update must be of a catalog with vectors of this length and these attributes.
+    pub(in crate::catalog) fn of_catalog(dimension: usize, attributes: &[Field]) -> Self {
+        let attribute = |field: &Field| Attribute {
+            name: field.name().clone(),
+            data_type: Some(field.data_type().clone()),
+            rows: 0,
+        };
+        Self { dimension: Some(dimension), attributes: Some(attributes.iter().map(attribute).collect()) }
+    }
+
+    /// The attributes of a product as they are expected, one for each.
+    ///
+    /// # Errors
+    /// One is of another type.
+    pub(in crate::catalog) fn values(&self, product: &Product) -> Result<Vec<Option<Value>>, CatalogError> {
+        let value =
+            |(number, attribute): (usize, &Attribute)| match (product.attributes.get(number), &attribute.data_type) {
+                (Some(Some(value)), Some(kind)) => fit(value, kind).map(Some).map_err(invalid),
+                _ => Ok(None),
+            };
+        self.attributes.iter().flatten().enumerate().map(value).collect()
+    }
+
     /// Whether the attributes of a product are of the expected types.
     ///
     /// # Errors
@@ -46,6 +74,8 @@ pub(super) struct Decision {
     /// Whether values are not of the types that were decided, and were not expected to be.
     pub(super) has_misfits: bool,
     pub(super) notes: Vec<String>,
+    /// Numbers of a table cannot be told from those that were expected.
+    pub(super) broken: Option<CatalogError>,
 }
 
 impl Kinds {
@@ -79,11 +109,18 @@ impl Kinds {
         describe: &dyn Fn(Place) -> String,
     ) -> Decision {
         self.tallies.resize_with(entries.len(), Tally::default);
-        let mut decision = Decision { attributes: Vec::new(), has_misfits: false, notes: Vec::new() };
+        let mut decision = Decision { attributes: Vec::new(), has_misfits: false, notes: Vec::new(), broken: None };
         for (number, (entry, tally)) in entries.iter().zip(&self.tallies).enumerate() {
             let decided = tally.decide(entry);
             let before = expected.attributes.as_ref().and_then(|attributes| attributes.get(number));
             decision.has_misfits |= before.is_none() && decided.has_misfits;
+            if let Some(kept) = before.and_then(|before| before.data_type.as_ref())
+                && let Some(other) = entry.other_moment(kept)
+            {
+                let (name, is, kept) = (clip(&entry.name), type_name(other), type_name(kept));
+                decision.broken =
+                    Some(invalid(format!("column {name} is {is}, the catalog keeps it as {kept}: cast it")));
+            }
             let place = |place| format!(", in {}", describe(place));
             decision
                 .notes

@@ -32,6 +32,8 @@ pub(super) const TEXT: Known = Known {
 };
 pub(super) const TITLE: Known = Known { name: "title", others: &["name", "product_name", "product_title", "heading"] };
 pub(super) const EMBEDDING: Known = Known { name: "embedding", others: &["features"] };
+/// Only updates have it.
+pub(super) const DELETED: Known = Known { name: "deleted", others: &[] };
 pub(super) const KNOWN: [&Known; 5] = [&PRODUCT_ID, &CATEGORY, &TEXT, &TITLE, &EMBEDDING];
 
 /// Words that vectors are called by, alone or at the end of a name.

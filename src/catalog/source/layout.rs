@@ -24,6 +24,10 @@ pub(super) struct Layout {
     pub(super) attributes: Vec<Slot>,
     /// Whether each row must bring a vector.
     pub(super) needs_vectors: bool,
+    /// Whether what a row has no column for stays as it is.
+    pub(super) is_update: bool,
+    /// Which products an update deletes.
+    pub(super) deleted: Option<Slot>,
     /// What somebody should know of columns that are not read.
     pub(super) notes: Vec<String>,
 }
@@ -75,7 +79,7 @@ impl Layout {
     /// The columns that are read, ascending.
     pub(super) fn columns(&self) -> Vec<usize> {
         let mut columns = self.known_columns();
-        columns.extend(self.attributes.iter().map(|slot| slot.column));
+        columns.extend(self.attributes.iter().chain(&self.deleted).map(|slot| slot.column));
         columns.sort_unstable();
         columns.dedup();
         columns
@@ -104,7 +108,10 @@ impl Layout {
             (false, None) => Some(TEXT.name),
             (false, Some(_)) => None,
         };
-        let needed = [Some(PRODUCT_ID.name), Some(CATEGORY.name), last];
+        let needed = match self.is_update {
+            true => [Some(PRODUCT_ID.name), None, None],
+            false => [Some(PRODUCT_ID.name), Some(CATEGORY.name), last],
+        };
         let missing: Vec<&str> = needed.into_iter().flatten().filter(|name| !self.has(name)).collect();
         if missing.is_empty() {
             return Ok(());

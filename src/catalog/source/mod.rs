@@ -45,7 +45,7 @@ pub use folder::{open, reads_below};
 pub use found::{Found, Place};
 pub use kinds::Expected;
 pub use part::Parts;
-pub use product::{FaultKind, Product, RowFault};
+pub use product::{Change, FaultKind, Product, RowFault};
 pub use shard::Shard;
 pub use survey::{Listed, Survey};
 pub use tree::Tree;
@@ -112,6 +112,12 @@ impl Source {
         }
         attributes.check()?;
         Ok(Besides { notes, attributes: attributes.entries })
+    }
+
+    /// The same products as an update of a catalog with these attributes.
+    #[must_use]
+    pub(in crate::catalog) fn of_update(self, attributes: Wanted) -> Self {
+        Self { mapping: self.mapping.of_update(attributes), ..self }
     }
 
     /// Whether products have attributes.

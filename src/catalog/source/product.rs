@@ -6,6 +6,7 @@ use std::fmt;
 use nearline_contract::clip;
 
 use super::attributes::Value;
+use super::known::PRODUCT_ID;
 use super::layout::{Layout, Slot, TextFrom};
 
 /// Longest message of a fault.
@@ -26,6 +27,19 @@ pub struct Product {
     pub embedding: Option<Vec<f32>>,
     /// Its attributes by their numbers, as far as there are any.
     pub attributes: Vec<Option<Value>>,
+    /// How an update changes it; `None` where catalogs are built. Category, text and title may be empty then.
+    pub change: Option<Change>,
+}
+
+/// How an update changes a product.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// It goes, whatever else its row says.
+    pub deletes: bool,
+    /// Its row has no column for the title.
+    pub keeps_title: bool,
+    /// Numbers of the attributes that its row has columns for.
+    pub attributes: Vec<usize>,
 }
 
 /// What is wrong with a row, by kind: what is counted.
@@ -83,7 +97,7 @@ pub struct RowFault {
 }
 
 impl RowFault {
-    pub(super) fn new(kind: FaultKind, column: &str, message: impl Into<String>) -> Self {
+    pub(in crate::catalog) fn new(kind: FaultKind, column: &str, message: impl Into<String>) -> Self {
         Self { kind, column: Some(clip(column)), message: bounded(message.into()) }
     }
 
@@ -134,6 +148,13 @@ pub(super) trait Cells {
 /// The product of a row, or all that is wrong with it.
 pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Vec<RowFault>> {
     let mut faults = Vec::new();
+    let deletes = match layout.deleted.as_ref().map(|slot| (slot, cells.value(slot))) {
+        Some((slot, Err(what))) => {
+            faults.push(RowFault::new(FaultKind::WrongType, layout.name(slot.column), what));
+            false
+        }
+        deleted => matches!(deleted, Some((_, Ok(Some(Value::Flag(true)))))),
+    };
     let mut cell = |column: Option<usize>| -> Option<String> {
         let column = column?;
         match cells.text(column) {
@@ -144,7 +165,11 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
             }
         }
     };
-    let (product_id, category, title) = (cell(layout.product_id), cell(layout.category), cell(layout.title));
+    let product_id = cell(layout.product_id);
+    if let (true, Some(product_id)) = (deletes, &product_id) {
+        return Ok(Product::deleted(product_id.clone()));
+    }
+    let (category, title) = (cell(layout.category), cell(layout.title));
     let text = match &layout.text {
         TextFrom::Column(column) => cell(*column),
         TextFrom::Template(template) => template.fill(|column| cell(Some(column))),
@@ -156,8 +181,9 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
     for (name, column, value) in
         [("product_id", layout.product_id, &product_id), ("category", layout.category, &category)]
     {
+        let may_lack = layout.is_update && column.is_none() && name != PRODUCT_ID.name;
         let name = column.map_or(name, |column| layout.name(column));
-        if value.is_none() && !named(name) {
+        if value.is_none() && !may_lack && !named(name) {
             let what = if column.is_some() { "is empty" } else { "is missing" };
             missing.push(RowFault::new(FaultKind::Missing, name, what));
         }
@@ -173,11 +199,13 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
             return Err(faults);
         }
     };
-    if embedding.is_none() && layout.needs_vectors {
+    let keeps_vector = layout.is_update && (layout.needs_vectors || matches!(layout.text, TextFrom::Column(None)));
+    let lacks_vector = embedding.is_none() && !keeps_vector;
+    if lacks_vector && layout.needs_vectors {
         let name = layout.embedding.map_or("embedding", |column| layout.name(column));
         let what = if layout.embedding.is_some() { "is empty" } else { "is missing" };
         faults.push(RowFault::new(FaultKind::NoVector, name, format!("{what}, and no model is called")));
-    } else if embedding.is_none() && text.is_none() && !is_text_unread {
+    } else if lacks_vector && text.is_none() && !is_text_unread {
         let (column, what) = match (layout.embedding, layout.text_name()) {
             (None, Some(text)) => (text, "is empty"),
             (Some(_), Some(text)) => (text, "is empty, and there is no embedding"),
@@ -186,11 +214,25 @@ pub(super) fn product(layout: &Layout, cells: &impl Cells) -> Result<Product, Ve
         };
         faults.push(RowFault::new(FaultKind::Missing, column, what));
     }
-    match (product_id, category) {
-        (Some(product_id), Some(category)) if faults.is_empty() => {
-            Ok(Product { product_id, category, text: text.unwrap_or_default(), title, embedding, attributes })
+    let change = layout.is_update.then(|| Change {
+        deletes: false,
+        keeps_title: layout.title.is_none(),
+        attributes: layout.attributes.iter().map(|slot| slot.number).collect(),
+    });
+    match product_id {
+        Some(product_id) if faults.is_empty() => {
+            let (category, text) = (category.unwrap_or_default(), text.unwrap_or_default());
+            Ok(Product { product_id, category, text, title, embedding, attributes, change })
         }
         _ => Err(faults),
+    }
+}
+
+impl Product {
+    fn deleted(product_id: String) -> Self {
+        let change = Change { deletes: true, ..Change::default() };
+        let (category, text, attributes) = (String::new(), String::new(), Vec::new());
+        Self { product_id, category, text, title: None, embedding: None, attributes, change: Some(change) }
     }
 }
 

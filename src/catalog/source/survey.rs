@@ -166,6 +166,7 @@ impl Survey {
                 survey.notes = besides.notes;
                 survey.notes.extend(decided.notes);
                 (survey.attributes, survey.has_misfits) = (decided.attributes, decided.has_misfits);
+                survey.broken = decided.broken;
             }
             Err(error) if failed => return Err(error),
             Err(error) => survey.broken = Some(error),
@@ -200,6 +201,14 @@ impl Survey {
         columns.map(value).collect()
     }
 
+    /// A row that became a product after all has a fault: it does not fit the catalog that is updated.
+    pub(in crate::catalog) fn refuse(&mut self, row: usize, fault: &RowFault) {
+        *self.kinds.entry(fault.kind).or_default() += 1;
+        self.faulty_rows += 1;
+        self.rows -= 1;
+        self.faults.push(self.seen[row].place, || fault.to_string());
+    }
+
     /// The place of a row that becomes a product.
     pub(in crate::catalog) fn place(&self, row: usize) -> Place {
         self.seen[row].place
@@ -220,8 +229,8 @@ impl Survey {
         chars_max: Option<usize>,
     ) -> Result<bool, RowFault> {
         let digest = self.digest(product);
-        // Also of a row that is left out: its category may be what is wrong with it.
-        let category = self.categories.insert(&product.category) as usize;
+        // Also of a row that is left out: its category may be what is wrong with it. A row of an update may have none.
+        let category = (!product.category.is_empty()).then(|| self.categories.insert(&product.category) as usize);
         self.rows_by_category.resize(self.categories.len(), 0);
         if let Some(row) = self.products.find(&product.product_id) {
             let seen = &self.seen[row as usize];
@@ -244,6 +253,7 @@ impl Survey {
                 return Err(RowFault::new(FaultKind::OtherDimension, "embedding", message));
             }
             (Some(vector), None) => self.dimension = Some(vector.len()),
+            (None, _) if product.text.is_empty() => {}
             (None, _) => {
                 self.without_vector += 1;
                 let chars = product.text.chars().count();
@@ -258,14 +268,16 @@ impl Survey {
         self.rows += 1;
         self.products.insert(&product.product_id);
         self.seen.push(Seen { place, digest });
-        self.rows_by_category[category] += 1;
+        if let Some(category) = category {
+            self.rows_by_category[category] += 1;
+        }
         Ok(true)
     }
 
     fn digest(&self, product: &Product) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        let Product { product_id, category, text, title, embedding, attributes } = product;
-        (product_id, category, text, title).hash(&mut hasher);
+        let Product { product_id, category, text, title, embedding, attributes, change } = product;
+        (product_id, category, text, title, change).hash(&mut hasher);
         for attribute in attributes.iter().enumerate().filter(|(_, value)| value.is_some()) {
             attribute.hash(&mut hasher);
         }

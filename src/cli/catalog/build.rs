@@ -24,8 +24,6 @@ use crate::fault::Cause;
 
 /// `--model` for vectors that no model is to be named of.
 const NO_MODEL: &str = "none";
-/// Rows between two looks at the clock.
-const PROGRESS_ROWS: u64 = 1_000;
 
 #[derive(Args)]
 pub(in crate::cli) struct BuildArgs {
@@ -121,7 +119,7 @@ pub(super) async fn build(args: BuildArgs) -> Result<(), CliError> {
     if survey.broken.is_some() || is_nothing_left || survey.faulty_rows > 0 && args.skip_invalid.is_none() {
         report::faults(build.source(), survey);
         let rest = if is_nothing_left { "no row is left" } else { "--skip-invalid REJECTS.csv builds the rest" };
-        return Err(refused(survey, &format!(": nothing was written; {rest}")));
+        return Err(report::refused(survey, &format!(": nothing was written; {rest}")));
     }
     // Before settings are asked for that only what can be built needs.
     build.check()?;
@@ -159,7 +157,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
             let mut rows = 0;
             let mut taken = |_: &_| {
                 rows += 1;
-                show(&progress, rows);
+                report::show(&progress, rows);
                 Ok(())
             };
             Ok((Survey::of(&source, expected, chars_max, &mut taken, &mut |_, _, _| Ok(()))?, ()))
@@ -178,7 +176,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
         }
     }
     if survey.broken.is_some() || survey.faulty_rows > 0 {
-        return Err(refused(&survey, ""));
+        return Err(report::refused(&survey, ""));
     }
     if survey.rows == 0 { Err(CliError::Other("the source has no products".to_owned())) } else { Ok(()) }
 }
@@ -186,17 +184,11 @@ pub(super) async fn check(args: CheckArgs) -> Result<(), CliError> {
 async fn survey(source: Source, options: Options) -> Result<Build, CliError> {
     let surveyed = spawn_blocking(move || {
         let progress = Progress::counting("reading rows");
-        let build = Build::survey_source(source, options, &|rows| show(&progress, rows));
+        let build = Build::survey_source(source, options, &|rows| report::show(&progress, rows));
         progress.finish();
         build
     });
     Ok(surveyed.await.map_err(|error| CliError::Other(error.to_string()))??)
-}
-
-fn show(progress: &Progress, rows: u64) {
-    if rows.is_multiple_of(PROGRESS_ROWS) {
-        progress.set(rows as usize);
-    }
 }
 
 async fn embed_in_batches(build: &Build, settings: &BatchSettings) -> Result<(), CliError> {
@@ -277,14 +269,6 @@ fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeM
         |model| format!("model {model}"),
     );
     eprintln!("{}: {} products, {} dimensions, {model}", output.display(), built.rows, built.dimension);
-}
-
-fn refused(survey: &Survey, consequence: &str) -> CliError {
-    if let Some(broken) = &survey.broken {
-        return CliError::Other(broken.to_string());
-    }
-    let (rows, are) = (survey.faulty_rows, if survey.faulty_rows == 1 { " is" } else { "s are" });
-    CliError::Other(format!("{rows} row{are} not valid ({}){consequence}", report::counts(&survey.kinds)))
 }
 
 /// Where the catalog of an object is built: a name in this folder, the same again for a build that resumes.

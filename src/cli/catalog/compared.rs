@@ -129,7 +129,7 @@ impl Comparison {
             let sum: f64 = pairs.iter().map(is).sum();
             if pairs.is_empty() { 1.0 } else { sum / pairs.len() as f64 }
         };
-        let shifts: Vec<f64> = pairs.iter().flat_map(|pair| pair.shifts()).collect();
+        let shifts: Vec<f64> = pairs.iter().flat_map(Pair::shifts).collect();
         let mean = if shifts.is_empty() { 0.0 } else { shifts.iter().sum::<f64>() / shifts.len() as f64 };
         let mut differing: Vec<(f64, &Pair<'_>)> =
             pairs.iter().map(|pair| (pair.overlap(), pair)).filter(|(_, pair)| ids(pair.a) != ids(pair.b)).collect();
@@ -197,12 +197,12 @@ mod tests {
 
     use super::*;
 
-    fn answer(found: &[(&str, f32)]) -> Answer {
+    fn answer(found: &[(&str, f32)]) -> Vec<Group> {
         let found = found.iter().map(|(id, score)| {
             let json = serde_json::json!({"product_id": id, "score": score});
             serde_json::from_value::<Match>(json).unwrap()
         });
-        Ok(vec![Group { category: None, matches: found.collect() }])
+        vec![Group { category: None, matches: found.collect() }]
     }
 
     fn side() -> Side {
@@ -213,16 +213,16 @@ mod tests {
     fn what_differs_is_counted_and_the_largest_differences_are_shown() {
         let rejected = || Err(JobError::new(ErrorCode::UnknownProduct, ""));
         let of_a = [
-            answer(&[("a", 0.9), ("b", 0.5)]),
-            answer(&[("a", 0.9), ("b", 0.5)]),
-            answer(&[("a", 0.9), ("b", 0.5)]),
-            answer(&[("a", 0.9)]),
+            Ok(answer(&[("a", 0.9), ("b", 0.5)])),
+            Ok(answer(&[("a", 0.9), ("b", 0.5)])),
+            Ok(answer(&[("a", 0.9), ("b", 0.5)])),
+            Ok(answer(&[("a", 0.9)])),
             rejected(),
         ];
         let of_b = [
-            answer(&[("a", 0.9), ("b", 0.5)]),
-            answer(&[("b", 0.75), ("a", 0.65)]),
-            answer(&[("c", 0.9), ("d", 0.5)]),
+            Ok(answer(&[("a", 0.9), ("b", 0.5)])),
+            Ok(answer(&[("b", 0.75), ("a", 0.65)])),
+            Ok(answer(&[("c", 0.9), ("d", 0.5)])),
             rejected(),
             rejected(),
         ];

@@ -66,6 +66,15 @@ pub(super) struct ColumnArgs {
 }
 
 impl ColumnArgs {
+    /// An update changes the attributes that the catalog has.
+    pub(super) fn check_no_attributes(&self) -> Result<(), CliError> {
+        if self.attributes.is_empty() {
+            return Ok(());
+        }
+        let what = "--attributes: an update changes those that the catalog has; `catalog build` chooses them";
+        Err(CliError::Usage(what.to_owned()))
+    }
+
     fn mapping(&self, needs_vectors: bool) -> Result<Mapping, String> {
         let mapping = Mapping::new(&self.columns, self.text.as_deref(), needs_vectors)?;
         Ok(mapping.with_attributes(Wanted::new(&self.attributes)?))

@@ -1,4 +1,4 @@
-//! `nearline catalog`: build, check, publish, try out, roll back, prune, inspect.
+//! `nearline catalog`: build, check, publish, update, try out, roll back, prune, inspect.
 
 mod build;
 mod compare;
@@ -9,6 +9,7 @@ mod open;
 mod publish;
 mod report;
 mod size;
+mod update;
 mod versions;
 
 pub(super) use open::open_catalog;
@@ -33,6 +34,13 @@ pub(super) enum Command {
     Check(build::CheckArgs),
     /// Check a catalog, upload it, and make it the current one; resumes an upload that was stopped
     Publish(publish::PublishArgs),
+    /// Publish new, changed and deleted products of the current catalog, without a new one
+    ///
+    /// Compares a source with what is current, embeds only texts that changed, and publishes what is different as a small
+    /// file beside the catalog. Workers read only that file.
+    Update(Box<update::UpdateArgs>),
+    /// Make one catalog file of the current catalog and its updates; answers stay the same
+    Compact(update::CompactArgs),
     /// Make an earlier published version current
     Rollback(publish::RollbackArgs),
     /// Make the candidate current
@@ -64,6 +72,8 @@ pub(super) async fn run(command: Command) -> Result<(), CliError> {
         Command::Build(args) => build::build(*args).await,
         Command::Check(args) => build::check(args).await,
         Command::Publish(args) => publish::publish(args).await,
+        Command::Update(args) => update::update(*args).await,
+        Command::Compact(args) => update::compact(args).await,
         Command::Rollback(args) => publish::rollback(&args).await,
         Command::Promote(args) => publish::promote(&args).await,
         Command::Drop(args) => publish::drop_candidate(&args).await,

@@ -88,10 +88,10 @@ pub(super) async fn publish(args: PublishArgs) -> Result<(), CliError> {
 
 /// The bar of an upload, from when it begins.
 #[derive(Default)]
-struct Uploading(std::sync::Mutex<Option<Progress>>);
+pub(super) struct Uploading(std::sync::Mutex<Option<Progress>>);
 
 impl Uploading {
-    fn told(&self, uploaded: Uploaded) {
+    pub(super) fn told(&self, uploaded: Uploaded) {
         let mib = |bytes: u64| (bytes >> 20) as usize;
         let Uploaded { total, done, now } = uploaded;
         let mut bar = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl Uploading {
         bar.set_both(mib(done), mib(now));
     }
 
-    fn finish(self) {
+    pub(super) fn finish(self) {
         if let Some(bar) = self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             bar.finish();
         }
@@ -121,7 +121,7 @@ pub(super) async fn drop_candidate(args: &AtArgs) -> Result<(), CliError> {
     print(&version)
 }
 
-fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
+pub(super) fn announce(to: &S3Prefix, pointer: &Pointer) -> Result<(), CliError> {
     let before = pointer.previous.as_ref().map_or(String::new(), |version| format!(" (before: {version})"));
     eprintln!("{to} now serves version {}: {} products{before}", pointer.version, pointer.rows);
     print(&pointer.version)

@@ -6,7 +6,11 @@ use nearline_contract::clip;
 use serde::Serialize;
 
 use crate::catalog::source::{FaultKind, Listed, Source, Survey};
+use crate::cli::output::CliError;
+use crate::cli::progress::Progress;
 
+/// Rows between two looks at the clock.
+const PROGRESS_ROWS: u64 = 1_000;
 /// Look-alike categories that are named.
 const ALIKE_SHOWN_MAX: usize = 10;
 /// Categories that people are shown; `--json` has all.
@@ -43,6 +47,22 @@ pub(super) fn faults(source: &Source, survey: &Survey) {
     if more > 0 {
         eprintln!("and {more} more");
     }
+}
+
+/// Shows how many rows were read.
+pub(super) fn show(progress: &Progress, rows: u64) {
+    if rows.is_multiple_of(PROGRESS_ROWS) {
+        progress.set(rows as usize);
+    }
+}
+
+/// What is wrong, in a line.
+pub(super) fn refused(survey: &Survey, consequence: &str) -> CliError {
+    if let Some(broken) = &survey.broken {
+        return CliError::Other(broken.to_string());
+    }
+    let (rows, are) = (survey.faulty_rows, if survey.faulty_rows == 1 { " is" } else { "s are" });
+    CliError::Other(format!("{rows} row{are} not valid ({}){consequence}", counts(&survey.kinds)))
 }
 
 /// A number and what it counts.

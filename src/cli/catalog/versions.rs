@@ -116,12 +116,10 @@ impl<'a> Listing<'a> {
             "version", "published", "products", "MiB", "updates", "", "model"
         )];
         lines.extend(self.versions.iter().map(|line| {
-            let mut serves = line.serves.join(", ");
-            if let Some(Tried { version, share }) = &self.candidate
-                && *version == line.version
-            {
-                serves = format!("{serves}, {share}").trim_start_matches(", ").to_owned();
-            }
+            let tried = self.candidate.as_ref().filter(|tried| tried.version == line.version);
+            let share = tried.map(|tried| tried.share.to_string());
+            let serves: Vec<&str> = line.serves.iter().copied().chain(share.as_deref()).collect();
+            let serves = serves.join(", ");
             let model = match (line.model_id, line.dimension) {
                 _ if !line.complete => "incomplete: objects are missing".to_owned(),
                 (Some(model), Some(dimension)) => format!("{model}, {dimension}"),

@@ -51,7 +51,7 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
             Ok(pointer) => {
                 checks.push(Check::ok(POINTER, in_words(prefix, &pointer)));
                 let prefix = prefix.clone();
-                let loading = store.load_current(Current::Published { prefix, pointer });
+                let loading = store.load_current(Current::Published { prefix, pointer: Box::new(pointer) });
                 let loaded = limited(LOAD_LIMIT, loading).await;
                 reads = Some(permission(loaded.as_ref().err()));
                 Some(loaded)

@@ -27,7 +27,7 @@ pub(super) fn bytes(value: &Value) -> usize {
 ///
 /// # Errors
 /// A value is not of the column's type.
-pub(super) fn array<'a>(
+pub(in crate::catalog) fn array<'a>(
     field: &Field,
     values: impl Iterator<Item = &'a Option<Value>>,
 ) -> Result<ArrayRef, ArrowError> {

@@ -3,6 +3,7 @@
 use arrow_schema::DataType;
 
 use super::value::{Number, Value, flag, list, number};
+use crate::catalog::attributes::moment;
 
 /// Floats hold whole numbers up to this one without gaps.
 const EXACT_MAX: i128 = 1 << 53;
@@ -19,6 +20,9 @@ pub(in crate::catalog::source) fn fit(value: &Value, kind: &DataType) -> Result<
         (DataType::Boolean, Value::Flag(_))
         | (DataType::Date32 | DataType::Timestamp(..), Value::Moment(_))
         | (DataType::List(_), Value::Empty) => Ok(value.clone()),
+        (DataType::Date32 | DataType::Timestamp(..), Value::Cell(text) | Value::Text(text)) => {
+            moment(kind, text).map_or_else(other, |moment| Ok(Value::Moment(moment)))
+        }
         (DataType::Boolean, Value::Cell(text)) => flag(text).map_or_else(other, |flag| Ok(Value::Flag(flag))),
         (DataType::List(item), Value::Texts(_)) if *item.data_type() == DataType::Utf8 => Ok(value.clone()),
         (DataType::List(item), Value::Numbers(numbers)) if is_number(item.data_type()) => {
@@ -99,8 +103,8 @@ fn in_words(kind: &DataType) -> &'static str {
     match name(kind) {
         "string" => "a string",
         "boolean" => "a boolean",
-        "date" => "a date",
-        "timestamp" => "a timestamp",
+        "date" => "a date such as 2026-11-28",
+        "timestamp" => "a timestamp such as 2026-11-28T12:00:00Z",
         "strings" => "a list of strings",
         "numbers" => "a list of numbers",
         _ => "a number",

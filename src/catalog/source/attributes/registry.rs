@@ -127,6 +127,18 @@ impl Registry {
 }
 
 impl Entry {
+    /// A type of dates or times that tables have of it, and that counts other units than this one.
+    pub(in crate::catalog::source) fn other_moment(&self, kept: &DataType) -> Option<&DataType> {
+        let is_same = |kind: &DataType| match (kind, kept) {
+            (DataType::Timestamp(unit, zone), DataType::Timestamp(kept, kept_zone)) => {
+                unit == kept && zone.is_some() == kept_zone.is_some()
+            }
+            (kind, kept) => kind == kept,
+        };
+        let is_moment = |kind: &DataType| matches!(kind, DataType::Date32 | DataType::Timestamp(..));
+        self.declared.iter().find(|kind| is_moment(kind) && !is_same(kind))
+    }
+
     fn declare(&mut self, kind: DataType) -> Result<(), CatalogError> {
         // A column of nulls goes with any.
         if kind == DataType::Null || self.declared.contains(&kind) {

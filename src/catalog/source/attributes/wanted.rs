@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 use nearline_contract::clip;
 
 use super::super::known::fold;
@@ -84,6 +84,17 @@ impl Kind {
         }
     }
 
+    /// What values are that a catalog keeps as this type; dates and times are texts that only their column reads.
+    fn of(kept: &DataType) -> Option<Self> {
+        match kept {
+            DataType::Utf8 => Some(Self::String),
+            DataType::Boolean => Some(Self::Boolean),
+            DataType::List(item) if *item.data_type() == DataType::Utf8 => Some(Self::Strings),
+            DataType::List(_) => Some(Self::Numbers),
+            kind => is_number(kind).then_some(Self::Number),
+        }
+    }
+
     /// Whether values of a column of this type may be of this kind.
     pub(in crate::catalog::source) fn may_be(self, kind: &DataType) -> bool {
         let is_list_of_texts =
@@ -143,6 +154,12 @@ impl Wanted {
             wanted.named.push((name.to_owned(), kind));
         }
         Ok(wanted)
+    }
+
+    /// The attributes that a catalog has.
+    pub(in crate::catalog) fn of_catalog(columns: &[Field]) -> Self {
+        let named = columns.iter().map(|field| (field.name().clone(), Kind::of(field.data_type())));
+        Self { all: false, named: named.collect() }
     }
 
     /// Whether there are any.

@@ -306,6 +306,7 @@ proptest! {
             title: Some(title.replace([',', ';', '|', '\t'], "").trim().to_owned()).filter(|title| !title.is_empty()),
             embedding: vector.map(|(one, two)| vec![one as f32 / 8.0, two as f32]),
             attributes: Vec::new(),
+            change: None,
         }).collect();
         let end = if crlf { "\r\n" } else { "\n" };
         let terminator = if crlf { ::csv::Terminator::CRLF } else { ::csv::Terminator::Any(b'\n') };

@@ -263,7 +263,7 @@ async fn a_catalog_that_does_not_load_or_fit_is_said() {
     let no_artifact = skipped(&["catalog.guard", "model", "bedrock:InvokeModel"]);
     let no_artifact = [vec![("catalog.artifact", Failed)], no_artifact].concat();
     get(loaded, Answer::refusal(404, "NoSuchKey")).shows(&no_artifact, "does not exist").await;
-    get(loaded, Answer::with("rubbish")).shows(&no_artifact, "its SHA-256 is").await;
+    get(loaded, Answer::with("rubbish")).shows(&no_artifact, "it has 7 bytes, expected").await;
     get(pointed, pointer(b"rubbish")).answers(loaded, Answer::with("rubbish")).shows(&no_artifact, "not valid").await;
     let no_fit = [vec![("catalog.guard", Failed)], skipped(&["model", "bedrock:InvokeModel"])].concat();
     let cohere = "cohere.embed-v4:0";

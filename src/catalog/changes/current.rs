@@ -1,0 +1,122 @@
+//! A published catalog on this machine, to be changed: what it is made of, without its vectors.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+use super::base::Base;
+use super::compare::{Difference, compare, source_of};
+use super::fetch::{artifact_to, misfit, read, update_bytes};
+use super::known::{Artifact, Known};
+use super::update::{TextHash, Update};
+use crate::catalog::change::{ChangeError, Seen};
+use crate::catalog::error::CatalogError;
+use crate::catalog::location::{CatalogGuard, S3Prefix};
+use crate::catalog::pointer::Pointer;
+use crate::catalog::publishing::Publishing;
+use crate::catalog::source::{Source, Survey};
+use crate::catalog::store::CatalogStore;
+
+/// What was fetched of a catalog, and what was embedded for it: kept for another try.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    artifact: Option<(String, Arc<Artifact>)>,
+    updates: HashMap<String, Arc<Update>>,
+    pub(super) vectors: HashMap<TextHash, Vec<f32>>,
+}
+
+/// What is current at a prefix, to be changed if it still is then.
+#[derive(Debug)]
+pub struct UpdateBase {
+    pub(super) seen: Seen<Pointer>,
+    pub(super) pointer: Pointer,
+    pub(super) artifact: Arc<Artifact>,
+    pub(super) updates: Vec<Arc<Update>>,
+}
+
+impl<A: Publishing> CatalogStore<A> {
+    /// Fetches what is current at a prefix, as far as it was not before.
+    ///
+    /// # Errors
+    /// Nothing is published there, or it is broken.
+    pub async fn fetch_current(&self, prefix: &S3Prefix, fetched: &mut Fetched) -> Result<UpdateBase, ChangeError> {
+        let mut seen = self.seen_current(prefix).await?;
+        if let Some(error) = seen.unreadable.take() {
+            return Err(error.into());
+        }
+        let Some(pointer) = seen.pointer.clone() else { return Err(CatalogError::NotPublished(prefix.clone()).into()) };
+        let artifact = match &fetched.artifact {
+            Some((sha256, artifact)) if *sha256 == pointer.sha256 => Arc::clone(artifact),
+            _ => {
+                let folder =
+                    TempDir::new().map_err(|source| CatalogError::File { path: std::env::temp_dir(), source })?;
+                let path = folder.path().join("catalog.arrow");
+                artifact_to(&self.artifacts, prefix, &pointer, &path).await?;
+                let read = spawn_blocking(move || Artifact::read(&path).map(Arc::new)).await;
+                let artifact = read.unwrap_or_else(|error| Err(CatalogError::Invalid(error.to_string())))?;
+                fetched.artifact = Some((pointer.sha256.clone(), Arc::clone(&artifact)));
+                artifact
+            }
+        };
+        let mut updates = Vec::with_capacity(pointer.updates.len());
+        for update in &pointer.updates {
+            let known = match fetched.updates.get(&update.sha256) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let bytes = update_bytes(&self.artifacts, prefix, update).await?;
+                    let read = read(&update.key, &bytes, &*artifact)?;
+                    fetched.updates.insert(update.sha256.clone(), Arc::clone(&read));
+                    read
+                }
+            };
+            updates.push(known);
+        }
+        Ok(UpdateBase { seen, pointer, artifact, updates })
+    }
+}
+
+impl UpdateBase {
+    /// What is current.
+    pub fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
+    /// Whether it is known which texts its vectors are of.
+    pub fn knows_texts(&self) -> bool {
+        self.artifact.has_hashes
+    }
+
+    /// A source as what changes this catalog.
+    #[must_use]
+    pub fn source(&self, source: Source) -> Source {
+        source_of(source, &self.artifact.attributes().fields())
+    }
+
+    /// Compares a source, if there is one, and products that are to be deleted with it. Rows that are not valid go to
+    /// `rejects`. Blocks.
+    ///
+    /// # Errors
+    /// These cannot be written; a product that is to be deleted is in the source. What is wrong with rows is in the survey.
+    pub fn compare(
+        &self,
+        source: Option<&Source>,
+        delete: &BTreeSet<String>,
+        chars_max: Option<usize>,
+        rejects: Option<&Path>,
+        progress: &dyn Fn(u64),
+    ) -> Result<(Survey, Difference), CatalogError> {
+        let known = Known::new(&self.artifact, &self.updates).map_err(|what| misfit(&self.pointer, what))?;
+        compare(source, delete, &known, chars_max, progress, rejects)
+    }
+
+    /// The model that embeds texts for it: its own, or another profile of it.
+    ///
+    /// # Errors
+    /// As [`Catalog::query_model`](crate::catalog::Catalog::query_model).
+    pub fn model(&self, guard: &CatalogGuard) -> Result<Option<crate::embed::Model>, CatalogError> {
+        guard.query_model(self.artifact.model_id(), self.artifact.dimension())
+    }
+}
