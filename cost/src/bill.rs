@@ -3,30 +3,10 @@
 use serde::Serialize;
 
 use crate::compute::{Term, fleet, managed, standard, standard_processes};
+use crate::line::Line;
 use crate::prices::Prices;
 use crate::scenario::Scenario;
 use crate::services::services;
-
-/// What is paid for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Line {
-    /// The service that asks for it.
-    pub service: &'static str,
-    /// What it is for.
-    pub what: &'static str,
-    /// How much of it.
-    pub quantity: f64,
-    /// Of what.
-    pub unit: &'static str,
-    /// US dollars.
-    pub usd: f64,
-}
-
-impl Line {
-    pub(crate) fn new(service: &'static str, what: &'static str, quantity: f64, unit: &'static str, usd: f64) -> Self {
-        Self { service, what, quantity, unit, usd }
-    }
-}
 
 /// What a month costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,19 +27,14 @@ impl Bill {
 /// The bill on Managed Instances that are paid for as `term` says, or on standard Lambda without one; none if no type of
 /// instance that is allowed holds an environment.
 pub fn bill(scenario: &Scenario, term: Option<Term>, prices: &Prices) -> Option<Bill> {
-    let mut lines = match term {
-        Some(term) => {
-            let fleet = fleet(scenario, scenario.peak_rate(), prices);
-            let packed = fleet.packed?;
-            let mut lines = managed(scenario, &packed, term, prices);
-            lines.extend(services(scenario, fleet.environments as f64, Some(packed.instances), prices));
-            lines
-        }
-        None => {
-            let mut lines = standard(scenario, prices);
-            lines.extend(services(scenario, standard_processes(scenario), None, prices));
-            lines
-        }
+    let mut lines = if let Some(term) = term {
+        let fleet = fleet(scenario, scenario.peak_rate(), prices);
+        let packed = fleet.packed?;
+        let services = services(scenario, fleet.environments as f64, Some(packed.instances), prices);
+        [managed(scenario, &packed, term, prices), services].concat()
+    } else {
+        let services = services(scenario, standard_processes(scenario), None, prices);
+        [standard(scenario, prices), services].concat()
     };
     lines.retain(|line| line.quantity > 0.0);
     Some(Bill { total_usd: lines.iter().map(|line| line.usd).sum(), lines })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::bill::Line;
+use crate::line::Line;
 use crate::packing::{Packed, cheapest};
 use crate::prices::{Architecture, Name, Prices};
 use crate::scenario::Scenario;

@@ -1,7 +1,7 @@
 //! Lines of everything but compute.
 
 use crate::GB;
-use crate::bill::Line;
+use crate::line::Line;
 use crate::packing::ZONES;
 use crate::prices::{Name, Prices};
 use crate::scenario::{Deployment, Network, Scenario};

@@ -63,7 +63,9 @@ fn groups(distinct: f64, zipf: f64) -> Vec<Group> {
         first = next;
     }
     let total: f64 = groups.iter().map(|group| group.count * group.probability).sum();
-    groups.iter_mut().for_each(|group| group.probability /= total);
+    for group in &mut groups {
+        group.probability /= total;
+    }
     groups
 }
 

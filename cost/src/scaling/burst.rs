@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Scaling, run};
+use super::run::{Scaling, run};
 use crate::packing::Environment;
 use crate::scenario::{Deployment, Scenario, Workload};
 use crate::stages::Stage;

@@ -4,31 +4,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use nearline_cost::{
-    Architecture, Deployment, Environment, Model, Network, Scenario, Stage, StagesError, Workload, doubling, stages,
-};
+use nearline_cost::{Architecture, Deployment, Environment, Model, Network, Scenario, Stage, Workload};
 
-/// Highest rate that can be asked for, jobs a second.
-const RATE_MAX: f64 = 1e7;
+use super::values::{self, Pollers, Profile};
+
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
 
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 #[command(group = ArgGroup::new("load").required(true).args(
     ["jobs_per_month", "rps", "jobs_per_hour", "profile", "example", "list_prices"]))]
 pub(in crate::cli) struct CostArgs {
     /// Jobs a month: 1000000, 1.5M, 2G
-    #[arg(long, value_name = "N", value_parser = count, help_heading = "Load")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Load")]
     jobs_per_month: Option<f64>,
     /// Jobs a second, all month
-    #[arg(long, value_name = "R", value_parser = rate, help_heading = "Load")]
+    #[arg(long, value_name = "R", value_parser = values::rate, help_heading = "Load")]
     rps: Option<f64>,
     /// Jobs an hour, all month; several make a table
-    #[arg(long, value_name = "N,...", value_parser = count, value_delimiter = ',', help_heading = "Load")]
+    #[arg(long, value_name = "N,...", value_parser = values::count, value_delimiter = ',', help_heading = "Load")]
     jobs_per_hour: Vec<f64>,
     /// Rates over time, as loadgen takes them: `2m:100,5m:100..500,1m:0`, or `double-every=5m:100..1600`. Simulates how
     /// Managed Instances follow, second by second
-    #[arg(long, value_name = "P", value_parser = profile, help_heading = "Load")]
+    #[arg(long, value_name = "P", value_parser = values::profile, help_heading = "Load")]
     profile: Option<Profile>,
     /// Works out a published example, beside what it printed
     #[arg(long, value_enum, value_name = "E", help_heading = "Load")]
@@ -37,10 +36,10 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, help_heading = "Load")]
     list_prices: bool,
     /// How many times the mean rate the fleet is sized for
-    #[arg(long, value_name = "F", default_value = "1", value_parser = factor, help_heading = "Load")]
+    #[arg(long, value_name = "F", default_value = "1", value_parser = values::factor, help_heading = "Load")]
     peak_factor: f64,
     /// Hours of a month
-    #[arg(long, value_name = "H", default_value = "730", value_parser = positive, help_heading = "Load")]
+    #[arg(long, value_name = "H", default_value = "730", value_parser = values::positive, help_heading = "Load")]
     hours_per_month: f64,
 
     /// Matches of each group
@@ -68,46 +67,46 @@ pub(in crate::cli) struct CostArgs {
     #[arg(help_heading = "Jobs")]
     jobs_per_send: u32,
     /// Look-ups of each record by those who wait for it
-    #[arg(long, value_name = "N", default_value = "1", value_parser = positive_or_none, help_heading = "Jobs")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::positive_or_none, help_heading = "Jobs")]
     reads_per_job: f64,
     /// How long an invocation takes
-    #[arg(long, value_name = "D", default_value = "200ms", value_parser = length, help_heading = "Jobs")]
+    #[arg(long, value_name = "D", default_value = "200ms", value_parser = values::length, help_heading = "Jobs")]
     invocation_time: Duration,
     /// How long the model takes for a call, which is a part of that
-    #[arg(long, value_name = "D", default_value = "100ms", value_parser = length, help_heading = "Jobs")]
+    #[arg(long, value_name = "D", default_value = "100ms", value_parser = values::length, help_heading = "Jobs")]
     model_time: Duration,
     /// CPU time of a job
-    #[arg(long, value_name = "D", default_value = "840us", value_parser = length, help_heading = "Jobs")]
+    #[arg(long, value_name = "D", default_value = "840us", value_parser = values::length, help_heading = "Jobs")]
     cpu_time: Duration,
     /// Jobs of an invocation. Default: as many as the rate brings
-    #[arg(long, value_name = "N", value_parser = factor, help_heading = "Jobs")]
+    #[arg(long, value_name = "N", value_parser = values::factor, help_heading = "Jobs")]
     jobs_per_batch: Option<f64>,
 
     /// Embedding model
     #[arg(long, value_enum, value_name = "M", default_value = "nova", help_heading = "Texts")]
     model: ModelName,
     /// Share of the jobs that bring a text, and neither a vector nor a product
-    #[arg(long, value_name = "P%", default_value = "100%", value_parser = share, help_heading = "Texts")]
+    #[arg(long, value_name = "P%", default_value = "100%", value_parser = values::share, help_heading = "Texts")]
     texts: f64,
     /// Tokens of a text: about a quarter of its characters
-    #[arg(long, value_name = "N", default_value = "12", value_parser = positive, help_heading = "Texts")]
+    #[arg(long, value_name = "N", default_value = "12", value_parser = values::positive, help_heading = "Texts")]
     tokens_per_text: f64,
     /// Different texts to choose from. Default: no text comes twice, so the cache is of no use
-    #[arg(long, value_name = "N", value_parser = count, help_heading = "Texts")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Texts")]
     distinct_texts: Option<f64>,
     /// The text of rank r comes with a weight of 1/r^S
-    #[arg(long, value_name = "S", default_value = "0", value_parser = positive_or_none, help_heading = "Texts")]
+    #[arg(long, value_name = "S", default_value = "0", value_parser = values::positive_or_none, help_heading = "Texts")]
     #[arg(requires = "distinct_texts")]
     zipf: f64,
     /// Your quota of the model's requests a minute
-    #[arg(long, value_name = "N", value_parser = count, help_heading = "Texts")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Texts")]
     model_requests_per_minute: Option<f64>,
     /// Your quota of the model's tokens a minute
-    #[arg(long, value_name = "N", value_parser = count, help_heading = "Texts")]
+    #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Texts")]
     model_tokens_per_minute: Option<f64>,
 
     /// Products of the catalog
-    #[arg(long, value_name = "N", default_value = "100000", value_parser = count, help_heading = "Deployment")]
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = values::count, help_heading = "Deployment")]
     rows: f64,
     /// Dimensions of its vectors
     #[arg(long, value_name = "N", default_value_t = 384, value_parser = clap::value_parser!(u32).range(1..=65_536))]
@@ -121,7 +120,7 @@ pub(in crate::cli) struct CostArgs {
     #[arg(help_heading = "Deployment")]
     memory_mib: u32,
     /// GiB of it for each vCPU: 2, 4 or 8
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = ratio, help_heading = "Deployment")]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = values::ratio, help_heading = "Deployment")]
     memory_gib_per_vcpu: u32,
     /// Memory of the function on standard Lambda
     #[arg(long, value_name = "MIB", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(512..=10_240))]
@@ -139,7 +138,7 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024), help_heading = "Deployment")]
     max_concurrency: Option<u32>,
     /// Utilisation of processors and slots that the fleet is sized for
-    #[arg(long, value_name = "P%", default_value = "50%", value_parser = utilisation, help_heading = "Deployment")]
+    #[arg(long, value_name = "P%", default_value = "50%", value_parser = values::utilisation, help_heading = "Deployment")]
     target_utilisation: f64,
     /// Types of instances to choose from: c7g.xlarge, c8g.*. Default: all of the architecture
     #[arg(long, value_name = "T,...", value_delimiter = ',', help_heading = "Deployment")]
@@ -153,19 +152,19 @@ pub(in crate::cli) struct CostArgs {
     #[arg(help_heading = "Deployment")]
     batch_size: u32,
     /// Pollers for this queue alone, fewest and most: 2..100. Default: Lambda's shared ones
-    #[arg(long, value_name = "MIN..MAX", value_parser = pollers, help_heading = "Deployment")]
+    #[arg(long, value_name = "MIN..MAX", value_parser = values::pollers, help_heading = "Deployment")]
     provisioned_pollers: Option<Pollers>,
     /// A FIFO queue
     #[arg(long, help_heading = "Deployment")]
     fifo: bool,
     /// Writes a second that the table takes; 4,000 when it is new
-    #[arg(long, value_name = "N", default_value = "4000", value_parser = count, help_heading = "Deployment")]
+    #[arg(long, value_name = "N", default_value = "4000", value_parser = values::count, help_heading = "Deployment")]
     table_writes_per_second: f64,
     /// How long a record counts
-    #[arg(long, value_name = "D", default_value = "7d", value_parser = length, help_heading = "Deployment")]
+    #[arg(long, value_name = "D", default_value = "7d", value_parser = values::length, help_heading = "Deployment")]
     results_ttl: Duration,
     /// How long log lines are kept
-    #[arg(long, value_name = "D", default_value = "30d", value_parser = length, help_heading = "Deployment")]
+    #[arg(long, value_name = "D", default_value = "30d", value_parser = values::length, help_heading = "Deployment")]
     log_retention: Duration,
     /// The way to AWS's services
     #[arg(long, value_enum, value_name = "N", default_value = "endpoints", help_heading = "Deployment")]
@@ -239,12 +238,6 @@ enum NetworkName {
     /// Public addresses
     Public,
 }
-
-#[derive(Debug, Clone)]
-struct Profile(Vec<Stage>);
-
-#[derive(Debug, Clone, Copy)]
-struct Pollers(f64, f64);
 
 impl CostArgs {
     pub(super) fn question(&self) -> Question<'_> {
@@ -326,74 +319,4 @@ impl CostArgs {
         };
         Scenario { workload, deployment }
     }
-}
-
-/// `1000000`, `1.5M`, `2G`, `10k`.
-fn count(text: &str) -> Result<f64, String> {
-    let (digits, times) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
-        Some(b'M') => (&text[..text.len() - 1], 1e6),
-        Some(b'G') => (&text[..text.len() - 1], 1e9),
-        _ => (text, 1.0),
-    };
-    match digits.replace('_', "").parse::<f64>() {
-        Ok(count) if (0.0..=1e15).contains(&(count * times)) && count > 0.0 => Ok(count * times),
-        _ => Err("must be a number above 0, such as 1000000, 1.5M or 2G".to_owned()),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    count(text).ok().filter(|rate| *rate <= RATE_MAX).ok_or(format!("must be a number above 0 and at most {RATE_MAX}"))
-}
-
-/// `200ms`, `840us`, `7d`.
-fn length(text: &str) -> Result<Duration, String> {
-    let length = humantime::parse_duration(text).ok().filter(|length| !length.is_zero());
-    length.ok_or("must be longer than 0s, such as 200ms, 840us or 7d".to_owned())
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    positive_or_none(text).ok().filter(|value| *value > 0.0).ok_or("must be a number above 0".to_owned())
-}
-
-fn positive_or_none(text: &str) -> Result<f64, String> {
-    let value = text.parse::<f64>().ok().filter(|value| (0.0..=1e9).contains(value));
-    value.ok_or("must be a number from 0".to_owned())
-}
-
-fn factor(text: &str) -> Result<f64, String> {
-    positive(text).ok().filter(|value| *value >= 1.0).ok_or("must be a number from 1".to_owned())
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let percent = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-    let share = percent.filter(|percent| (0.0..=100.0).contains(percent)).map(|percent| percent / 100.0);
-    share.ok_or("must be a percentage from 0% to 100%".to_owned())
-}
-
-fn utilisation(text: &str) -> Result<f64, String> {
-    share(text)
-        .ok()
-        .filter(|share| (0.1..=0.9).contains(share))
-        .ok_or("must be a percentage from 10% to 90%".to_owned())
-}
-
-fn ratio(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|ratio| [2, 4, 8].contains(ratio)).ok_or("must be 2, 4 or 8".to_owned())
-}
-
-fn pollers(text: &str) -> Result<Pollers, String> {
-    let number = |text: &str| text.parse::<u32>().ok();
-    let range = text.split_once("..").and_then(|(fewest, most)| number(fewest).zip(number(most)));
-    match range {
-        Some((fewest, most)) if (2..=200).contains(&fewest) && (fewest..=10_000).contains(&most) => {
-            Ok(Pollers(f64::from(fewest), f64::from(most)))
-        }
-        _ => Err("must be MIN..MAX, MIN from 2 to 200 and MAX from MIN to 10000, such as 2..100".to_owned()),
-    }
-}
-
-fn profile(text: &str) -> Result<Profile, StagesError> {
-    let read = if text.starts_with("double-every=") { doubling } else { stages };
-    read(text, RATE_MAX).map(Profile)
 }

@@ -17,7 +17,8 @@ pub(super) struct Assumption {
 }
 
 /// What is left out of every bill.
-pub(super) const NOT_COUNTED: &str = "Not counted: free tiers, discounts of an account, taxes, transfer out of AWS, the volumes of instances, a second \
+pub(super) const NOT_COUNTED: &str = "\
+Not counted: free tiers, discounts of an account, taxes, transfer out of AWS, the volumes of instances, a second \
 version during a deployment, retries, building catalogs.";
 
 pub(super) fn assumptions(scenario: &Scenario) -> Vec<Assumption> {

@@ -19,9 +19,12 @@ path{fill:none;stroke-width:1.8}@media(prefers-color-scheme:dark){svg{background
 /// A line of a panel: its name, and its value in each interval; none leaves a hole.
 type Series<'a> = (&'a str, &'a dyn Fn(&Interval) -> Option<f64>);
 
+/// Its title, its lines, and how its values are written.
+type Panel<'a> = (&'a str, [Series<'a>; 2], fn(f64) -> String);
+
 /// The picture.
 pub(super) fn svg(simulation: &Simulation) -> String {
-    let panels: [(&str, [Series<'_>; 2], fn(f64) -> String); 4] = [
+    let panels: [Panel<'_>; 4] = [
         ("jobs a second", [("come", &|part| Some(part.rate)), ("answered", &|part| Some(part.answered))], number),
         (
             "environments",

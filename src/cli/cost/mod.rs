@@ -10,6 +10,7 @@ mod load;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub(super) use args::CostArgs;
 
