@@ -16,9 +16,9 @@ use crate::query::{PreparedQuery, Query, Ranking};
 use crate::rows::{IndexError, Rows};
 use crate::top_k::Match;
 
-/// Fewer changed rows than this are scored without codes. They are searched with thresholds that the base has set, so
-/// codes pay sooner than where a search starts from nothing.
-const PACKED_ROWS_MIN: usize = 64;
+/// Fewer changed rows than this are scored without codes. Codes pay sooner here than where a search starts from nothing:
+/// the base has set thresholds, and left few of these rows to be scored.
+const PACKED_ROWS_MIN: usize = 32;
 
 /// Changed rows, and what became of the categories.
 #[derive(Debug)]

@@ -4,6 +4,8 @@
 //! appears, so ascending numbers are catalog order for both. A query is checked and prepared once per batch, before
 //! any row is read: a batch is answered whole or not at all.
 
+use std::sync::Arc;
+
 use ndarray::ArrayView1;
 use thiserror::Error;
 
@@ -122,10 +124,10 @@ pub enum QueryFault {
 
 /// A checked query in the form that the scan wants.
 pub(crate) struct PreparedQuery<'a> {
-    /// Contiguous, whatever the view was.
-    pub(crate) vector: Vec<f32>,
+    /// Contiguous, whatever the view was; shared by what is asked of each layer.
+    pub(crate) vector: Arc<[f32]>,
     /// The same, for products in f64.
-    pub(crate) exact: Vec<f64>,
+    pub(crate) exact: Arc<[f64]>,
     pub(crate) norm: f64,
     pub(crate) top_k: usize,
     pub(crate) min_score: f32,
@@ -177,7 +179,7 @@ impl<'a> PreparedQuery<'a> {
         }
         Ok(Self {
             exact: vector.iter().map(|&value| f64::from(value)).collect(),
-            vector,
+            vector: vector.into(),
             norm,
             top_k: query.top_k,
             min_score,
@@ -204,8 +206,8 @@ impl<'a> PreparedQuery<'a> {
         });
         let first_excluded = self.exclude.partition_point(|&row| row < first_row);
         Self {
-            vector: self.vector.clone(),
-            exact: self.exact.clone(),
+            vector: Arc::clone(&self.vector),
+            exact: Arc::clone(&self.exact),
             norm: self.norm,
             top_k: self.top_k,
             min_score: self.min_score,
