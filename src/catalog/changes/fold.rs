@@ -129,5 +129,5 @@ fn overtaken(prefix: &S3Prefix, seen: &Seen<Pointer>) -> ChangeError {
         || "something that this release cannot read".to_owned(),
         |pointer| format!("version {}", pointer.version),
     );
-    ChangeError::Overtaken { prefix: prefix.clone(), name: seen.name.clone(), by }
+    ChangeError::Overtaken { prefix: prefix.to_string(), name: seen.name.clone(), by }
 }
