@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn single_figures_of_it_come_out_to_the_cent() {
         let rows = article(&Prices::default());
-        let cents = |usd: f64| (usd * 100.0).round() / 100.0;
-        let standard: Vec<f64> = rows.iter().map(|row| cents(row.computed.standard)).collect();
-        assert_eq!(standard, [10.87, 108.67, 543.34, 1_086.67, 5_433.36]);
-        assert_eq!(cents(rows[4].computed.on_demand), 212.61);
-        assert_eq!([cents(rows[0].computed.one_year), cents(rows[0].one_year_with_aws_fee)], [18.22, 19.54]);
+        let cents = |usd: f64| (usd * 100.0).round() as u64;
+        let standard: Vec<u64> = rows.iter().map(|row| cents(row.computed.standard)).collect();
+        assert_eq!(standard, [1_087, 10_867, 54_334, 108_667, 543_336]);
+        assert_eq!(cents(rows[4].computed.on_demand), 21_261);
+        assert_eq!([cents(rows[0].computed.one_year), cents(rows[0].one_year_with_aws_fee)], [1_822, 1_954]);
         assert!((article_break_even(&Prices::default()) - 2.64e6).abs() < 0.01e6);
     }
 

@@ -339,10 +339,10 @@ mod tests {
         let scenario = Scenario::default();
         let at = |rate| {
             let traffic = scenario.traffic(rate);
-            [traffic.jobs_per_batch, traffic.in_flight].map(|value| (value * 100.0).round() / 100.0)
+            [traffic.jobs_per_batch, traffic.in_flight].map(|value| (value * 10.0).round() as u64)
         };
-        assert_eq!([at(1.0), at(25.0), at(100.0), at(250.0)], [[1.0, 0.2], [1.0, 5.0], [4.0, 5.0], [10.0, 5.0]]);
-        assert_eq!(at(2_500.0), [10.0, 50.0]);
+        assert_eq!([at(1.0), at(25.0), at(100.0), at(250.0)], [[10, 2], [10, 50], [40, 50], [100, 50]]);
+        assert_eq!(at(2_500.0), [100, 500]);
     }
 
     #[test]

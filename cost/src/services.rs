@@ -57,10 +57,11 @@ pub(crate) fn services(scenario: &Scenario, processes: f64, instances: Option<u6
 fn queue(scenario: &Scenario, prices: &Prices) -> Vec<Line> {
     let workload = &scenario.workload;
     let name = if scenario.deployment.fifo { Name::SqsFifo } else { Name::SqsStandard };
-    let batches = scenario.traffic(scenario.mean_rate()).invocations * scenario.seconds();
+    let traffic = scenario.traffic(scenario.mean_rate());
+    let batches = traffic.invocations * scenario.seconds();
     let chunks = |jobs: f64| (jobs * workload.message_bytes / SQS_CHUNK_BYTES).ceil().max(1.0);
     let sends = workload.jobs_per_month / workload.jobs_per_send;
-    let per_batch = if batches > 0.0 { workload.jobs_per_month / batches } else { 1.0 };
+    let per_batch = traffic.jobs_per_batch;
     // A request moves ten messages at most, however large a batch is.
     let requests = batches * (per_batch / 10.0).ceil().max(1.0);
     let idle = (IDLE_RECEIVES_PER_SECOND * scenario.seconds() - requests).max(0.0);

@@ -136,7 +136,7 @@ impl Overlay {
             let mut to_layer = query.of_layer(&self.in_layer, self.first_row, set);
             // No changed row below the last match of the base is among the best.
             to_layer.set_floors(|category| {
-                let group = self.group_of(query, category, &self.in_layer);
+                let group = Self::group_of(query, category, &self.in_layer);
                 let last = group.and_then(|group| ranking.groups[group].matches.get(query.top_k - 1));
                 last.map_or(f32::NEG_INFINITY, |last| last.score)
             });
@@ -155,7 +155,7 @@ impl Overlay {
     fn take(&self, ranking: &mut Ranking, query: &PreparedQuery<'_>, found: Ranking, numbers: &LayerCategories) {
         ranking.rescored += found.rescored;
         for group in found.groups {
-            let Some(into) = self.group_of(query, group.category, numbers) else { continue };
+            let Some(into) = Self::group_of(query, group.category, numbers) else { continue };
             let into = &mut ranking.groups[into].matches;
             if into.is_empty() {
                 *into = group.matches;
@@ -168,7 +168,7 @@ impl Overlay {
     }
 
     /// The group of the answer that a group of a layer's answer belongs to; `None` if no row of its category lives.
-    fn group_of(&self, query: &PreparedQuery<'_>, category: Option<u32>, numbers: &LayerCategories) -> Option<usize> {
+    fn group_of(query: &PreparedQuery<'_>, category: Option<u32>, numbers: &LayerCategories) -> Option<usize> {
         match category {
             Some(category) => query.group_of(numbers.in_index(category)?),
             None => Some(0),

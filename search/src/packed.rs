@@ -171,7 +171,9 @@ impl Packed {
         let mut rest = self.clone();
         if let (Some(last), false) = (rest.segments.last_mut(), dead.is_empty()) {
             let errors = Arc::make_mut(&mut last.errors).as_flattened_mut();
-            dead.iter().for_each(|&row| errors[self.position(row as usize)] = f32::NEG_INFINITY);
+            for &row in dead {
+                errors[self.position(row as usize)] = f32::NEG_INFINITY;
+            }
         }
         rest
     }

@@ -14,6 +14,7 @@ mod jobs;
 mod numpy;
 mod output;
 mod page;
+mod prepare;
 mod probe;
 mod progress;
 mod queries;

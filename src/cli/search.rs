@@ -13,27 +13,22 @@ use futures_util::{StreamExt, stream};
 use nearline_contract::hash::parse_unique;
 use nearline_contract::job::TITLE;
 use nearline_contract::limits::TOP_K_MAX;
-use nearline_contract::{ErrorCode, Filter, Group, GroupBy, JobError, RecordError, SearchJob, Status, Target};
+use nearline_contract::{Filter, Group, GroupBy, JobError, RecordError, SearchJob, Status, Target};
 use nearline_search::{Available, Kernel, Query, Ranking, RowSet};
 use serde::Serialize;
-use time::OffsetDateTime;
 
 use super::catalog::open_catalog;
 use super::colour::{self, BAD, HEADING, paint};
 use super::output::{CliError, json, plain, print};
 use super::page::{self, Answer};
+use super::prepare::{Prepared, TEXTS_IN_FLIGHT, prepare_one};
 use super::queries::{self, Defaults, Input};
 use crate::aws::Sdk;
 use crate::catalog::{Catalog, Indexing};
 use crate::compute::Compute;
 use crate::config::Reader;
-use crate::embed::{EmbedError, Embedder, Purpose};
-use crate::fault::Fault;
-use crate::under_way::UnderWay;
-use crate::worker::{Plan, RowSets, Source, groups};
-
-/// Texts that wait for the embedder at once.
-pub(super) const TEXTS_IN_FLIGHT: usize = 1_024;
+use crate::embed::{Embedder, Purpose};
+use crate::worker::{RowSets, groups};
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("what").required(true).args(["text", "queries"]))]
@@ -134,12 +129,6 @@ struct Figures<'a> {
     rescored_fraction: f64,
     /// Rows that pass the queries' filters, of all rows of all queries; 1 without filters.
     filtered_fraction: f64,
-}
-
-/// A query that can be scanned.
-pub(super) struct Prepared {
-    pub(super) plan: Plan,
-    pub(super) vector: Vec<f32>,
 }
 
 pub(super) async fn run(args: SearchArgs) -> Result<(), CliError> {
@@ -251,39 +240,6 @@ async fn embedder(catalog: &Catalog) -> Result<Option<Embedder>, CliError> {
     let Some(model) = catalog.query_model(&settings.guard)? else { return Ok(None) };
     let models = Sdk::load_usable().await?.models().in_tier(settings.service_tier.as_deref());
     Ok(Some(Embedder::start(models, settings.embedding, model, Purpose::Query)))
-}
-
-pub(super) async fn prepare_one(
-    catalog: &Catalog,
-    row_sets: &RowSets,
-    embedder: Option<&Embedder>,
-    job: Result<SearchJob, JobError>,
-) -> Result<Result<Prepared, JobError>, Fault> {
-    let job = match job {
-        Ok(job) => job,
-        Err(error) => return Ok(Err(error)),
-    };
-    let (mut plan, source) = match Plan::new(catalog, &job, OffsetDateTime::now_utc()) {
-        Ok(planned) => planned,
-        Err(error) => return Ok(Err(error)),
-    };
-    if let Err(error) = row_sets.narrow(&job, &mut plan).await? {
-        return Ok(Err(error));
-    }
-    let vector = match source {
-        Source::Vector(vector) => vector,
-        Source::Text(text) => {
-            let embedder = embedder.expect("a plan has texts only for a catalog with a model");
-            match embedder.embed(text, &UnderWay::default()).await {
-                Ok(embedding) => embedding.vector.clone(),
-                Err(EmbedError::Fault(fault)) => return Err(fault),
-                Err(refused @ EmbedError::Refused(_)) => {
-                    return Ok(Err(JobError::new(ErrorCode::TextRefused, refused.to_string())));
-                }
-            }
-        }
-    };
-    Ok(Ok(Prepared { plan, vector }))
 }
 
 fn output(args: &SearchArgs, lines: impl Iterator<Item = Line>, figures: &Figures<'_>) -> Result<(), CliError> {

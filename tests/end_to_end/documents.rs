@@ -35,7 +35,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     text.match_indices(&fence[..])
         .map(|(at, _)| {
             let rest = &text[at + fence.len() - 1..];
-            &rest[1..rest.find("\n```").unwrap() + 1]
+            &rest[1..=rest.find("\n```").unwrap()]
         })
         .collect()
 }

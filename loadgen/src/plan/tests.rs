@@ -58,8 +58,8 @@ fn built_in_queries_that_the_cache_has_lost_are_embedded_again() {
 
 #[test]
 fn a_few_jobs_in_turn_are_embedded_once_each() {
-    let lines: String = (0..200).map(|n| format!("{{\"request_id\":\"a\",\"query\":\"q{n}\"}}\n")).collect();
-    let jobs = Jobs::new("dry".into(), Source::from_lines(lines).unwrap(), Shape::plain(0, Choice::InTurn));
+    let lines: Vec<String> = (0..200).map(|n| format!(r#"{{"request_id":"a","query":"q{n}"}}"#)).collect();
+    let jobs = Jobs::new("dry".into(), Source::from_lines(lines.join("\n")).unwrap(), Shape::plain(0, Choice::InTurn));
     assert!((embedded(&jobs, 1e6, 10.0, None) - 200.0).abs() < 1e-9);
 }
 

@@ -47,7 +47,7 @@ pub struct Difference {
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) row: usize,
-    pub(super) text: String,
+    pub(super) content: String,
     pub(super) sha256: TextHash,
     /// Whether its product is new.
     pub(super) is_new: bool,
@@ -122,7 +122,9 @@ pub(super) fn compare(
         survey.refuse(row, &fault);
         reject(survey.place(row), &fault, &|| id.clone())?;
     }
-    delete.iter().for_each(|id| comparison.delete(id));
+    for id in delete {
+        comparison.delete(id);
+    }
     let mut difference = comparison.difference;
     difference.left_out = survey.faulty_rows;
     difference.rejects = rejects;
@@ -179,7 +181,7 @@ impl Comparison<'_> {
         }
         if needs_text {
             let (row, is_new) = (difference.rows.len(), before.is_none());
-            difference.texts.push(Text { row, text: product.text.clone(), sha256, is_new });
+            difference.texts.push(Text { row, content: product.text.clone(), sha256, is_new });
         }
         let content = Some(Written { vector, ..written });
         difference.rows.push(Row { product_id: product.product_id.clone(), content });

@@ -63,14 +63,13 @@ impl<A: Publishing> CatalogStore<A> {
         };
         let mut updates = Vec::with_capacity(pointer.updates.len());
         for update in &pointer.updates {
-            let known = match fetched.updates.get(&update.sha256) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let bytes = update_bytes(&self.artifacts, prefix, update).await?;
-                    let read = read(&update.key, &bytes, &*artifact)?;
-                    fetched.updates.insert(update.sha256.clone(), Arc::clone(&read));
-                    read
-                }
+            let known = if let Some(known) = fetched.updates.get(&update.sha256) {
+                Arc::clone(known)
+            } else {
+                let bytes = update_bytes(&self.artifacts, prefix, update).await?;
+                let read = read(&update.key, &bytes, &*artifact)?;
+                fetched.updates.insert(update.sha256.clone(), Arc::clone(&read));
+                read
             };
             updates.push(known);
         }

@@ -124,7 +124,9 @@ impl Artifact {
     /// By which vectors are compared.
     pub(in crate::catalog) fn digest(&self, vector: &[f32]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        vector.iter().for_each(|number| hasher.write_u32(number.to_bits()));
+        for number in vector {
+            hasher.write_u32(number.to_bits());
+        }
         hasher.finish()
     }
 }

@@ -65,8 +65,12 @@ impl Overlay {
         }
         let mut counts = below.rows_by_category.to_vec();
         counts.resize(counts.len() + added.len(), 0);
-        dead.iter().for_each(|&row| counts[below.index.category_of(row) as usize] -= 1);
-        categories.iter().for_each(|&known| counts[known as usize] += 1);
+        for &row in &dead {
+            counts[below.index.category_of(row) as usize] -= 1;
+        }
+        for &known in &categories {
+            counts[known as usize] += 1;
+        }
         let places = rows.iter().map_while(|changed| match changed.place {
             Place::Base(row) => Some(row),
             Place::After { .. } => None,

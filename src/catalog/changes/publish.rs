@@ -54,7 +54,7 @@ impl Difference {
                     let vector = match known.get(&text.sha256) {
                         Some(vector) => Ok((vector.clone(), false)),
                         None => {
-                            patient.embed(&text.text).await.map(|embedding| (embedding.vector, embedding.truncated))
+                            patient.embed(&text.content).await.map(|embedding| (embedding.vector, embedding.truncated))
                         }
                     };
                     (text, vector)

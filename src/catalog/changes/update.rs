@@ -129,7 +129,7 @@ impl Update {
             let (name, kept) = (clip(field.name()), type_name(field.data_type()));
             return Err(invalid(format!("row {row}, column {name}: is {value}, which is beyond the catalog's {kept}")));
         }
-        columns.check_model(&schema, base, &update)?;
+        Columns::check_model(&schema, base, &update)?;
         Ok(update)
     }
 
@@ -326,7 +326,7 @@ impl Columns {
     }
 
     /// Vectors of another model cannot be compared.
-    fn check_model(&self, schema: &Schema, base: &impl Base, update: &Update) -> Result<(), CatalogError> {
+    fn check_model(schema: &Schema, base: &impl Base, update: &Update) -> Result<(), CatalogError> {
         let named = schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty());
         match (named, base.model_id()) {
             (Some(named), own) if !update.vectors.is_empty() && own.map(base_id) != Some(base_id(named)) => {

@@ -86,15 +86,15 @@ pub(in crate::catalog) fn write(rows: &[Row], form: &Form<'_>) -> Result<Bytes, 
         };
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.product_id))),
-            Arc::new(BooleanArray::from_iter(contents.iter().map(|content| Some(content.is_none())))),
+            Arc::new(contents.iter().map(|content| Some(content.is_none())).collect::<BooleanArray>()),
             Arc::new(StringArray::from(of(|content| Some(&content.category)))),
             Arc::new(StringArray::from(of(|content| content.title.as_deref()))),
         ];
         for (number, field) in form.attributes.iter().enumerate() {
-            let value = |content: &Option<&Written>| {
+            let value = |content: Option<&Written>| {
                 content.and_then(|content| content.attributes.get(number).cloned().flatten())
             };
-            let values: Vec<Option<Value>> = contents.iter().map(value).collect();
+            let values: Vec<Option<Value>> = contents.iter().copied().map(value).collect();
             columns.push(column_of(field, values.iter()).map_err(unreadable)?);
         }
         if has_vectors {

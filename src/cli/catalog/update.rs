@@ -213,7 +213,7 @@ async fn embed(
         return Ok(());
     }
     let models = Sdk::load_usable().await?.models().in_tier(settings.service_tier.as_deref());
-    let embedder = Embedder::start(models, settings.embedding.clone(), model, Purpose::Document);
+    let embedder = Embedder::start(models, settings.embedding, model, Purpose::Document);
     let (progress, done) = (Progress::new("embedding", texts), Cell::new(0));
     let truncated = difference.embed(&embedder, fetched, |now| progress.set(done.replace(now).max(now))).await;
     progress.finish();
@@ -231,10 +231,10 @@ fn in_words(difference: &Difference, texts: u64) -> String {
     let Difference { added, replaced, deleted, unchanged, not_there, .. } = difference;
     let mut words = format!("{added} added, {replaced} replaced, {deleted} deleted, {unchanged} unchanged");
     if texts > 0 {
-        words.push_str(&format!("; {} embedded", counted(texts, "text")));
+        words += &["; ", &counted(texts, "text"), " embedded"].concat();
     }
     if *not_there > 0 {
-        words.push_str(&format!("; {not_there} to be deleted, but not in the catalog"));
+        words += &["; ", &not_there.to_string(), " to be deleted, but not in the catalog"].concat();
     }
     words
 }

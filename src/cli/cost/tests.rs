@@ -168,7 +168,7 @@ fn with_fresh_blocks(page: &str) -> String {
     for part in parts {
         let (words, rest) = part.split_once(" -->\n```text\n").expect("a block follows");
         let (_, after) = rest.split_once("\n```\n").expect("the block ends");
-        fresh += &format!("{MARK}{words} -->\n```text\n{}\n```\n{after}", printed(words).trim_end());
+        fresh += &[MARK, words, " -->\n```text\n", printed(words).trim_end(), "\n```\n", after].concat();
     }
     fresh
 }

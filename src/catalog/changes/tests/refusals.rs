@@ -67,7 +67,7 @@ fn numbers(numbers: &[i64]) -> ArrayRef {
 }
 
 fn vectors(vectors: &[Option<[f32; DIMENSION]>]) -> ArrayRef {
-    let mut lists = FixedSizeListBuilder::new(Float32Builder::new(), DIMENSION as i32);
+    let mut lists = FixedSizeListBuilder::new(Float32Builder::new(), i32::try_from(DIMENSION).unwrap());
     for vector in vectors {
         lists.values().append_slice(&vector.unwrap_or_default());
         lists.append(vector.is_some());
