@@ -5,7 +5,7 @@
 #   docker build --tag nearline .
 #   docker run --read-only --env-file settings nearline worker --listen 0.0.0.0:9464
 #
-# With a digest (rust:1.95.0-slim-bookworm@sha256:...) the same sources give the same executable; see docs/deployment.md.
+# With a digest (rust:1.95.0-slim-bookworm@sha256:...) compiler and libc are always the same; see docs/deployment.md.
 #checkov:skip=CKV_DOCKER_7:The base has a version, and by --build-arg RUST=... a digest.
 ARG RUST=rust:1.95.0-slim-bookworm
 
