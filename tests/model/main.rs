@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tally::Tally;
 
-const SEEDS: Range<u64> = 0..1_000;
+const SEEDS: Range<u64> = 0..2_000;
 
 fn run(seed: u64) -> Tally {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
