@@ -67,7 +67,8 @@ test_on() {
 # stored indexes that are refused.
 export TEST_CASES_PERCENT=33
 test_on max 'dotprod true, i8mm true' --skip quantize:: --skip order:: --skip an_uneven_catalog --skip memory_stays \
-    --skip a_cancelled_search --skip few_rows_of_more_categories --skip what_does_not_fit_is_packed_again
+    --skip a_cancelled_search --skip few_rows_of_more_categories --skip what_does_not_fit_is_packed_again \
+    --skip what_is_stored_and_pruned
 test_on neoverse-n1 'dotprod true, i8mm false' kernel
 test_on cortex-a72 'dotprod false, i8mm false' kernel
 printf 'passed on %s\n' "${passed[@]}"

@@ -308,38 +308,45 @@ mod tests {
         StoredIndex::read(rows, dimension, codes, fill).map_err(unfit)?
     }
 
-    #[test]
-    fn what_is_stored_finds_what_is_packed_here() {
-        for (count, dimension, prunes) in [(300, 50, false), (12_000, 128, true)] {
-            let (vectors, categories) = rows(count, dimension);
-            for kernel in Kernel::available() {
-                let built = Index::build_with(vectors.clone(), categories.clone(), kernel).unwrap();
-                let codes = kernel.kernel().codes();
-                let stored = bytes(&built.stored(codes, OF).unwrap());
-                let stored = read(&stored, count, dimension, codes).unwrap();
-                assert_eq!(stored.axes.is_some(), prunes);
-                let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
-                let restored = Index::build_from(numbers, dimension, categories.clone(), kernel, Some((OF, stored)));
-                let (restored, unfit) = restored.unwrap();
-                assert_eq!(unfit, None, "{kernel}");
-                for row in (0..count).step_by(count / 20) {
-                    let vector = vectors.row(row).to_vec();
-                    for grouping in [Grouping::Overall, Grouping::ByCategory] {
-                        let query = Query {
-                            vector: aview1(&vector),
-                            top_k: 7,
-                            grouping,
-                            categories: None,
-                            min_score: None,
-                            exclude: &[],
-                            rows: None,
-                        };
-                        let [one, other] = [&built, &restored].map(|index| index.search(&[query]).unwrap());
-                        assert_eq!(one[0].groups, other[0].groups, "{kernel}");
-                    }
+    fn finds_what_is_packed_here(count: usize, dimension: usize, prunes: bool) {
+        let (vectors, categories) = rows(count, dimension);
+        for kernel in Kernel::available() {
+            let built = Index::build_with(vectors.clone(), categories.clone(), kernel).unwrap();
+            let codes = kernel.kernel().codes();
+            let stored = bytes(&built.stored(codes, OF).unwrap());
+            let stored = read(&stored, count, dimension, codes).unwrap();
+            assert_eq!(stored.axes.is_some(), prunes);
+            let numbers = Numbers::from(vectors.clone().into_raw_vec_and_offset().0);
+            let restored = Index::build_from(numbers, dimension, categories.clone(), kernel, Some((OF, stored)));
+            let (restored, unfit) = restored.unwrap();
+            assert_eq!(unfit, None, "{kernel}");
+            for row in (0..count).step_by(count / 20) {
+                let vector = vectors.row(row).to_vec();
+                for grouping in [Grouping::Overall, Grouping::ByCategory] {
+                    let query = Query {
+                        vector: aview1(&vector),
+                        top_k: 7,
+                        grouping,
+                        categories: None,
+                        min_score: None,
+                        exclude: &[],
+                        rows: None,
+                    };
+                    let [one, other] = [&built, &restored].map(|index| index.search(&[query]).unwrap());
+                    assert_eq!(one[0].groups, other[0].groups, "{kernel}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_stored_finds_what_is_packed_here() {
+        finds_what_is_packed_here(300, 50, false);
+    }
+
+    #[test]
+    fn what_is_stored_and_pruned_finds_what_is_packed_here() {
+        finds_what_is_packed_here(12_000, 128, true);
     }
 
     #[test]
