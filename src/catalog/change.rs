@@ -232,7 +232,7 @@ impl<A: Publishing> CatalogStore<A> {
     /// [`CatalogError::Missing`], or [`CatalogError::Corrupt`] for another length.
     pub(super) async fn check_objects(&self, prefix: &S3Prefix, pointer: &Pointer) -> Result<(), CatalogError> {
         for (key, bytes) in pointer.objects() {
-            let name = ObjectName { bucket: prefix.bucket.clone(), key: key.to_owned() };
+            let name = prefix.object_at(key);
             match self.artifacts.length(&name).await? {
                 Some(found) if found == bytes => {}
                 Some(found) => {

@@ -38,6 +38,11 @@ impl S3Prefix {
         let key = if self.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix) };
         ObjectName { bucket: self.bucket.clone(), key }
     }
+
+    /// The object with this whole key, as pointers name them, in the bucket of the prefix.
+    pub fn object_at(&self, key: &str) -> ObjectName {
+        ObjectName { bucket: self.bucket.clone(), key: key.to_owned() }
+    }
 }
 
 /// An object in a bucket.

@@ -15,7 +15,7 @@ use super::change::{ChangeError, Mark, body, entry_name, mark_name};
 use super::location::S3Prefix;
 use super::publishing::{Condition, Publishing, Upload};
 use super::store::CatalogStore;
-use super::versions::{Holding, Version, known, object_of};
+use super::versions::{Holding, Version, known};
 use crate::clock::iso8601;
 
 /// What is younger stays: it may be somebody's who is about to point to it.
@@ -117,7 +117,7 @@ impl<A: Publishing> CatalogStore<A> {
         let named = holding.named(holding.versions.iter());
         let keys = pruning.objects.iter().map(|(key, _)| key).filter(|key| !named.contains(*key));
         let delete = |key: &String| {
-            let name = object_of(prefix, key);
+            let name = prefix.object_at(key);
             async move {
                 if Duration::try_from(began.elapsed()).is_ok_and(|took| took > LONGEST) {
                     return Err(ChangeError::TooLong { minutes: LONGEST.whole_minutes() });

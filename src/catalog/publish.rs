@@ -12,7 +12,7 @@ use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::indexes;
 use super::load;
-use super::location::{CatalogGuard, ObjectName, S3Prefix};
+use super::location::{CatalogGuard, S3Prefix};
 use super::pointer::Pointer;
 use super::publishing::Publishing;
 use super::store::{CatalogStore, Current, artifact_name, catalog};
@@ -142,7 +142,7 @@ impl<A: Publishing> CatalogStore<A> {
     pub(super) async fn bring(&self, checked: &Checked, prefix: &S3Prefix, told: Told<'_>) -> Result<(), CatalogError> {
         let mut missing = Vec::new();
         for (key, sha256, content) in &checked.objects {
-            let name = ObjectName { bucket: prefix.bucket.clone(), key: key.clone() };
+            let name = prefix.object_at(key);
             if self.artifacts.length(&name).await? != Some(content.length()) {
                 missing.push((name, sha256, content));
             }

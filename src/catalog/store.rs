@@ -150,7 +150,7 @@ impl<A: Artifacts> CatalogStore<A> {
         if let Some(base) = self.alive.base(&pointer.sha256) {
             return self.with_updates(base, prefix, pointer, 0, priority).await;
         }
-        let name = ObjectName { bucket: prefix.bucket.clone(), key: pointer.key.clone() };
+        let name = prefix.object_at(&pointer.key);
         let packed = indexes::of_kernel(&pointer, self.indexing.kernel).map_or(0, |index| index.bytes);
         let bytes_read = pointer.bytes + packed;
         let catalog = load::published(&self.artifacts, &self.indexing, name, pointer.clone(), priority).await?;

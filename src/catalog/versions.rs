@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::candidate::Candidate;
 use super::change::{ChangeError, Seen};
 use super::error::CatalogError;
-use super::location::{ObjectName, S3Prefix};
+use super::location::S3Prefix;
 use super::pointer::Pointer;
 use super::publishing::{Listed, Publishing, Tagged, Upload};
 use super::store::CatalogStore;
@@ -134,11 +134,6 @@ fn without_entry(prefix: &S3Prefix, object: &Listed) -> Option<Version> {
         modified: object.modified,
         tag: None,
     })
-}
-
-/// The object of a key in the bucket of a prefix.
-pub(super) fn object_of(prefix: &S3Prefix, key: &str) -> ObjectName {
-    ObjectName { bucket: prefix.bucket.clone(), key: key.to_owned() }
 }
 
 /// What is current must be known to say what is not.

@@ -23,11 +23,6 @@ use crate::catalog::pointer::{Pointer, UpdateRef};
 /// Bytes that are hashed and written at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// The object of a key in the bucket of a prefix.
-pub(super) fn object(prefix: &S3Prefix, key: &str) -> ObjectName {
-    ObjectName { bucket: prefix.bucket.clone(), key: key.to_owned() }
-}
-
 /// The bytes of an update.
 ///
 /// # Errors
@@ -37,7 +32,7 @@ pub(in crate::catalog) async fn update_bytes<A: Artifacts>(
     prefix: &S3Prefix,
     update: &UpdateRef,
 ) -> Result<Bytes, CatalogError> {
-    let name = object(prefix, &update.key);
+    let name = prefix.object_at(&update.key);
     let bytes = artifacts.get(&name).await?.ok_or_else(|| CatalogError::Missing(name.clone()))?;
     check(&name, &hex(&Sha256::digest(&bytes)), &update.sha256)?;
     Ok(bytes)
@@ -72,7 +67,7 @@ pub(super) async fn artifact_to<A: Artifacts>(
     pointer: &Pointer,
     path: &Path,
 ) -> Result<(), CatalogError> {
-    let name = object(prefix, &pointer.key);
+    let name = prefix.object_at(&pointer.key);
     let download = Download::begin(artifacts, &name, pointer.bytes).await?;
     let (to, mut pieces) = Pieces::new();
     let (path, length) = (path.to_owned(), pointer.bytes);
