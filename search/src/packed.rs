@@ -14,7 +14,7 @@ use crate::kernel::{Available, Kernel};
 use crate::layout::{BLOCK, Coding, STEP};
 use crate::order;
 use crate::pca;
-use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
+use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment};
 use crate::query::PreparedQuery;
 use crate::rotation::Rotation;
 use crate::rows::Rows;
@@ -68,9 +68,9 @@ pub(crate) fn vector_error(rotation: Option<&Rotation>) -> f32 {
 
 /// Some rows, scaled to length 1, one after the other.
 pub(crate) fn units(rows: &Rows, numbers: &[u32]) -> Vec<f32> {
-    let mut units = Vec::with_capacity(numbers.len() * rows.dimension());
-    for &row in numbers {
-        append_unit(rows.vector(row), rows.norm(row), &mut units);
+    let mut units = vec![0.0; numbers.len() * rows.dimension()];
+    for (&row, unit) in numbers.iter().zip(units.chunks_exact_mut(rows.dimension().max(1))) {
+        Kernel::fastest().unit(rows.vector(row), rows.norm(row), unit);
     }
     units
 }
@@ -133,7 +133,7 @@ impl Packed {
             if let Some(rotation) = &rotation {
                 vectors = rotation.apply(&vectors);
             }
-            pack(&vectors, dimension, vector_error, coding, &mut parts);
+            Kernel::fastest().pack(&vectors, dimension, vector_error, coding, &mut parts);
         });
         drop(writers);
         Self::assemble(rows, kernel, Parts { segments, rotation, centroids, order, starts })
@@ -202,9 +202,9 @@ impl Packed {
 
     fn code_together(&self, queries: &[PreparedQuery<'_>]) -> Vec<CodedQuery> {
         let dimension = queries.first().map_or(0, |query| query.vector.len());
-        let mut units = Vec::with_capacity(queries.len() * dimension);
-        for query in queries {
-            append_unit(&query.vector, query.norm, &mut units);
+        let mut units = vec![0.0; queries.len() * dimension];
+        for (query, unit) in queries.iter().zip(units.chunks_exact_mut(dimension.max(1))) {
+            self.kernel.unit(&query.vector, query.norm, unit);
         }
         if let Some(rotation) = &self.rotation {
             units = rotation.apply(&units);
@@ -323,12 +323,6 @@ pub(crate) fn chunks(starts: &[u32], blocks: usize, full: usize) -> Vec<u32> {
         chunks.push(at as u32);
     }
     chunks
-}
-
-/// Appends the vector, scaled to length 1 and rounded to f32.
-fn append_unit(vector: &[f32], norm: f64, to: &mut Vec<f32>) {
-    let inverse = 1.0 / norm;
-    to.extend(vector.iter().map(|&value| (f64::from(value) * inverse) as f32));
 }
 
 #[cfg(test)]

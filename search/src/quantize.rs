@@ -139,9 +139,11 @@ impl Segment {
 }
 
 /// Codes the rows of some blocks: `rows` x dimensions, of length 1, each within `error` of its exact value (eta).
-/// The lanes of rows that are missing at the end stay as they are.
+/// The lanes of rows that are missing at the end stay as they are. Inlined into what is compiled for a processor.
+#[inline(always)]
 pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, parts: &mut [SegmentPart<'_>]) {
     let mut codes = vec![0_i8; dimension];
+    let mut stored = vec![0_u8; dimension.next_multiple_of(STEP)];
     for (at, row) in rows.chunks_exact(dimension).enumerate() {
         let (block, lane) = (at / BLOCK, at % BLOCK);
         let mut lost = 0.0;
@@ -158,24 +160,26 @@ pub(crate) fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, p
                 rests[lane] = norm_up(rest, dimension) + error;
             }
             let groups = &mut part.codes[block * part.groups..(block + 1) * part.groups];
-            place(codes, lane, coding, groups);
+            let stored = &mut stored[..codes.len().next_multiple_of(STEP)];
+            stored[codes.len()..].fill(coding.offset as u8);
+            for (stored, &code) in stored.iter_mut().zip(&*codes) {
+                *stored = (i32::from(code) + coding.offset) as u8;
+            }
+            match coding.run {
+                4 => place::<4>(stored, lane, groups),
+                _ => place::<8>(stored, lane, groups),
+            }
         }
     }
 }
 
-/// Writes the codes of one row into its lane of a block.
-fn place(codes: &[i8], lane: usize, coding: Coding, groups: &mut [Group]) {
-    let lanes_in_group = size_of::<Group>() / coding.run;
-    let groups_in_run = BLOCK / lanes_in_group;
-    let runs = groups.chunks_exact_mut(groups_in_run);
-    let from = lane % lanes_in_group * coding.run;
-    for (at, group) in runs.enumerate() {
-        let to = &mut group[lane / lanes_in_group].0[from..from + coding.run];
-        let codes = codes.get(at * coding.run..).unwrap_or_default();
-        for (place, to) in to.iter_mut().enumerate() {
-            let code = codes.get(place).copied().unwrap_or(0);
-            *to = (i32::from(code) + coding.offset) as u8;
-        }
+/// Writes the codes of one row, `RUN` of which lie side by side, into its lane of a block.
+#[inline(always)]
+fn place<const RUN: usize>(codes: &[u8], lane: usize, groups: &mut [Group]) {
+    let lanes_in_group = size_of::<Group>() / RUN;
+    let groups = groups.iter_mut().skip(lane / lanes_in_group).step_by(BLOCK / lanes_in_group);
+    for (group, &codes) in groups.zip(codes.as_chunks::<RUN>().0) {
+        group.0.as_chunks_mut::<RUN>().0[lane % lanes_in_group] = codes;
     }
 }
 
@@ -288,9 +292,9 @@ impl CodedQuery {
 
 /// Writes each value as the nearest multiple of the scale that is returned, at most `max` of them; and returns the sum
 /// of the squares of what that loses.
-#[inline]
+#[inline(always)]
 fn code(values: &[f32], max: i32, codes: &mut [i8]) -> (f32, f32) {
-    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let largest = largest(values);
     let scale = largest / max as f32;
     // A scale this small has no reciprocal; then its values are lost whole.
     let (scale, inverse) = if scale < f32::MIN_POSITIVE { (0.0, 0.0) } else { (scale, 1.0 / scale) };
@@ -302,7 +306,8 @@ fn code(values: &[f32], max: i32, codes: &mut [i8]) -> (f32, f32) {
         // Adding and taking away 1.5 x 2^23 rounds to the nearest integer.
         const ROUND: f32 = 12_582_912.0;
         let rounded = ((value * inverse + ROUND) - ROUND).clamp(-limit, limit);
-        *code = rounded as i8;
+        // So small, it is what the last bits of the sum say: a cast would take one value at a time.
+        *code = (rounded + ROUND).to_bits() as i8;
         let difference = value - rounded * scale;
         *lost += difference * difference;
     };
@@ -317,6 +322,20 @@ fn code(values: &[f32], max: i32, codes: &mut [i8]) -> (f32, f32) {
     (scale, lost.iter().sum())
 }
 
+/// The largest size of a value. In lanes, as one maximum would wait for the one before.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; 16];
+    let (whole, rest) = values.as_chunks::<16>();
+    for values in whole {
+        for lane in 0..16 {
+            lanes[lane] = lanes[lane].max(values[lane].abs());
+        }
+    }
+    lanes.iter().chain(rest).fold(0.0, |largest, value| largest.max(value.abs()))
+}
+
+#[inline(always)]
 fn sum_of_squares(values: &[f32]) -> f32 {
     let mut sums = [0.0_f32; 8];
     let (whole, rest) = values.as_chunks::<8>();

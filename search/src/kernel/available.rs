@@ -15,7 +15,7 @@ use super::tile::Scan;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::layout::{BLOCK, Coding};
-use crate::quantize::{CodedQuery, Segment};
+use crate::quantize::{self, CodedQuery, Segment, SegmentPart};
 use crate::score;
 
 /// A kernel that this processor can run; [`Kernel::detect`] makes it.
@@ -165,6 +165,36 @@ impl Available {
             #[cfg(target_arch = "aarch64")]
             Kernel::DotProd | Kernel::I8mm => neon::multiply(vectors, matrix, products),
             _ => portable::multiply(vectors, matrix, products),
+        }
+    }
+
+    /// [`quantize::pack`], compiled for the kernel's processor: the same bits whatever the kernel.
+    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
+    pub(crate) fn pack(
+        self,
+        rows: &[f32],
+        dimension: usize,
+        error: f32,
+        coding: Coding,
+        parts: &mut [SegmentPart<'_>],
+    ) {
+        match self.0 {
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 | Kernel::Avx512Vnni => unsafe { avx2::pack(rows, dimension, error, coding, parts) },
+            _ => quantize::pack(rows, dimension, error, coding, parts),
+        }
+    }
+
+    /// A vector scaled to length 1 and rounded to f32, compiled for the kernel's processor: the same bits whatever the
+    /// kernel. Both have as many components.
+    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls into code for processor features"))]
+    pub(crate) fn unit(self, vector: &[f32], norm: f64, unit: &mut [f32]) {
+        match self.0 {
+            // SAFETY: as in `scan`.
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 | Kernel::Avx512Vnni => unsafe { avx2::unit(vector, norm, unit) },
+            _ => score::unit(vector, norm, unit),
         }
     }
 

@@ -15,7 +15,7 @@ use super::lanes::Lanes;
 use super::matrix::{self, Panels};
 use super::tile::{Scan, scan_tile};
 use crate::layout::{BLOCK, Coding, Group};
-use crate::quantize::{CodedQuery, Segment};
+use crate::quantize::{self, CodedQuery, Segment, SegmentPart};
 use crate::score::{self, LANES};
 
 pub(super) const CODING: Coding = Coding { row_max: 63, query_max: 63, offset: 64, run: 4 };
@@ -60,6 +60,22 @@ pub(super) unsafe fn scan(scan: &Scan<'_>, candidates: &mut Candidates) {
 pub(super) unsafe fn lower_bounds(segments: &[Segment], at: usize, query: &CodedQuery) -> [f32; BLOCK] {
     // SAFETY: the caller's promise.
     unsafe { bounds::lower_bounds::<Avx2>(segments, at, query) }
+}
+
+/// # Safety
+/// The processor has the features.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn pack(rows: &[f32], dimension: usize, error: f32, coding: Coding, parts: &mut [SegmentPart<'_>]) {
+    quantize::pack(rows, dimension, error, coding, parts);
+}
+
+/// # Safety
+/// The processor has the features.
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "needs processor features")]
+pub(super) unsafe fn unit(vector: &[f32], norm: f64, unit: &mut [f32]) {
+    score::unit(vector, norm, unit);
 }
 
 /// # Safety

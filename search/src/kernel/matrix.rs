@@ -160,12 +160,18 @@ unsafe fn multiply_tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
                 }
             }
         }
-        for (at, sums) in sums.into_iter().enumerate() {
+        // Stored first, and added where loops may be long: what has an address does not stay in registers.
+        let mut stored = [[[0.0; BLOCK]; PANELS]; ROWS];
+        for row in 0..ROWS {
+            for panel in 0..PANELS {
+                stored[row][panel] = L::store(sums[row][panel]);
+            }
+        }
+        for (at, sums) in stored.iter().enumerate() {
             let products = &mut products[(row + at) * matrix.columns..][..matrix.columns][panel * BLOCK..];
-            for (products, sums) in products.chunks_mut(BLOCK).zip(sums) {
-                for (product, sum) in products.iter_mut().zip(L::store(sums)) {
-                    *product += sum;
-                }
+            // The last panel may have fewer columns.
+            for (product, sum) in products.iter_mut().zip(sums.as_flattened()) {
+                *product += sum;
             }
         }
     }

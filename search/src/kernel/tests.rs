@@ -16,9 +16,10 @@ use proptest::prelude::*;
 
 use super::{Ahead, Available, Candidates, Kernel, Panels, RUN, Scan, Thresholds, Tiles};
 use crate::layout::{BLOCK, Coding};
+use crate::packed::segments;
 use crate::quantize::tests::CODINGS;
 use crate::quantize::{CodedQuery, Precision, ROUNDING, Segment, pack};
-use crate::score::{cosine, dot, norm};
+use crate::score::{cosine, dot, norm, unit};
 
 /// Added to bounds before the last segment: more than any sum.
 const REST: f32 = (1 << 26) as f32;
@@ -408,6 +409,35 @@ proptest! {
 }
 
 /// Components that are ordinary, zero, denormal or as great as can be.
+proptest! {
+    /// What is compiled for a processor is what is written once for all of them, down to lengths that fill no register.
+    #[test]
+    fn every_kernel_scales_and_codes_to_the_same_bits(rows in 1..40_usize, cuts in cuts(1..70), seed: u64) {
+        let dimension = *cuts.last().unwrap();
+        let mut random = Rng::with_seed(seed);
+        let vectors: Vec<Vec<f32>> =
+            (0..rows).map(|_| (0..dimension).map(|_| random.f32() * 8.0 - 4.0).collect()).collect();
+        for kernel in Kernel::available() {
+            let units: Vec<Vec<f32>> = vectors.iter().map(|vector| {
+                let mut scaled = vec![0.0; dimension];
+                kernel.unit(vector, norm(vector), &mut scaled);
+                let mut expected = vec![0.0; dimension];
+                unit(vector, norm(vector), &mut expected);
+                assert!(zip(&scaled, &expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{kernel}");
+                scaled
+            }).collect();
+            let (expected, _) = packed(&units, &cuts, 0.001, kernel.coding());
+            let blocks = rows.div_ceil(BLOCK);
+            let mut segments = segments(&cuts, rows, kernel.coding());
+            let mut parts: Vec<_> = segments.iter_mut().map(|segment| segment.parts(blocks).next().unwrap()).collect();
+            kernel.pack(&units.concat(), dimension, 0.001, kernel.coding(), &mut parts);
+            for (segment, expected) in zip(&segments, &expected) {
+                prop_assert_eq!(segment.bytes(), expected.bytes());
+            }
+        }
+    }
+}
+
 fn component() -> impl Strategy<Value = f32> {
     let extreme = [0.0, f32::from_bits(1), f32::MIN_POSITIVE.next_down(), f32::MIN_POSITIVE, 1.0, f32::MAX];
     let extreme = (prop::sample::select(extreme.to_vec()), any::<bool>());
