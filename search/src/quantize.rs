@@ -5,6 +5,8 @@
 //! the product of the codes becomes an upper bound of the score. docs/exactness.md has the proof; the names of its
 //! quantities stand in the comments here.
 
+#![expect(clippy::inline_always, reason = "what is inlined is compiled for the features of the function around it")]
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -65,6 +65,7 @@ pub fn norm(x: &[f32]) -> f64 {
 
 /// A vector scaled to length 1, each component rounded to f32. Inlined into what is compiled for a processor.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "its loop is to be compiled for the features of the function around it")]
 pub(crate) fn unit(vector: &[f32], norm: f64, unit: &mut [f32]) {
     let inverse = 1.0 / norm;
     for (unit, &value) in unit.iter_mut().zip(vector) {

@@ -408,7 +408,6 @@ proptest! {
     }
 }
 
-/// Components that are ordinary, zero, denormal or as great as can be.
 proptest! {
     /// What is compiled for a processor is what is written once for all of them, down to lengths that fill no register.
     #[test]
@@ -438,6 +437,7 @@ proptest! {
     }
 }
 
+/// Components that are ordinary, zero, denormal or as great as can be.
 fn component() -> impl Strategy<Value = f32> {
     let extreme = [0.0, f32::from_bits(1), f32::MIN_POSITIVE.next_down(), f32::MIN_POSITIVE, 1.0, f32::MAX];
     let extreme = (prop::sample::select(extreme.to_vec()), any::<bool>());
