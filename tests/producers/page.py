@@ -18,25 +18,25 @@ JSON.stringify/lines JSON.stringify/array JSON.stringify/float32arrays
 
 HEAD = """# What other programs write
 
-Each program here writes the same 300 products with vectors of 16 numbers, among them ids that look like numbers or
+Each program here writes the same 300 products with vectors of 16 numbers. They include ids that look like numbers or
 nulls, separators, quotes and line breaks in titles, missing titles, negative zero and equal vectors. `nearline catalog
-build --model none` makes a catalog of each file, `nearline search` answers 24 queries over it. "Ranks as NumPy" says
-that ids, categories and titles are those that were written, in order, that each vector has the same bits (64-bit
-numbers and text are rounded once), and that each score equals NumPy's, bit for bit. [sources.md](sources.md) says what
-is read in general.
+build --model none` makes a catalog of each file, and `nearline search` answers 24 queries over it. "Ranks as NumPy"
+means: ids, categories and titles are those that were written, in order; each vector has the same bits (64-bit numbers
+and text are rounded once); and each score equals NumPy's, bit for bit. [sources.md](sources.md) says what is read in
+general.
 
-This page is written by a test, which passes only if all of it holds. The versions are pinned in `tests/producers/`.
+A test writes this page, and passes only if all of it holds. The versions are pinned in `tests/producers/`.
 
 ```sh
 make test-producers                                    # the test; needs Python 3.11 and Node 20, both or newer
-make test-producers ARGS="--table docs/producers.md"   # ... and this page anew
+make test-producers ARGS="--table docs/producers.md"   # ... and regenerates this page
 ```
 
 ## By default
 
 `table`, `frame`, `data` and `rows` have vectors of 32-bit numbers in the form that each library recommends (NumPy,
 Float32Array); `lists` has them as plain lists of 64-bit numbers, `texts` and `text` as JSON arrays in text.
-`arrowTable()` declares a fixed-size list of 32-bit numbers. DuckDB and pandas go by the suffix of `path`.
+`arrowTable()` declares a fixed-size list of 32-bit numbers. DuckDB and pandas choose the format by the suffix of `path`.
 
 | producer | call | writes | vectors | ids and categories | nearline |
 |---|---|---|---|---|---|
@@ -62,7 +62,7 @@ def of(done):
             special = result["name"].split("/", 1)[1].replace("-", " ")
             taken.setdefault(result["producer"], []).append(special if "failure" not in result else outcome(result))
     lines += [line([producer, ", ".join(specials)]) for producer, specials in taken.items()]
-    lines += ["", "## Refused", "", "What cannot be read as it is meant, with the first line of the message.", "",
+    lines += ["", "## Refused", "", "Forms that cannot be read as they are meant, with the first line of the message.", "",
               "| producer | call | message |", "|---|---|---|"]
     for result in done:
         if result["refused"]:
