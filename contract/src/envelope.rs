@@ -84,7 +84,7 @@ pub(crate) fn name_other(value: &Value) -> &'static str {
         }
         Value::String(_) => "the message must be a JSON object, was a string",
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            "the message must be a JSON object, was an array: send each job as a message of its own"
+            "the message must be a JSON object, was an array: send each job as its own message"
         }
         Value::Array(_) => "the message must be a JSON object, was an array",
         _ => "the message must be a JSON object",
@@ -151,7 +151,7 @@ mod tests {
         refused(&twice, json, "the job was encoded twice");
         refused(&serde_json::to_string(&twice).unwrap(), json, "the job was encoded twice");
         refused(r#""hello""#, json, "must be a JSON object, was a string");
-        refused(r#"[{"request_id":"a"}]"#, json, "send each job as a message of its own");
+        refused(r#"[{"request_id":"a"}]"#, json, "send each job as its own message");
         refused("[1]", json, "must be a JSON object, was an array");
         refused("\u{feff}{}", json, "byte order mark");
         refused("eyJyZXF1ZXN0X2lkIjoiYSJ9", json, "Base64");

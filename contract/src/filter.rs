@@ -278,7 +278,7 @@ fn no_operator(key: &str, combines: bool) -> String {
         return format!("{shown} belongs to an attribute: {{\"price\": {{\"{shown}\": ...}}}}");
     }
     if !combines && COMBINING.contains(&key) {
-        return format!("{shown} combines filters and stands outside of an attribute");
+        return format!("{shown} combines filters and belongs outside an attribute");
     }
     let known: &[&str] = if combines { &COMBINING } else { &OPERATORS };
     let spelling = format!("${}", shown.trim_start_matches('$').to_lowercase());
@@ -408,7 +408,7 @@ mod tests {
         refused(&json!({"$not": {"a": 1}}), "filter.$not: is not an operator, there are $and, $or");
         refused(&json!({"$andd": []}), "filter.$andd: is not an operator, did you mean $and?");
         refused(&json!({"$lt": 5}), r#"filter.$lt: $lt belongs to an attribute: {"price": {"$lt": ...}}"#);
-        refused(&json!({"a": {"$or": []}}), "filter.a.$or: $or combines filters and stands outside of an attribute");
+        refused(&json!({"a": {"$or": []}}), "filter.a.$or: $or combines filters and belongs outside an attribute");
         refused(&json!({"$and": []}), "filter.$and: must not be empty");
         refused(&json!({"$and": [{}]}), "filter.$and[0]: must not be empty");
         refused(&json!({"$and": {"a": 1}}), "filter.$and: must be an array of filters, was an object");

@@ -259,7 +259,7 @@ impl Args {
         let fault = if unusual > UNUSUAL_MAX {
             let most = UNUSUAL_MAX * 100.0;
             format!(
-                "--duplicates, --conflicts and --invalid together may be at most {most}%, so that there are jobs to repeat"
+                "--duplicates, --conflicts and --invalid together may be at most {most}%: the rest are the jobs to repeat"
             )
         } else if self.warmup >= length {
             "--warmup must be shorter than the run".to_owned()

@@ -138,7 +138,7 @@ impl<'a> Plan<'a> {
         let sample = Sample::take(jobs, options.catalog, SAMPLE.min(schedule.jobs()));
         let mut assumptions = vec![
             "list prices of us-east-1 without free tiers; compute, logs and data transfer are not included".to_owned(),
-            "texts are embedded by one worker with a cache of its own; none is throttled".to_owned(),
+            "texts are embedded by one worker with its own cache; none is throttled".to_owned(),
             "look-ups after the last send, until every record was seen, are not included".to_owned(),
         ];
         if options.catalog.is_none() {

@@ -72,10 +72,10 @@ pub enum ChangeError {
     #[error("{0} has no candidate: `nearline catalog publish FILE --to {0} --candidate --share 5%` makes one")]
     NoCandidate(S3Prefix),
     /// It is not known what was current before.
-    #[error("{0} does not say what was current before: name a version of `nearline catalog versions --to {0}`")]
+    #[error("{0} does not say what was current before: name a version that `nearline catalog versions --to {0}` lists")]
     NoPrevious(S3Prefix),
     /// Another prune is at work.
-    #[error("another prune began at {began_at}: if it was stopped, this one can begin {minutes} minutes after that")]
+    #[error("another prune began at {began_at}: if it was stopped, this one can start {minutes} minutes after that")]
     OtherPrune {
         /// When it began.
         began_at: String,
@@ -83,7 +83,7 @@ pub enum ChangeError {
         minutes: i64,
     },
     /// It takes too long to be safe.
-    #[error("the prune has taken more than {minutes} minutes and was stopped before all was deleted: run it again")]
+    #[error("the prune has taken more than {minutes} minutes and was stopped before deleting everything: run it again")]
     TooLong {
         /// How long it may take.
         minutes: i64,

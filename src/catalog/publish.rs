@@ -209,7 +209,7 @@ impl<A: Publishing> CatalogStore<A> {
         let length = bytes.len() as u64;
         let (catalog, sha256) = catalog(Loaded::new(bytes)?, self.indexing.kernel)?;
         if artifact::version(&sha256) != version {
-            let why = "its content is of another version than its name".to_owned();
+            let why = "its content does not match the version in its name".to_owned();
             return Err(CatalogError::Corrupt { what: name.to_string(), why });
         }
         Ok(Pointer::new(&catalog, &name, sha256, length))

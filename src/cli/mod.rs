@@ -67,12 +67,12 @@ enum Command {
     /// how many come and go; CloudWatch does (ApproximateAgeOfOldestMessage). `make status` also says whether the event
     /// source mapping is on.
     Status(status::StatusArgs),
-    /// What a load costs a month, line by line, what it needs, and which limit comes first
+    /// Show what a load costs a month, line by line, what it needs, and which limit it reaches first
     ///
-    /// Prices are AWS's list prices of us-east-1, dated and with their sources (--list-prices). Whatever else is assumed is an
-    /// option, and printed with its reason.
+    /// Prices are AWS's list prices of us-east-1, dated and with their sources (--list-prices). All other assumptions are
+    /// options, and are printed with their reasons.
     Cost(Box<cost::CostArgs>),
-    /// Ask a worker that listens whether it is well: a health check for images without a shell
+    /// Ask a worker that has --listen whether it is healthy: a health check for images without a shell
     Probe(probe::ProbeArgs),
     /// Check every setting, permission and resource, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),

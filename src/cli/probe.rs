@@ -19,7 +19,7 @@ pub(super) struct ProbeArgs {
     /// Where the worker listens (`worker --listen`), such as 127.0.0.1:9464
     #[arg(value_name = "ADDRESS:PORT")]
     address: SocketAddr,
-    /// Ask whether it receives messages (/readyz), not only whether it lives (/healthz)
+    /// Ask whether it receives messages (/readyz), not only whether it is alive (/healthz)
     #[arg(long)]
     ready: bool,
 }

@@ -75,7 +75,7 @@ pub(super) async fn run(args: RunArgs) -> Result<(), CliError> {
     let settings = Reader::from_process().run()?;
     let output = &args.output;
     if output.as_os_str() == "-" || *output == args.jobs {
-        return Err(CliError::Other(format!("--output {}: must be a file of its own", output.display())));
+        return Err(CliError::Other(format!("--output {}: must be a file other than the input", output.display())));
     }
     let lines = jobs::read(&args.jobs)?;
     let sdk = Sdk::load().await;

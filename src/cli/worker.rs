@@ -25,8 +25,8 @@ pub(super) struct WorkerArgs {
     /// Batches in flight at once, of up to 10 messages each
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Longest time for a batch, from 5s to 15m; what is not finished by then is retried. SIGTERM waits for batches: give
-    /// it this and 45 s more
+    /// Longest time for a batch, from 5s to 15m; what is not finished by then is retried. SIGTERM waits for batches: allow
+    /// this time plus 45 s
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = within(5..=900))]
     batch_timeout: Duration,
     /// Serve /metrics (Prometheus), /healthz and /readyz at this address, such as 0.0.0.0:9464; unset: serve nothing

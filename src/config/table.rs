@@ -68,7 +68,7 @@ pub(super) const CATALOG_REFRESH_SECONDS: Setting = Setting {
 pub(super) const EMBEDDING_MODEL: Setting = Setting {
     name: "NEARLINE_EMBEDDING_MODEL",
     default: Some("amazon.nova-2-multimodal-embeddings-v1:0"),
-    range: "id of a Nova 2, Titan v2, Cohere v3 or Cohere v4 embedding model, or of an inference profile of one; with NEARLINE_EMBEDDING_MODEL_FAMILY any name that Bedrock takes",
+    range: "id of a Nova 2, Titan v2, Cohere v3 or Cohere v4 embedding model, or of an inference profile of one; with NEARLINE_EMBEDDING_MODEL_FAMILY any name that Bedrock accepts",
     required_by: "",
     meaning: "embedding model to call; when set, a worker refuses a catalog built with another",
 };
@@ -77,7 +77,7 @@ pub(super) const EMBEDDING_MODEL_FAMILY: Setting = Setting {
     default: None,
     range: "id of a Nova 2, Titan v2, Cohere v3 or Cohere v4 embedding model",
     required_by: "",
-    meaning: "which model that is, if its name does not say so (ARN of an application inference profile or a provisioned model), and the model of a catalog that names one in this way; when set, a worker refuses a catalog of another model",
+    meaning: "model behind NEARLINE_EMBEDDING_MODEL, if that name does not say (ARN of an application inference profile or a provisioned model), and behind such a name in a catalog; when set, a worker refuses a catalog of another model",
 };
 pub(super) const EMBEDDING_DIMENSION: Setting = Setting {
     name: "NEARLINE_EMBEDDING_DIMENSION",
@@ -112,7 +112,7 @@ pub(super) const EMBEDDING_SERVICE_TIER: Setting = Setting {
     default: None,
     range: "default, flex, priority or reserved",
     required_by: "",
-    meaning: "Bedrock service tier for embeddings; a model that does not support it is called without; unset: \
+    meaning: "Bedrock service tier for embeddings; a model that does not support it is called without it; unset: \
               Bedrock's default",
 };
 pub(super) const MAX_ATTEMPTS: Setting = Setting {
@@ -141,7 +141,7 @@ pub(super) const CATALOG_VECTORS: Setting = Setting {
     default: Some("memory"),
     range: "memory, mapped",
     required_by: "",
-    meaning: "where the f32 vectors lie; mapped: in a file on the local disk (TMPDIR), for catalogs larger than memory",
+    meaning: "where the f32 vectors are kept; mapped: in a file on the local disk (TMPDIR), for catalogs larger than memory",
 };
 pub(super) const LOG: Setting = Setting {
     name: "NEARLINE_LOG",

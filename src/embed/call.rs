@@ -191,7 +191,7 @@ impl<M: Models> Caller<M> {
     fn check(&self, embedding: Embedding) -> Result<Embedding, Fault> {
         let (length, expected, model) = (embedding.vector.len(), self.model.dimension(), self.model.called());
         if length != expected {
-            let message = format!("model {model} answered a vector of length {length}, expected {expected}");
+            let message = format!("model {model} returned a vector of length {length}, expected {expected}");
             return Err(Fault::new(Cause::Misconfigured, message));
         }
         if embedding.vector.iter().any(|number| !number.is_finite()) {

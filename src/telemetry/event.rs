@@ -204,7 +204,7 @@ pub fn index_ignored(key: &str, why: &impl Display) {
 
 /// It is not known whether there is a new catalog.
 pub fn catalog_unknown(error: &impl Display, serving: &str) {
-    tracing::error!(event = CATALOG_UNKNOWN, %error, serving, "cannot tell whether there is a new catalog");
+    tracing::error!(event = CATALOG_UNKNOWN, %error, serving, "cannot check whether there is a new catalog");
 }
 
 /// A candidate answers a share of the jobs.
@@ -230,5 +230,5 @@ pub fn candidate_refused(error: &impl Display, candidate: &str, serving: &str) {
 
 /// It is not known whether there is a candidate.
 pub fn candidate_unknown(error: &impl Display, serving: &str) {
-    tracing::warn!(event = CANDIDATE_UNKNOWN, %error, serving, "cannot tell whether there is a candidate");
+    tracing::warn!(event = CANDIDATE_UNKNOWN, %error, serving, "cannot check whether there is a candidate");
 }

@@ -80,7 +80,7 @@ impl Server {
                     tokio::spawn(serve(connection, Arc::clone(&page), permit));
                 }
                 Err(error) => {
-                    tracing::warn!(event = "not_accepted", %error, "a connection for /metrics or a probe was not taken");
+                    tracing::warn!(event = "not_accepted", %error, "a connection for /metrics or a probe was not accepted");
                     sleep(PAUSE).await;
                 }
             }

@@ -43,7 +43,7 @@ const UNNAMED: &str = "unknown_service";
 
 /// Why traces cannot be exported.
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be exported, look at OTEL_EXPORTER_OTLP_ENDPOINT and the like: {0}")]
+#[error("traces cannot be exported, check OTEL_EXPORTER_OTLP_ENDPOINT and the other OTEL_... variables: {0}")]
 pub struct TracesError(String);
 
 /// Exports a span for each batch.

@@ -58,7 +58,6 @@ pub enum Outcome {
 
 /// Why a job is not answered whose id another job owns.
 pub fn conflict(request_id: &str) -> JobError {
-    let message =
-        format!("request_id `{request_id}` already belongs to another job: send this one under an id of its own");
+    let message = format!("request_id `{request_id}` already belongs to another job: send this one under its own id");
     JobError::new(ErrorCode::RequestIdConflict, message)
 }

@@ -72,7 +72,7 @@ async fn an_answer_without_a_vector_or_of_another_length_is_a_fault() {
     until("the failed message", || async { (lambda.stats().messages_failed > 0).then_some(()) }).await;
     lambda.stop().await;
     let log = std::fs::read_to_string(world.path("bootstrap.log")).unwrap();
-    assert!(log.contains("answered a vector of length 383, expected 384"), "{log}");
+    assert!(log.contains("returned a vector of length 383, expected 384"), "{log}");
     assert_eq!(world.results().get("l").await.unwrap(), None);
 }
 

@@ -117,7 +117,7 @@ impl Producer {
                     }
                     let said =
                         answer.failed.iter().find(|failed| !failed.sender_fault).map(|failed| failed.code.clone());
-                    let why = said.unwrap_or_else(|| "the answer says nothing of some entries".to_owned());
+                    let why = said.unwrap_or_else(|| "the answer says nothing about some entries".to_owned());
                     self.error(why)
                 }
                 Err(error) => error,

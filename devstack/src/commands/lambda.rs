@@ -16,7 +16,7 @@ const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// Run a Lambda function's executable on a queue, as Managed Instances and the event source mapping do
 ///
 /// One process serves many invocations at once, deadlines are real, a dead process is replaced, and partial batch
-/// responses count by Lambda's rules. The AWS_* variables say where the queue is; the function gets all of our
+/// responses count by Lambda's rules. The AWS_* variables say where the queue is; the function inherits this
 /// environment.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -13,7 +13,7 @@ use crate::proxy::{FaultKind, ProxyOptions, ProxyReport, ProxyServer};
 ///
 /// Sits between a worker and the stand-ins, and forwards every call it does not disturb. A call's fault follows from
 /// the seed, the operation, and how many calls of that operation came before: the same seed and the same order of calls
-/// give the same faults, and on several connections the order is the client's. With the settings of `devstack up`
+/// give the same faults; with several connections, the order depends on the client. With the settings of `devstack up`
 /// loaded:
 ///
 ///   devstack proxy --seed 7 --rate 0.05 --env-file proxy.env &

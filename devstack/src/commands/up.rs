@@ -11,8 +11,8 @@ use crate::stack::{Stack, StackOptions};
 
 /// Start SQS, DynamoDB, S3 and Bedrock with queue, dead-letter queue, table and bucket, until SIGTERM
 ///
-/// The environment file appears once everything is ready and goes when it ends; that of stand-ins which are running is
-/// left alone. It has a NAME=value a line:
+/// The environment file is written once everything is ready, and removed when the command ends; that of other stand-ins
+/// that are running is left alone. It has one NAME=value per line:
 /// `set -a; . F; set +a` and then start a worker. The first start on a machine installs MiniStack into
 /// $DEVSTACK_HOME, or else nearline-devstack in the user's cache folder.
 #[derive(clap::Args)]

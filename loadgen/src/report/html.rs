@@ -36,7 +36,7 @@ pub(crate) fn page(report: &Report, earlier: Option<&Report>) -> String {
                 p.muted {
                     "From the start of the run. Times stand at the instant at which a job was meant to be sent, rates and \
                      depths where they happened."
-                    @if report.stages.len() > 1 { " Dotted lines part the stages." }
+                    @if report.stages.len() > 1 { " Dotted lines separate the stages." }
                 }
                 @for chart in over_time(report) { (chart.figure()) }
                 h2 { "Times" }

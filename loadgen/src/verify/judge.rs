@@ -184,7 +184,7 @@ fn check_categories(job: &SearchJob, groups: &[Group], catalog: Option<&CatalogI
         let rows = catalog.and_then(|catalog| catalog.rows(name));
         check_count(job, group, rows).map_err(|reason| format!("category `{name}` has {reason}"))?;
         if group.matches.iter().any(|found| found.category.is_some()) {
-            return Err(format!("matches of the group `{name}` name a category of their own"));
+            return Err(format!("matches of the group `{name}` name their own category"));
         }
     }
     Ok(())

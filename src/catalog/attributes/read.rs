@@ -239,10 +239,10 @@ impl Data {
     pub(super) fn push(&mut self, cell: Cell<'_>) -> Result<usize, &'static str> {
         match (self, cell) {
             (_, Cell::TooLong) => {
-                return Err("is a decimal with more digits than a number keeps: 15, or 64 bits of a whole number");
+                return Err("is a decimal with more digits than can be kept: 15, or 64 bits of a whole number");
             }
             (Self::Instants { unit, .. }, Cell::Signed(value)) if unit.text(value).is_none() => {
-                return Err("is not of the years 0 to 9999");
+                return Err("is outside the years 0 to 9999");
             }
             (Self::Texts(strings), Cell::Text(text)) => return Ok(strings.push(text)),
             (Self::Booleans(values), Cell::Boolean(value)) => values.push(value),

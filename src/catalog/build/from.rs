@@ -32,7 +32,7 @@ pub(super) fn vectors(
     }
     let Ok(hashes) = schema.index_of(TEXT_SHA256) else {
         return Err(refused(format!(
-            "it has no column {TEXT_SHA256}: an earlier release built it, or it holds own vectors"
+            "it has no column {TEXT_SHA256}: an earlier release built it, or its vectors came with its rows"
         )));
     };
     let embedding = schema.index_of("embedding").map_err(|error| refused(error.to_string()))?;

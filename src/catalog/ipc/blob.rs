@@ -54,7 +54,7 @@ impl Blob {
                 let within =
                     |(start, bytes): &&(u64, Buffer)| *start <= piece.start && piece.end <= start + bytes.len() as u64;
                 let (start, bytes) = pieces.iter().find(within).ok_or_else(|| {
-                    invalid(format!("its parts do not lie as a footer says: bytes {} to {}", piece.start, piece.end))
+                    invalid(format!("its parts are not where the footer says: bytes {} to {}", piece.start, piece.end))
                 })?;
                 Ok(bytes.slice_with_length((piece.start - start) as usize, (piece.end - piece.start) as usize))
             }

@@ -165,7 +165,7 @@ impl Container {
         // The places of another file before it would be taken for those of this one.
         let end = parts.iter().map(|part| part.body.end).max().unwrap_or_default();
         if blob.holds(end..start, BETWEEN_FILES)? {
-            return Err(invalid("several Arrow files one after the other: put each in a file of its own"));
+            return Err(invalid("several Arrow files one after the other: put each in its own file"));
         }
         Ok(Self { metadata, is_stream: false, has_end: true, parts })
     }
@@ -212,7 +212,7 @@ impl Container {
                 // Streams one after the other, as `cat` makes them.
                 (MessageHeader::Schema, Some(first)) if *first == bytes => begins = true,
                 (MessageHeader::Schema, Some(_)) => {
-                    let what = "another Arrow stream begins, with other columns: put each stream in a file of its own";
+                    let what = "another Arrow stream begins, with other columns: put each stream in its own file";
                     return Err(invalid(format!("at byte {at} {what}")));
                 }
                 (MessageHeader::DictionaryBatch, Some(_)) if !has_end => {

@@ -148,7 +148,7 @@ impl Once {
         let read = if batch.vectors.is_some() {
             let metadata = moved(part, &message, before.len() as u64, length - gap);
             let message = super::container::message(&part.name, &metadata)?;
-            let declared = message.header_as_record_batch().ok_or_else(|| invalid("a batch is none"))?;
+            let declared = message.header_as_record_batch().ok_or_else(|| invalid("it is not a record batch"))?;
             read_record_batch(&body, declared, schema, dictionaries, Some(&self.others), &version)
         } else {
             if declared.compression().is_some() {

@@ -119,7 +119,7 @@ fn check(shard: &Shard, metadata: &ParquetMetaData) -> Result<(), CatalogError> 
     let file = shard.file.try_clone().map_err(|error| unreadable(&error))?;
     // The places of another file before it would be taken for those of this one.
     if Blob::File(file, shard.length).holds(last..end, BETWEEN_FILES)? {
-        let what = "several Parquet files one after the other: put each in a file of its own";
+        let what = "several Parquet files one after the other: put each in its own file";
         return Err(CatalogError::Invalid(what.to_owned()));
     }
     Ok(())

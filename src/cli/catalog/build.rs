@@ -51,7 +51,7 @@ pub(in crate::cli) struct BuildArgs {
     /// Embed by Bedrock batch jobs, later and at half the price (Titan v2 only); their files are kept here
     #[arg(long, value_name = "s3://BUCKET/PREFIX", requires = "batch_role")]
     batch_inference: Option<S3Prefix>,
-    /// The role of the batch jobs: Bedrock may assume it, and it may read and write there
+    /// Role that Bedrock assumes for the batch jobs; it must be allowed to read and write there
     #[arg(long, value_name = "ARN", requires = "batch_inference")]
     batch_role: Option<String>,
 }

@@ -30,7 +30,7 @@ const CANDIDATE: &str = "candidate";
 pub(in crate::cli) struct CompareArgs {
     /// A catalog: a file, s3://BUCKET/PREFIX for the current one, s3://BUCKET/PREFIX@VERSION, or ...@candidate
     a: Place,
-    /// Another one
+    /// The catalog to compare it with
     b: Place,
     /// Queries, as `nearline search` takes them: .npy (float32, queries x dimension), or jobs, one JSON object a line.
     /// Texts are embedded by the model of each catalog

@@ -34,12 +34,12 @@ pub(super) enum Command {
     Check(build::CheckArgs),
     /// Check a catalog, upload it, and make it the current one; resumes an upload that was stopped
     Publish(publish::PublishArgs),
-    /// Publish new, changed and deleted products of the current catalog, without a new one
+    /// Publish new, changed and deleted products, without building a new catalog
     ///
-    /// Compares a source with what is current, embeds only texts that changed, and publishes what is different as a small
+    /// Compares a source with the current catalog, embeds only texts that changed, and publishes the differences as a small
     /// file beside the catalog. Workers read only that file.
     Update(Box<update::UpdateArgs>),
-    /// Make one catalog file of the current catalog and its updates; answers stay the same
+    /// Merge the current catalog and its updates into one catalog file; answers stay the same
     Compact(update::CompactArgs),
     /// Make an earlier published version current
     Rollback(publish::RollbackArgs),
@@ -47,13 +47,13 @@ pub(super) enum Command {
     Promote(publish::AtArgs),
     /// End the candidate: the current catalog answers all jobs again
     Drop(publish::AtArgs),
-    /// List what is published: which versions, when, and which of them serve
+    /// List the published versions, when they were published, and which of them serve
     Versions(versions::VersionsArgs),
     /// Delete old versions, and objects that nothing names any more
     ///
     /// The current version, the one before it and the candidate stay, and so does everything younger than a day.
     Prune(versions::PruneArgs),
-    /// Show what a catalog of so many products would take: memory, file, and the size of a Lambda function
+    /// Show what a catalog of a given size would take: memory, file, and the size of a Lambda function
     Size(size::SizeArgs),
     /// Compare how two catalogs answer the same jobs
     Compare(compare::CompareArgs),

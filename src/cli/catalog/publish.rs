@@ -28,10 +28,10 @@ pub(in crate::cli) struct PublishArgs {
     /// Try it out: it answers a share of the jobs beside the current catalog, until it is promoted or dropped
     #[arg(long, requires = "share")]
     candidate: bool,
-    /// Which share of the jobs a candidate answers: 5%
+    /// Share of the jobs that the candidate answers, such as 5%
     #[arg(long, requires = "candidate")]
     share: Option<Share>,
-    /// Also if it is of another model or dimension than the current one
+    /// Publish even if its model or dimension differs from the current catalog's
     #[arg(long)]
     force: bool,
     /// Store no packed indexes beside it: workers take longer to load it
@@ -41,7 +41,7 @@ pub(in crate::cli) struct PublishArgs {
 
 #[derive(Args)]
 pub(in crate::cli) struct RollbackArgs {
-    /// Version, as `catalog versions` lists it; without one, what was current before
+    /// Version, as `catalog versions` lists it; without one, the version that was current before
     version: Option<String>,
     /// Where: s3://BUCKET/PREFIX
     #[arg(long)]

@@ -31,7 +31,7 @@ pub(in crate::cli) struct PruneArgs {
     /// Only say what would be deleted
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask. Needed off a terminal
+    /// Do not ask; required when not on a terminal
     #[arg(long)]
     yes: bool,
     /// Print what was done as JSON

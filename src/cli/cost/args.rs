@@ -29,10 +29,10 @@ pub(in crate::cli) struct CostArgs {
     /// Managed Instances follow, second by second
     #[arg(long, value_name = "P", value_parser = values::profile, help_heading = "Load")]
     profile: Option<Profile>,
-    /// Works out a published example, beside what it printed
+    /// Work out a published example, beside the figures it printed
     #[arg(long, value_enum, value_name = "E", help_heading = "Load")]
     example: Option<Example>,
-    /// Prints the list of prices, with sources and dates; with --json as --prices takes it
+    /// Print the list of prices, with sources and dates; with --json in the form that --prices takes
     #[arg(long, help_heading = "Load")]
     list_prices: bool,
     /// How many times the mean rate the fleet is sized for
@@ -42,7 +42,7 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, value_name = "H", default_value = "730", value_parser = values::positive, help_heading = "Load")]
     hours_per_month: f64,
 
-    /// Matches of each group
+    /// Matches per group
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     #[arg(help_heading = "Jobs")]
     top_k: u16,
@@ -62,7 +62,7 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..=1_048_576))]
     #[arg(help_heading = "Jobs")]
     message_bytes: u32,
-    /// Jobs that producers send with a request
+    /// Jobs that producers send per request
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10))]
     #[arg(help_heading = "Jobs")]
     jobs_per_send: u32,
@@ -72,13 +72,13 @@ pub(in crate::cli) struct CostArgs {
     /// How long an invocation takes
     #[arg(long, value_name = "D", default_value = "200ms", value_parser = values::length, help_heading = "Jobs")]
     invocation_time: Duration,
-    /// How long the model takes for a call, which is a part of that
+    /// How long the model takes for a call, which is part of that time
     #[arg(long, value_name = "D", default_value = "100ms", value_parser = values::length, help_heading = "Jobs")]
     model_time: Duration,
     /// CPU time of a job
     #[arg(long, value_name = "D", default_value = "840us", value_parser = values::length, help_heading = "Jobs")]
     cpu_time: Duration,
-    /// Jobs of an invocation. Default: as many as the rate brings
+    /// Jobs per invocation. Default: as many as the rate gives
     #[arg(long, value_name = "N", value_parser = values::factor, help_heading = "Jobs")]
     jobs_per_batch: Option<f64>,
 
@@ -91,10 +91,10 @@ pub(in crate::cli) struct CostArgs {
     /// Tokens of a text: about a quarter of its characters
     #[arg(long, value_name = "N", default_value = "12", value_parser = values::positive, help_heading = "Texts")]
     tokens_per_text: f64,
-    /// Different texts to choose from. Default: no text comes twice, so the cache is of no use
+    /// Number of different texts. Default: no text repeats, so the cache does not help
     #[arg(long, value_name = "N", value_parser = values::count, help_heading = "Texts")]
     distinct_texts: Option<f64>,
-    /// The text of rank r comes with a weight of 1/r^S
+    /// The text of rank r has a weight of 1/r^S
     #[arg(long, value_name = "S", default_value = "0", value_parser = values::positive_or_none, help_heading = "Texts")]
     #[arg(requires = "distinct_texts")]
     zipf: f64,
@@ -134,7 +134,7 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, value_name = "N", default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(1..=15_000))]
     #[arg(help_heading = "Deployment")]
     environments_max: u64,
-    /// Invocations at once in an environment. Default: 8 for each vCPU
+    /// Concurrent invocations per environment. Default: 8 for each vCPU
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024), help_heading = "Deployment")]
     max_concurrency: Option<u32>,
     /// Utilisation of processors and slots that the fleet is sized for
@@ -151,7 +151,7 @@ pub(in crate::cli) struct CostArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     #[arg(help_heading = "Deployment")]
     batch_size: u32,
-    /// Pollers for this queue alone, fewest and most: 2..100. Default: Lambda's shared ones
+    /// Pollers for this queue alone, minimum and maximum: 2..100. Default: Lambda's shared ones
     #[arg(long, value_name = "MIN..MAX", value_parser = values::pollers, help_heading = "Deployment")]
     provisioned_pollers: Option<Pollers>,
     /// A FIFO queue
@@ -166,23 +166,23 @@ pub(in crate::cli) struct CostArgs {
     /// How long log lines are kept
     #[arg(long, value_name = "D", default_value = "30d", value_parser = values::length, help_heading = "Deployment")]
     log_retention: Duration,
-    /// The way to AWS's services
+    /// Network path to AWS's services
     #[arg(long, value_enum, value_name = "N", default_value = "endpoints", help_heading = "Deployment")]
     network: NetworkName,
-    /// A KMS key of one's own
+    /// Your own KMS key
     #[arg(long, help_heading = "Deployment")]
     customer_key: bool,
-    /// No traces to X-Ray
+    /// Send no traces to X-Ray
     #[arg(long, help_heading = "Deployment")]
     no_tracing: bool,
 
-    /// Prices that count in place of the list's: a JSON object of names and US dollars, such as {"bedrock.nova": 0.1}
+    /// Prices that replace those of the list: a JSON object of names and US dollars, such as {"bedrock.nova": 0.1}
     #[arg(long, value_name = "FILE.json", help_heading = "Prices and output")]
     pub(super) prices: Option<PathBuf>,
     /// As JSON
     #[arg(long, help_heading = "Prices and output")]
     pub(super) json: bool,
-    /// Draws the simulation of --profile
+    /// Draw the simulation of --profile
     #[arg(long, value_name = "FILE.svg", help_heading = "Prices and output")]
     #[arg(conflicts_with_all = ["jobs_per_month", "rps", "jobs_per_hour", "example", "list_prices"])]
     pub(super) svg: Option<PathBuf>,

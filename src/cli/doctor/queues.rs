@@ -244,7 +244,7 @@ fn fifo(jobs: &str, dead: &str) -> Check {
             Check::failed(
                 FIFO,
                 found,
-                format!("create a {jobs} dead-letter queue: AWS requires both to be of one kind"),
+                format!("create a {jobs} dead-letter queue: AWS requires both to be of the same kind"),
             )
         }
     }

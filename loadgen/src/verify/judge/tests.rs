@@ -129,7 +129,7 @@ fn each_fault_of_the_results_is_named() {
     wrong(with(&|groups| groups[1] = group("mugs", &[0.5, 0.4])), "`mugs-1` matches, which was excluded");
     wrong(with(&|groups| groups[0].matches[1].product_id = "tea-0".into()), "`tea-0` matches twice");
     wrong(with(&|groups| groups[0].matches[1].title = Some("Assam".into())), "has a title that was not asked for");
-    wrong(with(&|groups| groups[0].matches[1].category = Some("tea".into())), "name a category of their own");
+    wrong(with(&|groups| groups[0].matches[1].category = Some("tea".into())), "name their own category");
     wrong(with(&|groups| groups.truncate(1)), "asked for were");
     wrong(with(&|groups| groups[1] = groups[0].clone()), "not one for each category");
     wrong(judge.verdict(0, &record(&judge, 0, None)), "without results");

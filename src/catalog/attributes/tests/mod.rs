@@ -166,8 +166,8 @@ fn what_cannot_be_an_attribute_is_refused_by_name() {
     );
     refused(Arc::new(nested), "cannot be an attribute, is List");
     let long = Decimal128Array::from(vec![1, 12_345_678_901_234_567]).with_precision_and_scale(20, 2).unwrap();
-    refused(Arc::new(long), "row 1, column x: is a decimal with more digits than a number keeps");
-    refused(Arc::new(Date32Array::from(vec![3_000_000])), "row 0, column x: is not of the years 0 to 9999");
+    refused(Arc::new(long), "row 1, column x: is a decimal with more digits than can be kept");
+    refused(Arc::new(Date32Array::from(vec![3_000_000])), "row 0, column x: is outside the years 0 to 9999");
 }
 
 #[test]

@@ -177,7 +177,7 @@ pub(in crate::catalog::source) fn why_not(name: &str) -> Option<String> {
         Some("the name of an attribute must not begin with $, which begins operators of a filter".to_owned())
     } else {
         let reserved = RESERVED.into_iter().find(|reserved| *reserved == folded)?;
-        Some(format!("a catalog has a column {reserved} of its own, which cannot be an attribute"))
+        Some(format!("a catalog has its own column {reserved}, so it cannot be an attribute"))
     }
 }
 
@@ -187,5 +187,5 @@ pub(in crate::catalog::source) fn kinds_hint(name: &str) -> String {
         return String::new();
     }
     let kinds = KINDS.map(|(name, _)| name).join(", ");
-    format!(" (behind a colon stands one of the kinds {kinds})")
+    format!(" (after a colon comes one of the kinds {kinds})")
 }
