@@ -34,7 +34,7 @@ pub(super) struct StatusArgs {
     /// Keep looking until Ctrl-C, and say whether the queue grows or shrinks
     #[arg(long)]
     watch: bool,
-    /// As JSON: one object, with --watch one a line
+    /// As JSON: one object, with --watch one per line
     #[arg(long)]
     json: bool,
 }
