@@ -1,6 +1,6 @@
 # One verb a line; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help needs demo up test test-producers test-clients test-arm64 test-terraform terraform-tests terraform-checks test-package fuzz soak drill check deny examples docs build install \
+.PHONY: help needs demo up test test-producers test-clients test-arm64 test-terraform terraform-tests terraform-checks test-package fuzz soak drill rehearsal check deny examples docs build install \
 	bench bench-path compare rankings package seed deploy invoke status pause resume load logs prune-versions destroy
 
 # The architecture that is deployed, unless another is asked for.
@@ -106,6 +106,9 @@ drill: needs  ## what people on call will meet: five faults, seen and fixed on t
 	cargo build $(ONE_BUILD)
 	@terraform -chdir=terraform init -backend=false -input=false >/dev/null
 	python3 -B tests/drill/drill.py --bin $(VENVS)/debug $(ARGS)
+
+rehearsal: needs build  ## a catalog's life on the stand-ins: 70 swaps and 200 kills while jobs come, each answer checked; ARGS="--quick --only swaps", "--old EARLIER/nearline"
+	python3 -B tests/catalogs/life.py --bin $(VENVS)/release $(ARGS)
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale
 	cargo fmt --all --check
