@@ -109,8 +109,8 @@ fn a_kind_that_was_said_reads_texts_for_what_they_say() {
 fn names_that_no_filter_could_ask_for_are_refused() {
     assert!(names(&["all", "Brand", "price:number", "a:b"]).is_ok());
     for (flags, why) in [
-        (&["Title"][..], "a catalog has a column title of its own"),
-        (&["text_sha256"], "a catalog has a column text_sha256 of its own"),
+        (&["Title"][..], "a catalog has its own column title"),
+        (&["text_sha256"], "a catalog has its own column text_sha256"),
         (&["$price"], "must not begin with $"),
         (&[" "], "an attribute needs a name"),
         (&["brand", "BRAND:string"], "--attributes names BRAND twice"),
