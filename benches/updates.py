@@ -2,7 +2,7 @@
 
 Needs release binaries (`make build`), pyarrow and numpy. Starts the stand-ins, publishes ROWS clustered vectors with a
 price, starts a worker, and changes the price of CHANGED products, then the vectors of as many; says how long `catalog
-update` and the worker's swap took, what it read, and its memory before and after.
+update` took, how long until the worker served it, what the worker read, and its memory: at once, and 5 s later.
 
     python benches/updates.py --rows 1000000 --changed 1000 --dimension 384
 """
@@ -58,6 +58,13 @@ def memory(pid):
 def lines(log, event):
     found = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     return [line for line in found if line.get("event") == event]
+
+
+def settled(pid):
+    """Memory at once, and when what was replaced has been given back."""
+    at_once = memory(pid)
+    time.sleep(5)
+    return {"at_once": at_once, "settled": memory(pid)}
 
 
 def until(log, event, count, process):
@@ -121,14 +128,16 @@ def main():
                 + "".join(f'p{number},"{vector.tolist()}"\n' for number, vector in zip(chosen, vectors))
             )
             for count, what in enumerate(("prices", "vectors"), 1):
+                began = time.monotonic()
                 seconds, version = nearline("update", f"{what}.csv")
                 line = until(log, "catalog_replaced", count, worker)
+                served = round(time.monotonic() - began, 2)
                 swap = {name: line.get(name) for name in ("took_ms", "bytes_read", "changed_rows", "updates")}
-                report[what] = {"update_seconds": seconds, **swap, "memory": memory(worker.pid)}
+                report[what] = {"update_seconds": seconds, "served_seconds": served, **swap, **settled(worker.pid)}
                 assert line["to"] == version
             report["compact_seconds"], _ = nearline("compact")
             line = until(log, "catalog_replaced", 3, worker)
-            report["compacted"] = {"took_ms": line.get("took_ms"), "memory": memory(worker.pid)}
+            report["compacted"] = {"took_ms": line.get("took_ms"), **settled(worker.pid)}
             print(json.dumps(report, indent=2))
         finally:
             for process in (worker, stack):

@@ -21,7 +21,7 @@ use super::location::ObjectName;
 use crate::fault::{Fault, Kind};
 
 /// Bytes that are asked for at once, and how many such ranges are under way.
-const RANGE_BYTES: u64 = 4 << 20;
+pub(super) const RANGE_BYTES: u64 = 4 << 20;
 const RANGES: usize = 8;
 /// Ranges that have come and wait for their turn.
 const WAITING: usize = 2;
@@ -42,7 +42,7 @@ pub(super) struct Download<'a, A> {
     length: u64,
     tag: String,
     /// All of it, if it is small.
-    whole: Option<Vec<Bytes>>,
+    whole: Option<Bytes>,
 }
 
 impl<'a, A: Artifacts> Download<'a, A> {
@@ -58,7 +58,12 @@ impl<'a, A: Artifacts> Download<'a, A> {
             let why = format!("it has {} bytes, expected {length}", head.length);
             return Err(CatalogError::Corrupt { what: name.to_string(), why });
         }
-        Ok(Self { artifacts, name, length, tag: head.tag, whole: is_small.then_some(head.bytes) })
+        let download = Self { artifacts, name, length, tag: head.tag, whole: None };
+        if !is_small {
+            return Ok(download);
+        }
+        let whole = download.all(0..length, head.bytes)?.concat();
+        Ok(Self { whole: Some(whole.into()), ..download })
     }
 
     /// What says where the parts of an artifact lie.
@@ -86,13 +91,22 @@ impl<'a, A: Artifacts> Download<'a, A> {
         }
     }
 
+    /// Reads a part of it.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub(super) async fn read(&self, place: Range<u64>) -> Result<Bytes, CatalogError> {
+        match &self.whole {
+            _ if place.is_empty() => Ok(Bytes::new()),
+            Some(bytes) => Ok(bytes.slice(place.start as usize..place.end as usize)),
+            None => Ok(self.range(place).await?.concat().into()),
+        }
+    }
+
     async fn places(&self, places: Vec<Range<u64>>) -> Result<Vec<(u64, Buffer)>, CatalogError> {
         let mut pieces = stream::iter(places)
             .map(|place| async move {
-                let bytes = match &self.whole {
-                    Some(bytes) => bytes.concat(),
-                    None => self.range(place.clone()).await?.concat(),
-                };
+                let bytes = self.read(place.clone()).await?;
                 Ok::<_, CatalogError>((place.start, Buffer::from(bytes)))
             })
             .buffered(PLACES);
@@ -106,7 +120,7 @@ impl<'a, A: Artifacts> Download<'a, A> {
     /// Hands over everything in order, as long as somebody takes it.
     pub(super) async fn feed(self, to: mpsc::Sender<Result<Vec<Bytes>, CatalogError>>) {
         if let Some(bytes) = self.whole {
-            drop(to.send(Ok(bytes)).await);
+            drop(to.send(Ok(vec![bytes])).await);
             return;
         }
         let starts = (0..self.length).step_by(RANGE_BYTES as usize);
@@ -122,10 +136,14 @@ impl<'a, A: Artifacts> Download<'a, A> {
 
     async fn range(&self, wanted: Range<u64>) -> Result<Vec<Bytes>, CatalogError> {
         let piece = range(self.artifacts, self.name, wanted.clone(), Some(&self.tag)).await?;
-        let came: u64 = piece.bytes.iter().map(|bytes| bytes.len() as u64).sum();
-        let length = wanted.end - wanted.start;
-        if length == came {
-            return Ok(piece.bytes);
+        self.all(wanted, piece.bytes)
+    }
+
+    /// Checks that everything that was wanted came.
+    fn all(&self, wanted: Range<u64>, bytes: Vec<Bytes>) -> Result<Vec<Bytes>, CatalogError> {
+        let came: u64 = bytes.iter().map(|bytes| bytes.len() as u64).sum();
+        if wanted.end - wanted.start == came {
+            return Ok(bytes);
         }
         let why = format!("of its bytes {} to {} only {came} came", wanted.start, wanted.end);
         Err(CatalogError::Corrupt { what: self.name.to_string(), why })

@@ -55,7 +55,7 @@ pub use candidate::{Candidate, Share};
 pub use change::{ChangeError, Seen};
 #[cfg(test)]
 pub(crate) use changes::tests::histories::updated_and_compacted;
-pub use changes::{Compacted, Difference, Fetched, UpdateBase};
+pub use changes::{Compacted, Compared, Difference, Fetched, UpdateBase};
 pub use error::CatalogError;
 pub use folded::folded;
 pub use indexed::Catalog;

@@ -26,19 +26,19 @@ pub(in crate::catalog) fn compact<W: Write>(
     sink: W,
 ) -> Result<W, CatalogError> {
     let mut stored = Stored::open(artifact)?;
-    let fields = stored.builders()?.finish().fields();
+    let fields = stored.described.builders()?.finish().fields();
     let mut hashes = updates.iter().flat_map(|update| update.contents.iter().flatten());
-    let keeps_hashes = stored.has_hashes() || hashes.any(|content| content.text_sha256.is_some());
-    let model_id = stored.model_id().unwrap_or_default().to_owned();
-    let mut writer = Writer::with_attributes(sink, stored.dimension, &model_id, keeps_hashes, &fields)?;
+    let keeps_hashes = stored.described.has_hashes() || hashes.any(|content| content.text_sha256.is_some());
+    let model_id = stored.described.model_id().unwrap_or_default().to_owned();
+    let mut writer = Writer::with_attributes(sink, stored.described.dimension, &model_id, keeps_hashes, &fields)?;
     let (mut dead, mut rows) = (changes.dead.iter().copied().peekable(), changes.rows.iter().peekable());
     let mut number = 0;
     while let Some(batch) = stored.next_batch()? {
-        let mut attributes = stored.builders()?;
-        stored.append(&batch, &mut attributes)?;
+        let mut attributes = stored.described.builders()?;
+        stored.described.append(&batch, &mut attributes)?;
         let attributes = attributes.finish();
         let (ids, categories, titles) = (batch.texts("product_id")?, batch.texts("category")?, batch.texts("title")?);
-        for (row, vector) in batch.vectors()?.chunks_exact(stored.dimension).enumerate() {
+        for (row, vector) in batch.vectors()?.chunks_exact(stored.described.dimension).enumerate() {
             let text_sha256 = batch.text_sha256(row);
             if let Some(changed) = rows.next_if(|changed| changed.place == Place::Base(number)) {
                 write_changed(&mut writer, updates, changed, vector, text_sha256)?;

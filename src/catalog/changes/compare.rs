@@ -43,6 +43,16 @@ pub struct Difference {
     pub(super) left_out: u64,
 }
 
+/// What comes of a comparison.
+#[derive(Debug)]
+pub enum Compared {
+    /// What the source changes, and what is wrong with it.
+    Whole(Survey, Difference),
+    /// The source brings vectors of products: those that these rows of the artifact have must be
+    /// [fetched](crate::catalog::CatalogStore::fetch_vectors) first.
+    NeedsVectors(BTreeSet<u32>),
+}
+
 /// A text that is to be embedded.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -90,10 +100,11 @@ pub(super) fn compare(
     chars_max: Option<usize>,
     progress: &dyn Fn(u64),
     rejects: Option<&Path>,
-) -> Result<(Survey, Difference), CatalogError> {
+) -> Result<Compared, CatalogError> {
     let fields = known.artifact.attributes().fields();
     let expected = Expected::of_catalog(known.artifact.dimension(), &fields);
-    let mut comparison = Comparison { known, fields: &fields, difference: Difference::default() };
+    let mut comparison =
+        Comparison { known, fields: &fields, difference: Difference::default(), unread: BTreeSet::new() };
     let (mut faults, mut row) = (Vec::new(), 0);
     let mut rejects = rejects.map(Rejects::create).transpose()?;
     let mut reject = |place: Place, fault: &RowFault, what: &dyn Fn() -> String| match (&mut rejects, source) {
@@ -122,6 +133,9 @@ pub(super) fn compare(
         survey.refuse(row, &fault);
         reject(survey.place(row), &fault, &|| id.clone())?;
     }
+    if !comparison.unread.is_empty() {
+        return Ok(Compared::NeedsVectors(comparison.unread));
+    }
     for id in delete {
         comparison.delete(id);
     }
@@ -129,13 +143,16 @@ pub(super) fn compare(
     difference.left_out = survey.faulty_rows;
     difference.rejects = rejects;
     difference.rows_after = known.rows() as u64 + difference.added - difference.deleted;
-    Ok((survey, difference))
+    Ok(Compared::Whole(survey, difference))
 }
 
 struct Comparison<'a> {
     known: &'a Known<'a>,
     fields: &'a [Field],
     difference: Difference,
+    /// Rows of the artifact whose vectors are to be compared and were not read. Once there is one, no more is done than to
+    /// find the others.
+    unread: BTreeSet<u32>,
 }
 
 impl Comparison<'_> {
@@ -156,13 +173,19 @@ impl Comparison<'_> {
             return Ok(Ok(()));
         }
         let before = self.known.get(&product.product_id);
+        if let (Some(_), Some(KnownProduct { digest: Err(row), .. })) = (&product.embedding, &before) {
+            self.unread.insert(*row);
+        }
+        if !self.unread.is_empty() {
+            return Ok(Ok(()));
+        }
         if let (None, Some(fault)) = (&before, lacks(product)) {
             return Ok(Err(fault));
         }
         let written = written(product, &change, before.as_ref(), expected.values(product)?);
         let sha256: TextHash = Sha256::digest(&product.text).into();
         let (vector, needs_text) = match (&product.embedding, &before) {
-            (Some(vector), Some(before)) if self.known.artifact.digest(vector) == before.digest => (None, false),
+            (Some(vector), Some(before)) if before.digest == Ok(self.known.digest(vector)) => (None, false),
             (Some(vector), _) => (Some(vector.clone()), false),
             (None, before) => {
                 let is_known = before.as_ref().is_some_and(|before| before.text_sha256 == Some(sha256));

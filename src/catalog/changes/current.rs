@@ -1,31 +1,37 @@
-//! A published catalog on this machine, to be changed: what it is made of, without its vectors.
+//! A published catalog that is to be changed: what it is made of, without its vectors.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use tempfile::TempDir;
-use tokio::task::spawn_blocking;
-
 use super::base::Base;
-use super::compare::{Difference, compare, source_of};
-use super::fetch::{artifact_to, misfit, read, update_bytes};
+use super::compare::{Compared, compare, source_of};
+use super::digests::Digests;
+use super::fetch::{misfit, read, update_bytes};
 use super::known::{Artifact, Known};
+use super::products::{VectorPlaces, products};
 use super::update::{TextHash, Update};
 use crate::catalog::change::{ChangeError, Seen};
 use crate::catalog::error::CatalogError;
 use crate::catalog::location::{CatalogGuard, S3Prefix};
 use crate::catalog::pointer::Pointer;
 use crate::catalog::publishing::Publishing;
-use crate::catalog::source::{Source, Survey};
+use crate::catalog::source::Source;
 use crate::catalog::store::CatalogStore;
 
 /// What was fetched of a catalog, and what was embedded for it: kept for another try.
 #[derive(Debug, Default)]
 pub struct Fetched {
-    artifact: Option<(String, Arc<Artifact>)>,
+    artifact: Option<(String, Arc<Artifact>, Arc<Vectors>)>,
     updates: HashMap<String, Arc<Update>>,
     pub(super) vectors: HashMap<TextHash, Vec<f32>>,
+}
+
+/// What is known of an artifact's vectors.
+#[derive(Debug)]
+struct Vectors {
+    places: Arc<VectorPlaces>,
+    digests: Digests,
 }
 
 /// What is current at a prefix, to be changed if it still is then.
@@ -34,6 +40,7 @@ pub struct UpdateBase {
     pub(super) seen: Seen<Pointer>,
     pub(super) pointer: Pointer,
     pub(super) artifact: Arc<Artifact>,
+    vectors: Arc<Vectors>,
     pub(super) updates: Vec<Arc<Update>>,
 }
 
@@ -48,17 +55,16 @@ impl<A: Publishing> CatalogStore<A> {
             return Err(error.into());
         }
         let Some(pointer) = seen.pointer.clone() else { return Err(CatalogError::NotPublished(prefix.clone()).into()) };
-        let artifact = match &fetched.artifact {
-            Some((sha256, artifact)) if *sha256 == pointer.sha256 => Arc::clone(artifact),
+        let (artifact, vectors) = match &fetched.artifact {
+            Some((sha256, artifact, vectors)) if *sha256 == pointer.sha256 => {
+                (Arc::clone(artifact), Arc::clone(vectors))
+            }
             _ => {
-                let folder =
-                    TempDir::new().map_err(|source| CatalogError::File { path: std::env::temp_dir(), source })?;
-                let path = folder.path().join("catalog.arrow");
-                artifact_to(&self.artifacts, prefix, &pointer, &path).await?;
-                let read = spawn_blocking(move || Artifact::read(&path).map(Arc::new)).await;
-                let artifact = read.unwrap_or_else(|error| Err(CatalogError::Invalid(error.to_string())))?;
-                fetched.artifact = Some((pointer.sha256.clone(), Arc::clone(&artifact)));
-                artifact
+                let (artifact, digests, places) = products(&self.artifacts, prefix, &pointer).await?;
+                let vectors = Vectors { places: Arc::new(places), digests };
+                let (artifact, vectors) = (Arc::new(artifact), Arc::new(vectors));
+                fetched.artifact = Some((pointer.sha256.clone(), Arc::clone(&artifact), Arc::clone(&vectors)));
+                (artifact, vectors)
             }
         };
         let mut updates = Vec::with_capacity(pointer.updates.len());
@@ -73,7 +79,26 @@ impl<A: Publishing> CatalogStore<A> {
             };
             updates.push(known);
         }
-        Ok(UpdateBase { seen, pointer, artifact, updates })
+        Ok(UpdateBase { seen, pointer, artifact, vectors, updates })
+    }
+
+    /// Fetches the vectors that rows of the artifact have, so that those of a source can be compared with them.
+    ///
+    /// # Errors
+    /// The artifact is not there any more, or another.
+    pub async fn fetch_vectors(
+        &self,
+        prefix: &S3Prefix,
+        current: UpdateBase,
+        rows: &BTreeSet<u32>,
+        fetched: &mut Fetched,
+    ) -> Result<UpdateBase, ChangeError> {
+        let (pointer, dimension) = (&current.pointer, current.artifact.dimension());
+        let (places, mut digests) = (Arc::clone(&current.vectors.places), current.vectors.digests.clone());
+        places.read(&self.artifacts, prefix, pointer, dimension, rows, &mut digests).await?;
+        let vectors = Arc::new(Vectors { places, digests });
+        fetched.artifact = Some((pointer.sha256.clone(), Arc::clone(&current.artifact), Arc::clone(&vectors)));
+        Ok(UpdateBase { vectors, ..current })
     }
 }
 
@@ -106,8 +131,9 @@ impl UpdateBase {
         chars_max: Option<usize>,
         rejects: Option<&Path>,
         progress: &dyn Fn(u64),
-    ) -> Result<(Survey, Difference), CatalogError> {
-        let known = Known::new(&self.artifact, &self.updates).map_err(|what| misfit(&self.pointer, what))?;
+    ) -> Result<Compared, CatalogError> {
+        let known = Known::new(&self.artifact, &self.vectors.digests, &self.updates)
+            .map_err(|what| misfit(&self.pointer, what))?;
         compare(source, delete, &known, chars_max, progress, rejects)
     }
 

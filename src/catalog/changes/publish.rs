@@ -115,7 +115,7 @@ impl<A: Publishing> CatalogStore<A> {
         difference: &Difference,
         now: OffsetDateTime,
     ) -> Result<Pointer, ChangeError> {
-        let UpdateBase { seen, pointer, artifact, updates } = current;
+        let UpdateBase { seen, pointer, artifact, updates, .. } = current;
         let form = Form {
             dimension: artifact.dimension(),
             model_id: artifact.model_id(),

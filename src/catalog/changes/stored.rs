@@ -1,4 +1,4 @@
-//! The rows of an artifact on disk, a batch at a time: also the hashes of their texts, which nobody else reads.
+//! The rows of an artifact, a batch at a time: also the hashes of their texts, which nobody else reads.
 
 use std::path::Path;
 
@@ -11,11 +11,18 @@ use super::update::TextHash;
 use crate::catalog::CatalogError;
 use crate::catalog::artifact::{MODEL_ID, TEXT_SHA256, attribute_names, check_columns, open};
 use crate::catalog::attributes::Builders;
-use crate::catalog::ipc::{Blob, Budget, Reader, invalid, strings};
+use crate::catalog::ipc::{Blob, Budget, Once, Reader, invalid, strings};
 
-/// An artifact that is read.
+const EMBEDDING: &str = "embedding";
+
+/// An artifact on disk that is read.
 pub(super) struct Stored {
+    pub(super) described: Described,
     reader: Reader,
+}
+
+/// What an artifact says of its columns.
+pub(super) struct Described {
     schema: SchemaRef,
     attributes: Vec<String>,
     budget: Budget,
@@ -24,7 +31,7 @@ pub(super) struct Stored {
 
 /// Some of its rows.
 #[derive(Debug)]
-pub(super) struct Batch(RecordBatch);
+pub(super) struct Batch(pub(super) RecordBatch);
 
 impl Stored {
     /// Opens an artifact.
@@ -34,17 +41,59 @@ impl Stored {
     pub(super) fn open(path: &Path) -> Result<Self, CatalogError> {
         let file = open(path)?;
         let length = file.metadata().map_err(|source| CatalogError::File { path: path.to_owned(), source })?.len();
-        let mut reader = Reader::open(Blob::File(file, length))?;
+        let (described, reader) = Described::read(Blob::File(file, length))?;
+        Ok(Self { described, reader })
+    }
+
+    /// The next rows.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, CatalogError> {
+        Ok(self.reader.next_batch()?.map(Batch))
+    }
+}
+
+impl Described {
+    /// What an artifact says of itself, and what reads the columns that count.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub(super) fn read(blob: Blob) -> Result<(Self, Reader), CatalogError> {
+        let budget = Budget::new(blob.len());
+        let mut reader = Reader::open(blob)?;
         let schema = SchemaRef::clone(reader.schema());
         let (dimension, attributes) = (check_columns(&schema)?, attribute_names(&schema)?);
         let of_attributes: Vec<usize> = Builders::new(&schema, &attributes)?.columns().collect();
         let is_read = |column: &usize| {
             let name = schema.field(*column).name().as_str();
-            ["product_id", "category", "title", "embedding", TEXT_SHA256].contains(&name)
+            ["product_id", "category", "title", EMBEDDING, TEXT_SHA256].contains(&name)
                 || of_attributes.contains(column)
         };
         reader.project((0..schema.fields().len()).filter(is_read).collect());
-        Ok(Self { reader, schema, attributes, budget: Budget::new(length), dimension })
+        Ok((Self { schema, attributes, budget, dimension }, reader))
+    }
+
+    /// Where its parts lie, if they can be read apart from its vectors.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub(super) fn apart(&mut self, reader: Reader) -> Result<Option<Once>, CatalogError> {
+        let column = self.schema.index_of(EMBEDDING).map_err(|error| invalid(error.to_string()))?;
+        Once::new(reader, column, self.dimension, &mut self.budget)
+    }
+
+    /// Decodes a batch of which all is there but the vectors; `None`: it was a dictionary.
+    ///
+    /// # Errors
+    /// [`CatalogError::Invalid`].
+    pub(super) fn decode(
+        &mut self,
+        once: &mut Once,
+        number: usize,
+        around: [&[u8]; 2],
+    ) -> Result<Option<Batch>, CatalogError> {
+        Ok(once.decode(number, around, &mut self.budget)?.map(Batch))
     }
 
     /// The model that it names.
@@ -72,14 +121,6 @@ impl Stored {
     pub(super) fn append(&mut self, batch: &Batch, to: &mut Builders) -> Result<(), CatalogError> {
         to.append(&batch.0, &mut self.budget)
     }
-
-    /// The next rows.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, CatalogError> {
-        Ok(self.reader.next_batch()?.map(Batch))
-    }
 }
 
 impl Batch {
@@ -100,7 +141,7 @@ impl Batch {
     /// # Errors
     /// One is not there.
     pub(super) fn vectors(&self) -> Result<&[f32], CatalogError> {
-        let lists = self.0.column_by_name("embedding").and_then(|column| column.as_fixed_size_list_opt());
+        let lists = self.0.column_by_name(EMBEDDING).and_then(|column| column.as_fixed_size_list_opt());
         let lists = lists.ok_or_else(|| invalid("column embedding is missing"))?;
         let numbers = lists.values().as_primitive_opt::<Float32Type>();
         let numbers = numbers.ok_or_else(|| invalid("column embedding: its numbers are no 32-bit floats"))?;

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::*;
 use crate::catalog::change::ChangeError;
 use crate::catalog::source::{Dialect, Mapping, Shard, Source};
-use crate::catalog::{Difference, Fetched, Pointer, UpdateBase, pointer_name};
+use crate::catalog::{Compared, Difference, Fetched, Pointer, UpdateBase, pointer_name};
 
 /// Publishes 200 products, and returns a store of them.
 async fn published(artifacts: &MemoryArtifacts) -> CatalogStore<MemoryArtifacts> {
@@ -23,9 +23,16 @@ fn source(csv: &str) -> Source {
 }
 
 async fn compared(store: &CatalogStore<MemoryArtifacts>, csv: &str) -> (UpdateBase, Difference) {
-    let current = store.fetch_current(&prefix(), &mut Fetched::default()).await.unwrap();
+    let mut fetched = Fetched::default();
+    let mut current = store.fetch_current(&prefix(), &mut fetched).await.unwrap();
     let source = current.source(source(csv));
-    let (survey, difference) = current.compare(Some(&source), &BTreeSet::new(), None, None, &|_| {}).unwrap();
+    let compare = |current: &UpdateBase| current.compare(Some(&source), &BTreeSet::new(), None, None, &|_| {}).unwrap();
+    let mut compared = compare(&current);
+    if let Compared::NeedsVectors(rows) = compared {
+        current = store.fetch_vectors(&prefix(), current, &rows, &mut fetched).await.unwrap();
+        compared = compare(&current);
+    }
+    let Compared::Whole(survey, difference) = compared else { panic!("vectors are needed that were fetched") };
     assert_eq!((survey.faulty_rows, survey.broken.map(|error| error.to_string())), (0, None));
     (current, difference)
 }

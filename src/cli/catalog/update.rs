@@ -16,7 +16,9 @@ use super::publish::{Uploading, announce};
 use super::report::{self, counted};
 use crate::aws::Sdk;
 use crate::catalog::source::{Source, Survey};
-use crate::catalog::{CatalogError, ChangeError, Compacted, Difference, Fetched, Pointer, S3Prefix, UpdateBase};
+use crate::catalog::{
+    CatalogError, ChangeError, Compacted, Compared, Difference, Fetched, Pointer, S3Prefix, UpdateBase,
+};
 use crate::cli::output::{CliError, json, print};
 use crate::cli::progress::Progress;
 use crate::config::{QuerySettings, Reader};
@@ -92,17 +94,28 @@ pub(super) async fn update(args: UpdateArgs) -> Result<(), CliError> {
     let delete = Arc::new(args.delete.as_deref().map(ids).transpose()?.unwrap_or_default());
     let (store, mut fetched, mut source) = (store().await?, Fetched::default(), None);
     for attempt in 1..=TRIES {
-        let current = store.fetch_current(&args.to, &mut fetched).await?;
+        let mut current = store.fetch_current(&args.to, &mut fetched).await?;
         let model = current.model(&settings.guard)?;
         if let (None, Some(input)) = (&source, &args.input) {
             source = Some(input.source(&args.columns, model.is_none()).await?);
         }
         let chars_max = model.as_ref().map(Model::chars_max);
-        let compared =
-            compare(current, source.take(), Arc::clone(&delete), chars_max, args.skip_invalid.clone()).await?;
-        let Compared { current, source: read, survey, mut difference } = compared;
-        check(&args, read.as_ref(), &survey)?;
-        source = read;
+        let (survey, mut difference);
+        loop {
+            let rejects = args.skip_invalid.clone();
+            let compared = compare(current, source.take(), Arc::clone(&delete), chars_max, rejects).await?;
+            (current, source) = (compared.current, compared.source);
+            match compared.found {
+                Compared::Whole(found, changes) => {
+                    (survey, difference) = (found, changes);
+                    break;
+                }
+                Compared::NeedsVectors(rows) => {
+                    current = store.fetch_vectors(&args.to, current, &rows, &mut fetched).await?;
+                }
+            }
+        }
+        check(&args, source.as_ref(), &survey)?;
         let texts = difference.texts() as u64;
         if texts > 0 && !current.knows_texts() {
             eprintln!("warning: the catalog does not say which texts its vectors are of: all texts are embedded");
@@ -166,11 +179,11 @@ fn ids(path: &Path) -> Result<BTreeSet<String>, CliError> {
     Ok(lines.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect())
 }
 
-struct Compared {
+/// What was compared, and what was found.
+struct Comparison {
     current: UpdateBase,
     source: Option<Source>,
-    survey: Survey,
-    difference: Difference,
+    found: Compared,
 }
 
 async fn compare(
@@ -179,14 +192,14 @@ async fn compare(
     delete: Arc<BTreeSet<String>>,
     chars_max: Option<usize>,
     rejects: Option<PathBuf>,
-) -> Result<Compared, CliError> {
+) -> Result<Comparison, CliError> {
     let compared = spawn_blocking(move || {
         let progress = Progress::counting("reading rows");
         let source = source.map(|source| current.source(source));
         let compared = current
             .compare(source.as_ref(), &delete, chars_max, rejects.as_deref(), &|rows| report::show(&progress, rows));
         progress.finish();
-        compared.map(|(survey, difference)| Compared { current, source, survey, difference })
+        compared.map(|found| Comparison { current, source, found })
     });
     Ok(compared.await.map_err(|error| CliError::Other(error.to_string()))??)
 }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use self::histories::{catalog, file, histories, updated};
 use super::compact::compact;
+use super::digests::Digests;
 use super::history::Changes;
 use super::known::{Artifact, Known};
 use super::update::Update;
@@ -45,7 +46,9 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("base.arrow");
         std::fs::write(&path, &base).unwrap();
-        let artifact = Artifact::read(&path).unwrap();
+        let mut digests = Digests::default();
+        let artifact =
+            Artifact::with_vectors(&path, |first, dimension, vectors| digests.take(first, vectors, dimension)).unwrap();
         let read: Vec<Arc<Update>> =
             updates.iter().map(|bytes| Arc::new(Update::read(bytes, &artifact).unwrap())).collect();
         for count in 1..=updates.len() {
@@ -58,7 +61,7 @@ proptest! {
             prop_assert_eq!(said(&updated), said(&compacted));
             prop_assert_eq!(updated.rows(), products.len());
             prop_assert_eq!(updated.rows_by_category(), compacted.rows_by_category());
-            let known = Known::new(&artifact, &read[..count]).unwrap();
+            let known = Known::new(&artifact, &digests, &read[..count]).unwrap();
             prop_assert_eq!(known.rows(), products.len());
             for number in 0..16 {
                 let id = format!("p{number}");
