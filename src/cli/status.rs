@@ -18,9 +18,10 @@ use super::colour::{self, BAD, Style, WARNING, paint};
 use super::interrupt;
 use super::output::{CliError, json, print};
 use crate::aws::{Sdk, describe};
-use crate::catalog::{CatalogLocation, CatalogStore, Indexing, pointer_name};
+use crate::catalog::{Candidate, CatalogError, CatalogLocation, CatalogStore, Indexing, Share, pointer_name};
 use crate::clock::iso8601;
 use crate::config::{Reader, StatusSettings};
+use crate::fault::Cause;
 use crate::intake::{Inspect, QueueState};
 
 /// Time between two looks, and how many of them the catalog is taken from one for.
@@ -77,6 +78,16 @@ struct PointerSeen {
     rows: u64,
     dimension: u64,
     model_id: Option<String>,
+    /// The catalog that answers a share of the jobs beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Seen<CandidateSeen>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct CandidateSeen {
+    version: String,
+    /// 0 to 1.
+    share: Share,
 }
 
 #[derive(Debug, Serialize)]
@@ -178,11 +189,13 @@ async fn catalog(sdk: &Sdk, settings: &StatusSettings) -> Option<Part<CatalogSee
         }
         CatalogLocation::S3(prefix) => {
             let (store, name) = (CatalogStore::new(sdk.artifacts(), Indexing::default()), pointer_name(prefix));
-            let (pointer, written) = tokio::join!(store.pointer(prefix), describe::written_at(sdk, &name));
+            let (pointer, written, candidate) =
+                tokio::join!(store.pointer(prefix), describe::written_at(sdk, &name), store.candidate(prefix));
             let seen = pointer.map(|pointer| CatalogSeen {
                 // Reading it is what matters; when it was written is told if it can be.
                 published_at: written.ok().flatten().map(iso8601),
                 pointer: Some(PointerSeen {
+                    candidate: candidate_seen(candidate, &pointer.version),
                     version: pointer.version,
                     rows: pointer.rows,
                     dimension: pointer.dimension,
@@ -193,6 +206,18 @@ async fn catalog(sdk: &Sdk, settings: &StatusSettings) -> Option<Part<CatalogSee
         }
     };
     Some(Part { at, seen: seen.map_or_else(|error| Seen::Fault { error }, Seen::Known) })
+}
+
+/// `None`: there is none, or it is current by now; or, as a worker sees it, whoever may not list the bucket is not told.
+fn candidate_seen(found: Result<Option<Candidate>, CatalogError>, current: &str) -> Option<Seen<CandidateSeen>> {
+    match found {
+        Ok(found) => {
+            let Candidate { pointer, share } = found.filter(|found| found.pointer.version != current)?;
+            Some(Seen::Known(CandidateSeen { version: pointer.version, share }))
+        }
+        Err(CatalogError::Service(fault)) if fault.cause == Cause::AccessDenied => None,
+        Err(error) => Some(Seen::Fault { error: error.to_string() }),
+    }
 }
 
 impl<T> Part<T> {
@@ -224,11 +249,18 @@ fn dead_counts(depth: &Depth) -> String {
 
 fn catalog_words(seen: &CatalogSeen) -> String {
     let published = seen.published_at.as_deref().unwrap_or("at an unknown time");
-    let Some(PointerSeen { version, rows, dimension, model_id }) = &seen.pointer else {
+    let Some(PointerSeen { version, rows, dimension, model_id, candidate }) = &seen.pointer else {
         return format!("a file, written {published}: `nearline catalog inspect` says what is in it");
     };
     let model = model_id.as_deref().unwrap_or("no model");
-    format!("{version}, published {published}, {rows} products, {dimension} dimensions, {model}")
+    let candidate = match candidate {
+        None => String::new(),
+        Some(Seen::Known(CandidateSeen { version, share })) => {
+            format!("; candidate {version} answers {share} of the jobs")
+        }
+        Some(Seen::Fault { error }) => paint(BAD, &format!("; its candidate cannot be read: {error}")),
+    };
+    format!("{version}, published {published}, {rows} products, {dimension} dimensions, {model}{candidate}")
 }
 
 impl Status {
@@ -278,7 +310,6 @@ impl Status {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::fault::Cause;
     use crate::fault_plan::{FaultPlan, Moment};
     use crate::intake::{MemoryQueue, Outgoing};
 
@@ -303,6 +334,22 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&json(&status).unwrap()).unwrap();
         assert_eq!((json["dead_letters"]["waiting"].as_u64(), json["queue"]["waiting"].as_u64()), (Some(1), None));
         assert!(json["queue"]["error"].is_string());
+    }
+
+    #[test]
+    fn a_candidate_is_told_with_its_share_unless_it_is_current() {
+        let json = r#"{"format_version": 1, "version": "new", "key": "k", "sha256": "s", "bytes": 9, "rows": 3,
+            "dimension": 2, "share": 0.05}"#;
+        let candidate = || Ok(Some(serde_json::from_str(json).unwrap()));
+        let words = |candidate| {
+            let pointer = PointerSeen { version: "old".into(), rows: 3, dimension: 2, model_id: None, candidate };
+            catalog_words(&CatalogSeen { published_at: None, pointer: Some(pointer) })
+        };
+        assert!(words(candidate_seen(candidate(), "old")).ends_with("no model; candidate new answers 5% of the jobs"));
+        assert!(words(candidate_seen(candidate(), "new")).ends_with("no model"));
+        assert!(words(candidate_seen(Ok(None), "old")).ends_with("no model"));
+        let broken = Err(CatalogError::Invalid("why".to_owned()));
+        assert!(words(candidate_seen(broken, "old")).contains("its candidate cannot be read: "));
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ async fn a_world_that_is_well_passes_and_is_left_as_it_was() {
     let well = world.nearline(&["doctor", "--function-timeout", "10s"]).await;
     let said = String::from_utf8_lossy(&well.stdout).into_owned();
     assert!(well.status.success(), "{said}");
-    assert!(said.contains("34 checks in ") && said.contains(" s: ok 33, warnings 0, failed 0"), "{said}");
+    assert!(said.contains("35 checks in ") && said.contains(" s: ok 34, warnings 0, failed 0"), "{said}");
     assert!(said.contains("arn:aws:"), "whose credentials: {said}");
     assert_eq!(world.depth(world.stack.queue_url()).await, 1);
     assert_eq!(world.depth(world.stack.dead_letter_queue_url()).await, 0);
@@ -60,7 +60,7 @@ async fn what_is_wrong_fails_with_how_to_fix_it_and_warnings_do_not() {
     let failed = ["dead_letter_queue.message_size", "results_table", "bedrock:InvokeModel"];
     assert_eq!(named(&told), failed.map(|id| (id, "failed")), "{seen}");
     assert_eq!((ill.status.code(), &seen["ok"]), (Some(1), &false.into()));
-    assert_eq!(stderr(&ill), format!("nearline: 3 of 34 checks failed: {}\n", failed.join(", ")));
+    assert_eq!(stderr(&ill), format!("nearline: 3 of 35 checks failed: {}\n", failed.join(", ")));
     let fixed = |check: &Value| check["status"] != "failed" || !check["fix"].as_str().unwrap().is_empty();
     assert!(seen["checks"].as_array().unwrap().iter().all(fixed), "{seen}");
 
@@ -92,7 +92,7 @@ async fn without_credentials_or_region_one_line_says_so_and_the_rest_is_skipped(
         let ill = doctor.output().await.unwrap();
         let (told, seen) = report(&ill);
         assert_eq!(named(&told), [(id, "failed")], "{seen}");
-        assert_eq!(stderr(&ill), format!("nearline: 1 of 34 checks failed: {id}\n"));
+        assert_eq!(stderr(&ill), format!("nearline: 1 of 35 checks failed: {id}\n"));
         let skipped = |check: &&Value| check["found"] == format!("see `{id}`");
         assert_eq!(seen["checks"].as_array().unwrap().iter().filter(skipped).count(), 29, "{seen}");
     }

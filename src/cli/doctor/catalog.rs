@@ -8,7 +8,9 @@ use super::check::{Check, LIMIT, within};
 use crate::aws::Sdk;
 use crate::catalog::size::loading_bytes;
 use crate::catalog::store::Current;
-use crate::catalog::{Catalog, CatalogError, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix};
+use crate::catalog::{
+    Artifacts, Candidate, Catalog, CatalogError, CatalogLocation, CatalogStore, Indexing, Pointer, S3Prefix,
+};
 use crate::compute::Compute;
 use crate::embed::{EmbedError, Embedder, Model, Purpose};
 use crate::fault::{Cause, Fault};
@@ -19,8 +21,11 @@ pub(super) const POINTER: &str = "catalog.pointer";
 const ARTIFACT: &str = "catalog.artifact";
 const GUARD: &str = "catalog.guard";
 pub(super) const MODEL: &str = "model";
+const CANDIDATE: &str = "catalog.candidate";
 /// Every check of this file, in its order.
-pub(super) const IDS: [&str; 4] = [POINTER, ARTIFACT, GUARD, MODEL];
+pub(super) const IDS: [&str; 5] = [POINTER, ARTIFACT, GUARD, MODEL, CANDIDATE];
+/// Those of the current catalog.
+const OF_CURRENT: [&str; 4] = [POINTER, ARTIFACT, GUARD, MODEL];
 
 /// Longest time for loading an artifact: gigabytes take minutes.
 const LOAD_LIMIT: Duration = Duration::from_mins(10);
@@ -37,6 +42,26 @@ pub(super) struct Seen {
 pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Compute, blocked: Option<&str>) -> Seen {
     let store =
         CatalogStore::new(sdk.artifacts(), Indexing { kernel: settings.kernel, compute, ..Indexing::default() });
+    let mut seen = current(sdk, &store, settings, blocked).await;
+    let check = match (&settings.catalog, blocked) {
+        (CatalogLocation::File(_), _) => Check::skipped(CANDIDATE, "NEARLINE_CATALOG is a file"),
+        (CatalogLocation::S3(_), Some(why)) => Check::skipped(CANDIDATE, why),
+        (CatalogLocation::S3(_), None) if matches!(seen.reads, None | Some(Err(_))) => {
+            Check::skipped(CANDIDATE, format!("see `{POINTER}`"))
+        }
+        (CatalogLocation::S3(prefix), None) => candidate(&store, prefix, settings).await,
+    };
+    seen.checks.push(check);
+    seen
+}
+
+/// The catalog that is current, and its model.
+async fn current(
+    sdk: &Sdk,
+    store: &CatalogStore<impl Artifacts>,
+    settings: &intake::Settings,
+    blocked: Option<&str>,
+) -> Seen {
     let (mut checks, mut reads) = (Vec::new(), None);
     let loaded = match &settings.catalog {
         CatalogLocation::File(_) => {
@@ -44,7 +69,7 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
             Some(limited(LOAD_LIMIT, store.load(&settings.catalog)).await)
         }
         CatalogLocation::S3(_) if let Some(why) = blocked => {
-            checks.extend(IDS.iter().map(|id| Check::skipped(id, why)));
+            checks.extend(OF_CURRENT.iter().map(|id| Check::skipped(id, why)));
             return Seen { checks, reads, invokes: None };
         }
         CatalogLocation::S3(prefix) => match limited(LIMIT, store.pointer(prefix)).await {
@@ -64,14 +89,14 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
         },
     };
     let Some(loaded) = loaded else {
-        checks.extend(IDS[1..].iter().map(|id| Check::skipped(id, format!("see `{POINTER}`"))));
+        checks.extend(OF_CURRENT[1..].iter().map(|id| Check::skipped(id, format!("see `{POINTER}`"))));
         return Seen { checks, reads, invokes: None };
     };
     let catalog = match loaded {
         Ok(catalog) => catalog,
         Err(error) => {
             checks.push(failed(ARTIFACT, &settings.catalog, &error));
-            checks.extend(IDS[2..].iter().map(|id| Check::skipped(id, format!("see `{ARTIFACT}`"))));
+            checks.extend(OF_CURRENT[2..].iter().map(|id| Check::skipped(id, format!("see `{ARTIFACT}`"))));
             return Seen { checks, reads, invokes: None };
         }
     };
@@ -97,6 +122,36 @@ pub(super) async fn look(sdk: &Sdk, settings: &intake::Settings, compute: Comput
     };
     checks.push(check);
     Seen { checks, reads, invokes }
+}
+
+/// The candidate, if there is one, read and loaded as a worker does it. While it does not serve, the current catalog answers
+/// its jobs.
+async fn candidate(store: &CatalogStore<impl Artifacts>, prefix: &S3Prefix, settings: &intake::Settings) -> Check {
+    let fix = format!("nearline catalog drop --to {prefix}, or publish one that loads and fits");
+    let refused = |error: CatalogError| match error {
+        CatalogError::Service(fault) if fault.cause == Cause::AccessDenied => {
+            let why = "access to its pointer is denied; that is also the answer if there is none and `s3:ListBucket` is missing";
+            Check::skipped(CANDIDATE, why)
+        }
+        error => Check::warning(CANDIDATE, format!("it does not serve: {error}"), fix.clone()),
+    };
+    let found = match limited(LIMIT, store.candidate(prefix)).await {
+        Ok(found) => found,
+        Err(error) => return refused(error),
+    };
+    let Some(Candidate { pointer, share }) = found else { return Check::ok(CANDIDATE, "there is none") };
+    let loading = store.load_current(Current::Published { prefix: prefix.clone(), pointer: Box::new(pointer) });
+    let loaded = limited(LOAD_LIMIT, loading).await;
+    match loaded.and_then(|catalog| catalog.query_model(&settings.guard).map(|_| catalog)) {
+        Ok(catalog) => {
+            let (version, rows, memory) = (catalog.version(), catalog.rows(), catalog.memory_bytes() as f64 / MIB);
+            let found = format!(
+                "version {version} answers {share} of the jobs: {rows} products, {memory:.1} MiB beside the current catalog"
+            );
+            Check::ok(CANDIDATE, found)
+        }
+        Err(error) => refused(error),
+    }
 }
 
 /// As [`within`], for catalogs.

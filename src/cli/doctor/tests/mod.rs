@@ -6,7 +6,9 @@ mod world;
 use super::check::Status::{self, Failed, NotShown, Skipped, Warning};
 use super::{UNKNOWN, credentials, everything_else, summary};
 use crate::aws::tests::answers::Answer;
-use world::{DEAD, JOBS, World, arn, catalog, pointer, queue, status_when_well, table, time_to_live, vector};
+use world::{
+    DEAD, JOBS, World, arn, candidate, catalog, pointer, queue, status_when_well, table, time_to_live, vector,
+};
 
 const TITAN: &str = "amazon.titan-embed-text-v2:0";
 
@@ -41,6 +43,7 @@ async fn what_is_well_is_said_in_a_line_for_each_check_and_nothing_is_received_o
         "DeleteMessageBatch jobs",
         "DescribeTable",
         "DescribeTimeToLive",
+        "GET p/candidate.json",
         "GET p/catalogs/v.arrow",
         "GET p/current.json",
         "GetCallerIdentity",
@@ -55,7 +58,7 @@ async fn what_is_well_is_said_in_a_line_for_each_check_and_nothing_is_received_o
     ];
     assert_eq!(asked, once);
     let took = std::time::Duration::from_millis(1_234);
-    assert_eq!(summary(&checks, took), "34 checks in 1.2 s: ok 33, warnings 0, failed 0, skipped 0, not shown 1");
+    assert_eq!(summary(&checks, took), "35 checks in 1.2 s: ok 34, warnings 0, failed 0, skipped 0, not shown 1");
 }
 
 #[tokio::test]
@@ -258,7 +261,8 @@ async fn a_catalog_that_does_not_load_or_fit_is_said() {
     let no_pointer = [vec![("catalog.pointer", Failed)], no_pointer].concat();
     get(pointed, Answer::refusal(404, "NoSuchKey")).shows(&no_pointer, "nearline catalog publish").await;
     get(pointed, Answer::with("{}")).shows(&no_pointer, "current.json").await;
-    let elsewhere = [&no_pointer[..4], &[("s3:GetObject", Skipped)], &no_pointer[4..]].concat();
+    let unread = [("catalog.candidate", Skipped), ("s3:GetObject", Skipped)];
+    let elsewhere = [&no_pointer[..4], &unread, &no_pointer[4..]].concat();
     get(pointed, Answer::refusal(301, "PermanentRedirect")).shows(&elsewhere, "in the region that is called").await;
     let no_artifact = skipped(&["catalog.guard", "model", "bedrock:InvokeModel"]);
     let no_artifact = [vec![("catalog.artifact", Failed)], no_artifact].concat();
@@ -275,12 +279,28 @@ async fn a_catalog_that_does_not_load_or_fit_is_said() {
 }
 
 #[tokio::test]
+async fn a_candidate_is_looked_at_as_a_worker_does_it() {
+    let (pointed, loaded) = ("GET p/candidate.json", "GET p/catalogs/w.arrow");
+    let other = || catalog("us.amazon.titan-embed-text-v2:0");
+    let published = |answer| world().answers(pointed, candidate(&other())).answers(loaded, answer);
+    let (checks, _) = published(Answer::with(other())).examined().await;
+    let found = &checks.iter().find(|check| check.id == "catalog.candidate").unwrap().found;
+    assert!(found.contains(" answers 50% of the jobs: 1 products, "), "{found}");
+    let ills = [("catalog.candidate", Warning)];
+    published(Answer::with("rubbish")).shows(&ills, "it does not serve: ").await;
+    published(Answer::refusal(404, "NoSuchKey")).shows(&ills, "nearline catalog drop --to s3://bucket/p").await;
+    world().answers(pointed, Answer::with("{}")).shows(&ills, "candidate.json").await;
+    world().answers(pointed, Answer::denied()).shows(&[("catalog.candidate", Skipped)], "`s3:ListBucket`").await;
+}
+
+#[tokio::test]
 async fn a_catalog_in_a_file_is_looked_at_without_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.arrow");
     std::fs::write(&path, catalog(TITAN)).unwrap();
     let of_file = || world().set("NEARLINE_CATALOG", path.to_str().unwrap());
-    of_file().shows(&[("catalog.pointer", Skipped), ("s3:GetObject", Skipped)], "is a file").await;
+    let ills = [("catalog.pointer", Skipped), ("catalog.candidate", Skipped), ("s3:GetObject", Skipped)];
+    of_file().shows(&ills, "is a file").await;
     let refused = Answer::refusal(403, "InvalidClientTokenId");
     let ills = of_file().answers("", refused).ills().await;
     assert!(ills.iter().all(|check| !["catalog.artifact", "catalog.guard"].contains(&check.id)), "{ills:?}");
@@ -318,7 +338,7 @@ async fn each_permission_is_shown_by_itself() {
     let ills = [("s3:PutObject", Failed)];
     world().answers("PUT", Answer::denied()).shows(&ills, "results/*").await;
     world().answers("HEAD", Answer::denied()).shows(&[("results_bucket", NotShown)], "s3:ListBucket").await;
-    let unread = ["catalog.pointer", "catalog.artifact", "catalog.guard", "model"];
+    let unread = ["catalog.pointer", "catalog.artifact", "catalog.guard", "model", "catalog.candidate"];
     let ills = [all(unread, Skipped), vec![("s3:GetObject", Failed), ("bedrock:InvokeModel", Skipped)]].concat();
     world().answers("GET p", Answer::denied()).shows(&ills, "see `s3:GetObject`").await;
     let of_jobs = ["job_queue", "job_queue.redrive", "job_queue.visibility", "job_queue.message_size"];

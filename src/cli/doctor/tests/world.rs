@@ -75,6 +75,14 @@ pub(super) fn pointer(artifact: &[u8]) -> Answer {
     Answer::with(pointer.to_string())
 }
 
+/// The pointer to a candidate that answers half of the jobs.
+pub(super) fn candidate(artifact: &[u8]) -> Answer {
+    let sha256 = artifact::sha256(artifact).unwrap();
+    let pointer = json!({"format_version": 1, "version": artifact::version(&sha256), "key": "p/catalogs/w.arrow",
+        "sha256": sha256, "bytes": artifact.len(), "rows": 1, "dimension": DIMENSION, "share": 0.5});
+    Answer::with(pointer.to_string())
+}
+
 fn refused_handle() -> Answer {
     let entry = json!({"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": true, "Message": "because"});
     Answer::with(json!({"Successful": [], "Failed": [entry]}).to_string())
@@ -93,6 +101,7 @@ fn well(asked: &str) -> Answer {
         "DescribeTimeToLive" => time_to_live("expires_at", "ENABLED"),
         "HEAD" => Answer::with("").header("x-amz-bucket-region", "eu-west-1"),
         "GET p/current.json" => pointer(&catalog(TITAN)),
+        "GET p/candidate.json" => Answer::refusal(404, "NoSuchKey"),
         "GET p/catalogs/v.arrow" => Answer::with(catalog(TITAN)),
         "InvokeModel" => vector(DIMENSION),
         "BatchGetItem" => Answer::with(r#"{"Responses":{"records":[]},"UnprocessedKeys":{}}"#),
