@@ -9,16 +9,9 @@ import time
 from collections import Counter
 from datetime import datetime
 
-from products import JOBS, QUESTIONS, single
+from products import JOBS, QUESTIONS, padded, single
 
 RATE, BURST = 20, 2  # jobs a second, and how many go together
-KINDS = list(JOBS)
-
-
-def job(request_id, number):
-    kind = KINDS[number % len(KINDS)]
-    question = number // len(KINDS) % QUESTIONS
-    return kind, question, {"request_id": request_id, **JOBS[kind](question), "return": ["title", "price"]}
 
 
 def takes(share, request_id):
@@ -36,10 +29,14 @@ def percentile(values, percent):
 
 
 class Traffic:
-    """Sends jobs until it is ended. `sent` has the kind, the question and the time of each."""
+    """Sends jobs until it is ended. `sent` has the kind, the question and the time of each.
 
-    def __init__(self, aws, name):
-        self.aws, self.name = aws, name
+    Catalogs of some releases have no attributes: then no job names any.
+    """
+
+    def __init__(self, aws, name, width, attributes):
+        self.aws, self.name, self.width, self.attributes = aws, name, width, attributes
+        self.kinds = [kind for kind in JOBS if attributes or kind != "filtered"]
         self.sent, self.calls, self.error = {}, [], None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -49,12 +46,19 @@ class Traffic:
         self._stop.set()
         self._thread.join(60)
 
+    def _job(self, number):
+        kind, question = self.kinds[number % len(self.kinds)], number // len(self.kinds) % QUESTIONS
+        body = {"request_id": f"{self.name}-{number}", **JOBS[kind](question)}
+        if "vector" in body:
+            body["vector"] = padded(body["vector"], self.width)
+        return kind, question, {**body, "return": ["title", "price"] if self.attributes else ["title"]}
+
     def _run(self):
         try:
             due = time.time()
             while not self._stop.wait(max(0, due - time.time())):
                 first = len(self.sent)
-                jobs = [job(f"{self.name}-{number}", number) for number in range(first, first + BURST)]
+                jobs = [self._job(number) for number in range(first, first + BURST)]
                 began = time.time()
                 for kind, question, body in jobs:
                     self.sent[body["request_id"]] = kind, question, began
@@ -158,6 +162,12 @@ class Account:
             self._judge(name, kind, question, sent, answered, record)
         return self
 
+    def _right(self, catalog, kind, question):
+        answer = catalog.answer(kind, question)
+        if self.traffic.attributes:
+            return answer
+        return [(category, [(*match[:-1], None) for match in matches]) for category, matches in answer]
+
     def _judge(self, name, kind, question, sent, answered, record):
         version, history = record["catalog_version"], self.history
         catalog = history.catalogs.get(version)
@@ -165,7 +175,7 @@ class Account:
             self._bad("wrong", name, f"by version {version}, which nobody published")
             return
         self.versions.add(version)
-        if groups(record) != catalog.answer(kind, question):
+        if groups(record) != self._right(catalog, kind, question):
             self._bad(*self._what_else(name, kind, question, record, catalog))
             return
         spans = [(begin, end) for which, begin, end in history.current if which == version]
@@ -194,12 +204,12 @@ class Account:
         """Why an answer is wrong, and whether another version has a part in it."""
         found, version = groups(record), record["catalog_version"]
         for other, known in self.history.catalogs.items():
-            if known is not catalog and found == known.answer(kind, question):
+            if known is not catalog and found == self._right(known, kind, question):
                 return "mixed", name, f"says version {version}, and is the answer of {other}"
         strangers = [match for _, matches in found for match in matches if not catalog.has(match[0], match[3])]
         if strangers:
             return "mixed", name, f"says version {version}, and has {strangers[0]}, which is of another one"
-        right = catalog.answer(kind, question)
+        right = self._right(catalog, kind, question)
         return "wrong", name, f"{kind} {question} by version {version}: {found} instead of {right}"
 
     def _bad(self, what, name, why):

@@ -21,14 +21,15 @@ from collections import Counter
 from pathlib import Path
 
 from asking import Account, History, Traffic
-from products import Catalog, write
-from stack import STOP, Aged, Problem, Worker, World, long_ago
+from products import DIMENSION, Catalog, write
+from stack import STOP, Aged, Problem, Worker, World, long_ago, until
 
 STARTED = time.monotonic()
 # How long after its end a version may still be answered with: a second until the next look, and the load.
 LONGEST_LATE = 3.0
 VISIBILITY = 10  # of jobs in `kills`: those of a killed worker come back after so many seconds
 YOUNG = 2  # seconds that count as a day for `prune` in `kills`
+MODEL = "amazon.nova-2-multimodal-embeddings-v1:0"
 KINDS = ("publish", "update", "compact", "prune")
 
 
@@ -39,9 +40,10 @@ def say(text):
 class Rehearsal:
     """One part of it: a world, what was published in it, and jobs."""
 
-    def __init__(self, name, folder, options, visibility=60):
+    def __init__(self, name, folder, options, visibility=60, model="none", width=DIMENSION):
         self.name, self.options, self.draw = name, options, random.Random(f"{name} {options.seed}")
         self.world = World(folder / name, options.bin, visibility)
+        self.model, self.width = model, width
         self.history, self.serial, self.updates = History(), 0, 1_000
         self.workers, self.traffic, self.problems, self.done = [], None, [], Counter()
 
@@ -58,10 +60,10 @@ class Rehearsal:
         """The next catalog, as a file; its version, and its products."""
         self.serial += 1
         catalog = Catalog.whole(self.serial)
-        source, file = (self.world.folder / f"{self.serial}.{end}" for end in ("jsonl", "arrow"))
-        write(source, catalog.rows())
-        self.world.nearline("catalog", "build", "--model", "none", "--attributes", "price", "--input", source,
-                            "--output", file, binary=binary)
+        source, file = (self.world.folder / f"{self.serial}.{end}" for end in ("csv" if binary else "jsonl", "arrow"))
+        write(source, catalog.rows(), self.width)
+        flags = [] if binary else ["--model", self.model, "--attributes", "price"]
+        self.world.nearline("catalog", "build", "--input", source, "--output", file, *flags, binary=binary)
         source.unlink()
         return file, hashlib.sha256(file.read_bytes()).hexdigest()[:16], catalog
 
@@ -70,7 +72,7 @@ class Rehearsal:
         self.updates += 1
         catalog, file = self.history.catalog, self.world.folder / "changes.jsonl"
         rows = catalog.changes(self.updates)
-        write(file, rows)
+        write(file, rows, self.width)
         return file, catalog.changed(self.updates, rows)
 
     def publish(self, built=None, binary=None):
@@ -117,6 +119,10 @@ class Rehearsal:
             raise Problem("stopped")
         if self.traffic and self.traffic.error:
             raise Problem(f"traffic: {self.traffic.error}")
+
+    def ask(self, attributes=True):
+        """Lets jobs come from now on."""
+        self.traffic = Traffic(self.world.aws, self.name, self.width, attributes)
 
     def account(self, errors=()):
         """Ends the jobs, and judges their records. Errors that these events report are meant."""
@@ -173,7 +179,7 @@ def swaps(rehearsal):
     worker = Worker(rehearsal.world, "worker.log")
     rehearsal.workers.append(worker)
     worker.until("polling", 0.0)
-    rehearsal.traffic = Traffic(rehearsal.world.aws, "swaps")
+    rehearsal.ask()
     rehearsal.rest(3)
     say("swaps: calm before")
     marks = [time.time()]
@@ -396,7 +402,7 @@ def kills(rehearsal):
     rehearsal.workers += [Worker(rehearsal.world, f"worker-{number}.log") for number in (1, 2)]
     for worker in rehearsal.workers:
         worker.until("polling", 0.0)
-    rehearsal.traffic = Traffic(rehearsal.world.aws, "kills")
+    rehearsal.ask()
     aged = Aged(rehearsal.world.env["AWS_ENDPOINT_URL"], YOUNG)
     reaper = Reaper(rehearsal, wanted)
     publisher = Publisher(rehearsal, reaper, aged)
@@ -444,7 +450,7 @@ def old(rehearsal):
     rehearsal.publish(binary=binary)
     new = Worker(rehearsal.world, "new.log")
     new.until("polling", 0.0)
-    rehearsal.traffic = Traffic(rehearsal.world.aws, "old")
+    rehearsal.ask(attributes=False)
     say("old: a new worker serves what the old program built and published")
     rehearsal.rest(6)
     rehearsal.publish(binary=binary)
@@ -464,39 +470,50 @@ def old(rehearsal):
     rehearsal.publish()
     worker.until("catalog_replaced", 0.0, to=rehearsal.history.version)
     rehearsal.rest(4)
-    serving, catalog = rehearsal.history.version, rehearsal.history.catalog
+    serving = rehearsal.history.version
     file, changed = rehearsal.change()
     version, began = rehearsal.catalog("update", file)
-    refused = worker.until("catalog_refused", began, serving=serving)
-    say(f"old: refused: {refused['error']}")
+    refusals = lambda: worker.lines("catalog_refused", began) + worker.lines("catalog_unknown", began)
+    refused = until(30, "a refusal in old.log", refusals)[0]
+    say(f"old: refused: {refused['event']}: {refused['error']}")
+    rehearsal.expect(refused["serving"], serving, "the refusal")
+    # For the old worker nothing is new: its jobs must be answered by what was current before.
     rehearsal.rest(4)
-    # The old worker still answers by what was current before.
     version, began = rehearsal.catalog("compact")
     rehearsal.history.serves(version, changed, began)
     worker.until("catalog_replaced", began, to=version)
     say("old: an old worker serves what was compacted")
     rehearsal.rest(4)
-    file, _ = rehearsal.change()
-    rehearsal.catalog("update", file)
+    # What docs/operations.md says of a publish by an older release, after an update.
+    file, changed = rehearsal.change()
+    updated, _ = rehearsal.catalog("update", file)
     rehearsal.publish(binary=binary)
     if rehearsal.pointer().get("updates"):
         raise Problem("the old program kept updates")
     worker.until("catalog_replaced", 0.0, to=rehearsal.history.version)
     rehearsal.rest(4)
+    rehearsal.traffic.end()
+    rehearsal.expect(rehearsal.catalog("rollback", updated)[0], updated, "rollback")
+    rehearsal.expect(len(rehearsal.pointer()["updates"]), 1, "updates after rollback")
+    rehearsal.history.serves(updated, changed, time.time())
+    rehearsal.whole()
     rehearsal.workers += [new, worker]
-    account = rehearsal.account(errors={"catalog_refused"})
+    account = rehearsal.account(errors={"catalog_refused", "catalog_unknown"})
     release = rehearsal.world.ran("--version", binary=binary).stdout.strip()
-    return rehearsal.summary(account, refusal=refused["error"], release=release)
+    refusal = f"{refused['event']}: {refused['error']}"
+    return rehearsal.summary(account, refusal=refusal, release=release)
 
 
-PARTS = {"swaps": (swaps, 60), "kills": (kills, VISIBILITY), "old": (old, 60)}
+# The old program's catalogs are of its default model and dimension.
+PARTS = {"swaps": (swaps, {}), "kills": (kills, {"visibility": VISIBILITY}),
+         "old": (old, {"model": MODEL, "width": 384})}
 
 
 def rehearsed(name, folder, options):
-    part, visibility = PARTS[name]
+    part, settings = PARTS[name]
     rehearsal = None
     try:
-        rehearsal = Rehearsal(name, folder, options, visibility)
+        rehearsal = Rehearsal(name, folder, options, **settings)
         return part(rehearsal)
     except (Problem, OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
         problem = f"{error}" if isinstance(error, Problem) else f"{type(error).__name__}: {error}"

@@ -4,6 +4,7 @@ Components are small whole numbers, so that dot products are exact in any order 
 and change with every version: each answer shows which version it is of, by titles and by scores.
 """
 
+import csv
 import json
 import random
 from array import array
@@ -45,8 +46,22 @@ def row(name, product):
             "embedding": product.vector}
 
 
-def write(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def padded(vector, width):
+    """Zeros behind it change no score: so a catalog can have as many dimensions as a model."""
+    return list(vector) + [0] * (width - len(vector))
+
+
+def write(path, rows, width):
+    """As JSON Lines, or as CSV if the name says so, which releases before attributes read alone."""
+    rows = [{**row, "embedding": padded(row["embedding"], width)} if "embedding" in row else row for row in rows]
+    with open(path, "w", newline="") as file:
+        if path.suffix == ".csv":
+            columns = ["product_id", "category", "text", "title", "embedding"]
+            source = csv.DictWriter(file, columns, extrasaction="ignore")
+            source.writeheader()
+            source.writerows({**row, "text": row["title"], "embedding": json.dumps(row["embedding"])} for row in rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def single(numbers):

@@ -20,6 +20,14 @@ from asking import seconds
 
 START_SECONDS = 120  # the first start on a machine installs the stand-ins
 COMMAND_SECONDS = 60
+# Lines of releases whose lines had no `event`.
+BEFORE_EVENTS = {
+    "the catalog is loaded": "catalog_loaded",
+    "polling": "polling",
+    "the catalog was replaced": "catalog_replaced",
+    "the new catalog is not used, the old one serves on": "catalog_refused",
+    "cannot tell whether there is a new catalog": "catalog_unknown",
+}
 STOP = threading.Event()  # somebody has pressed Ctrl-C
 
 
@@ -136,7 +144,8 @@ class Worker:
         for text in whole.splitlines():
             if text.startswith(b"{"):
                 line = json.loads(text)
-                self._lines.append({**line, "at": seconds(line["timestamp"])})
+                told = line.get("event") or BEFORE_EVENTS.get(line["message"])
+                self._lines.append({**line, "event": told, "at": seconds(line["timestamp"])})
         return [line for line in self._lines if line["at"] >= after and event in (None, line.get("event"))]
 
     def until(self, event, after, limit=30, **fields):
