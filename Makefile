@@ -108,6 +108,7 @@ drill: needs  ## what people on call will meet: five faults, seen and fixed on t
 	python3 -B tests/drill/drill.py --bin $(VENVS)/debug $(ARGS)
 
 rehearsal: needs build  ## a catalog's life on the stand-ins: 70 swaps and 200 kills while jobs come, each answer checked; ARGS="--quick --only swaps", "--old EARLIER/nearline"
+	cd tests/catalogs && python3 -B -m unittest --quiet asking_test.py
 	python3 -B tests/catalogs/life.py --bin $(VENVS)/release $(ARGS)
 
 check:  ## formatting, lints, documentation, and that examples and docs are not stale

@@ -239,6 +239,7 @@ def candidate(rehearsal, worker, built, *holds):
         say(f"swaps: a candidate answers {share:.0%}")
         rehearsal.rest(hold / 2)
         rehearsal.update()
+        rehearsal.done["update"] += 1
         rehearsal.rest(hold / 2)
         history.settled.append((version, share, taken_up, time.time()))
     before = history.version
