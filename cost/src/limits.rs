@@ -120,7 +120,7 @@ fn instances(scenario: &Scenario, rate: f64, fleet: &Fleet) -> Vec<Limit> {
         let remedy = if deployment.max_vcpu_count < PROVIDER_VCPU {
             "raise max_vcpu_count; a deployment runs two versions for a while, so leave room for twice the fleet"
         } else {
-            "a second capacity provider with a queue of its own"
+            "a second capacity provider with its own queue"
         };
         found.push(limit("vCPUs of the instances", vcpu, ceiling, remedy));
     }

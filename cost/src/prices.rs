@@ -58,7 +58,7 @@ names! {
     Alarm = "cloudwatch.alarm": "A metric that an alarm watches.",
     Dashboard = "cloudwatch.dashboard": "A dashboard.",
     Trace = "xray.trace": "A trace recorded.",
-    Key = "kms.key": "A key of one's own.",
+    Key = "kms.key": "A key of your own.",
     KeyRequest = "kms.request": "A use of it.",
 }
 

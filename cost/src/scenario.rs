@@ -180,7 +180,7 @@ pub struct Deployment {
     pub log_days: f64,
     /// The way to AWS's services.
     pub network: Network,
-    /// A key of one's own.
+    /// A key of your own.
     pub customer_key: bool,
     /// Traces to X-Ray.
     pub tracing: bool,

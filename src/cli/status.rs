@@ -3,6 +3,7 @@
 //! It looks without touching: nothing is received, so no receive count goes up. What SQS does not tell without CloudWatch,
 //! the age of the oldest message and how many come and go, is not made up.
 
+mod catalog;
 mod trend;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -13,15 +14,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use self::catalog::CatalogSeen;
 use self::trend::Trend;
 use super::colour::{self, BAD, Style, WARNING, paint};
 use super::interrupt;
 use super::output::{CliError, json, print};
-use crate::aws::{Sdk, describe};
-use crate::catalog::{Candidate, CatalogError, CatalogLocation, CatalogStore, Indexing, Share, pointer_name};
+use crate::aws::Sdk;
 use crate::clock::iso8601;
-use crate::config::{Reader, StatusSettings};
-use crate::fault::Cause;
+use crate::config::Reader;
 use crate::intake::{Inspect, QueueState};
 
 /// Time between two looks, and how many of them the catalog is taken from one for.
@@ -63,33 +63,6 @@ struct Depth {
     delayed: u64,
 }
 
-/// The current catalog, as its pointer describes it.
-#[derive(Debug, Clone, Default, Serialize)]
-struct CatalogSeen {
-    published_at: Option<String>,
-    /// None for a file, which would have to be read whole.
-    #[serde(flatten)]
-    pointer: Option<PointerSeen>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct PointerSeen {
-    version: String,
-    rows: u64,
-    dimension: u64,
-    model_id: Option<String>,
-    /// The catalog that answers a share of the jobs beside it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    candidate: Option<Seen<CandidateSeen>>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct CandidateSeen {
-    version: String,
-    /// 0 to 1.
-    share: Share,
-}
-
 #[derive(Debug, Serialize)]
 struct Status {
     /// When it was read.
@@ -112,7 +85,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
     let (queue, dead) =
         (sdk.queue(&settings.queue_url), settings.dead_letter_queue_url.as_ref().map(|url| sdk.queue(url)));
     if !args.watch {
-        let catalog = catalog(&sdk, &settings).await;
+        let catalog = catalog::look(&sdk, &settings).await;
         let status = look(&queue, dead.as_ref(), catalog, &mut Trend::default()).await;
         if args.json { print(&json(&status)?) } else { colour::print(&status.to_text()) }?;
         return status.faults();
@@ -121,7 +94,7 @@ pub(super) async fn run(args: StatusArgs) -> Result<(), CliError> {
     let (mut trend, mut known, mut looks) = (Trend::default(), None, 0);
     loop {
         if looks % LOOKS_FOR_A_CATALOG == 0 {
-            known = catalog(&sdk, &settings).await;
+            known = catalog::look(&sdk, &settings).await;
         }
         looks += 1;
         let status = look(&queue, dead.as_ref(), known.clone(), &mut trend).await;
@@ -179,47 +152,6 @@ async fn depth(queue: &impl Inspect) -> Part<Depth> {
     Part { at: queue.url().to_owned(), seen }
 }
 
-async fn catalog(sdk: &Sdk, settings: &StatusSettings) -> Option<Part<CatalogSeen>> {
-    let location = settings.catalog.as_ref()?;
-    let (at, seen) = match location {
-        CatalogLocation::File(path) => {
-            let written = std::fs::metadata(path).and_then(|file| file.modified());
-            let seen = written.map(|at| CatalogSeen { published_at: Some(iso8601(at.into())), pointer: None });
-            (path.display().to_string(), seen.map_err(|error| error.to_string()))
-        }
-        CatalogLocation::S3(prefix) => {
-            let (store, name) = (CatalogStore::new(sdk.artifacts(), Indexing::default()), pointer_name(prefix));
-            let (pointer, written, candidate) =
-                tokio::join!(store.pointer(prefix), describe::written_at(sdk, &name), store.candidate(prefix));
-            let seen = pointer.map(|pointer| CatalogSeen {
-                // Reading it is what matters; when it was written is told if it can be.
-                published_at: written.ok().flatten().map(iso8601),
-                pointer: Some(PointerSeen {
-                    candidate: candidate_seen(candidate, &pointer.version),
-                    version: pointer.version,
-                    rows: pointer.rows,
-                    dimension: pointer.dimension,
-                    model_id: pointer.model_id,
-                }),
-            });
-            (prefix.to_string(), seen.map_err(|error| error.to_string()))
-        }
-    };
-    Some(Part { at, seen: seen.map_or_else(|error| Seen::Fault { error }, Seen::Known) })
-}
-
-/// `None`: there is none, or it is current by now; or, as a worker sees it, whoever may not list the bucket is not told.
-fn candidate_seen(found: Result<Option<Candidate>, CatalogError>, current: &str) -> Option<Seen<CandidateSeen>> {
-    match found {
-        Ok(found) => {
-            let Candidate { pointer, share } = found.filter(|found| found.pointer.version != current)?;
-            Some(Seen::Known(CandidateSeen { version: pointer.version, share }))
-        }
-        Err(CatalogError::Service(fault)) if fault.cause == Cause::AccessDenied => None,
-        Err(error) => Some(Seen::Fault { error: error.to_string() }),
-    }
-}
-
 impl<T> Part<T> {
     fn fault(&self) -> Option<&str> {
         match &self.seen {
@@ -247,22 +179,6 @@ fn dead_counts(depth: &Depth) -> String {
     paint(if waiting + in_flight + delayed > 0 { WARNING } else { Style::new() }, &counts(depth))
 }
 
-fn catalog_words(seen: &CatalogSeen) -> String {
-    let published = seen.published_at.as_deref().unwrap_or("at an unknown time");
-    let Some(PointerSeen { version, rows, dimension, model_id, candidate }) = &seen.pointer else {
-        return format!("a file, written {published}: `nearline catalog inspect` says what is in it");
-    };
-    let model = model_id.as_deref().unwrap_or("no model");
-    let candidate = match candidate {
-        None => String::new(),
-        Some(Seen::Known(CandidateSeen { version, share })) => {
-            format!("; candidate {version} answers {share} of the jobs")
-        }
-        Some(Seen::Fault { error }) => paint(BAD, &format!("; its candidate cannot be read: {error}")),
-    };
-    format!("{version}, published {published}, {rows} products, {dimension} dimensions, {model}{candidate}")
-}
-
 impl Status {
     fn to_text(&self) -> String {
         let mut lines = vec![("queue", format!("{}  {}", self.queue.words(counts), self.queue.at))];
@@ -277,7 +193,7 @@ impl Status {
         lines.push((
             "catalog",
             match &self.catalog {
-                Some(part) => format!("{}  {}", part.words(catalog_words), part.at),
+                Some(part) => format!("{}  {}", part.words(CatalogSeen::words), part.at),
                 None => "NEARLINE_CATALOG is not set".to_owned(),
             },
         ));
@@ -289,7 +205,7 @@ impl Status {
         let mut parts = vec![format!("queue: {}", self.queue.words(counts))];
         parts.extend(self.trend.clone());
         parts.extend(self.dead_letters.as_ref().map(|part| format!("dead letters: {}", part.words(dead_counts))));
-        parts.extend(self.catalog.as_ref().map(|part| format!("catalog: {}", part.words(catalog_words))));
+        parts.extend(self.catalog.as_ref().map(|part| format!("catalog: {}", part.words(CatalogSeen::words))));
         format!("{} {}", self.time, parts.join("; "))
     }
 
@@ -310,6 +226,7 @@ impl Status {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::fault::Cause;
     use crate::fault_plan::{FaultPlan, Moment};
     use crate::intake::{MemoryQueue, Outgoing};
 
@@ -334,22 +251,6 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&json(&status).unwrap()).unwrap();
         assert_eq!((json["dead_letters"]["waiting"].as_u64(), json["queue"]["waiting"].as_u64()), (Some(1), None));
         assert!(json["queue"]["error"].is_string());
-    }
-
-    #[test]
-    fn a_candidate_is_told_with_its_share_unless_it_is_current() {
-        let json = r#"{"format_version": 1, "version": "new", "key": "k", "sha256": "s", "bytes": 9, "rows": 3,
-            "dimension": 2, "share": 0.05}"#;
-        let candidate = || Ok(Some(serde_json::from_str(json).unwrap()));
-        let words = |candidate| {
-            let pointer = PointerSeen { version: "old".into(), rows: 3, dimension: 2, model_id: None, candidate };
-            catalog_words(&CatalogSeen { published_at: None, pointer: Some(pointer) })
-        };
-        assert!(words(candidate_seen(candidate(), "old")).ends_with("no model; candidate new answers 5% of the jobs"));
-        assert!(words(candidate_seen(candidate(), "new")).ends_with("no model"));
-        assert!(words(candidate_seen(Ok(None), "old")).ends_with("no model"));
-        let broken = Err(CatalogError::Invalid("why".to_owned()));
-        assert!(words(candidate_seen(broken, "old")).contains("its candidate cannot be read: "));
     }
 
     #[tokio::test(start_paused = true)]

@@ -139,7 +139,7 @@ pub(super) async fn update(args: UpdateArgs) -> Result<(), CliError> {
                 return said(&args, &pointer, &difference, &survey, texts);
             }
             Err(ChangeError::Overtaken { by, .. }) if attempt < TRIES => {
-                eprintln!("note: somebody else published {by}: the update is made again, of that");
+                eprintln!("note: somebody else published {by}: the update is made again, based on that");
             }
             Err(error) => return Err(error.into()),
         }

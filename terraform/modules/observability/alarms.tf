@@ -98,22 +98,22 @@ locals {
     dead-letters = {
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue_name }
       statistic   = "Maximum", period = 60, periods = 1, datapoints = 1, threshold = 0
-      description = "There are messages that no record can answer. They are kept for 14 days, each with its reason in the attribute nearline_error_code. The alarm stays until the queue is empty: many-dead-letters tells of new ones."
+      description = "There are messages that no record can answer. They are kept for 14 days, each with its reason in the attribute nearline_error_code. The alarm stays until the queue is empty: many-dead-letters reports new ones."
     }
     oldest-message = {
       namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = var.queue_name }
       statistic   = "Maximum", period = 60, periods = 5, datapoints = 5, threshold = var.oldest_message_seconds
-      description = "For five minutes the oldest job has been waiting longer than the objective of ${var.oldest_message_seconds} s. Either nobody takes jobs (is the mapping on, does the function start?), or more come than are answered. SQS does not count a job that was received three times or more: mostly-retried tells of those."
+      description = "For five minutes the oldest job has been waiting longer than the objective of ${var.oldest_message_seconds} s. Either nobody takes jobs (is the mapping on, does the function start?), or more come than are answered. SQS does not count a job that was received three times or more: mostly-retried covers those."
     }
     function-errors = {
       namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
       statistic   = "Sum", period = 300, periods = local.crash_periods, datapoints = 2, threshold = 0
-      description = "Invocations ended in an error or a timeout, and again within two visibility timeouts. The worker avoids that even when every message fails: the process crashed, all its batches with it, or a batch does not fit timeout_seconds. many-function-errors tells when it is many. A direct invocation without an answer counts too."
+      description = "Invocations ended in an error or a timeout, and again within two visibility timeouts. The worker avoids that even when every message fails: the process crashed, all its batches with it, or a batch does not fit timeout_seconds. many-function-errors fires when there are many. A direct invocation without an answer counts too."
     }
     catalog-refresh = {
       namespace   = local.namespace, metric = "CatalogRefreshFailures", dimensions = {}
       statistic   = "Sum", period = local.refresh_period, periods = 1, datapoints = 1, threshold = 0
-      description = "A newer catalog could not be taken up, or the pointer to it not be read. The old one keeps serving: answers are right, but of yesterday's products. A process that starts now would not. The log says why, at each look while it lasts; publish a good catalog, or roll back to the last."
+      description = "A newer catalog could not be taken up, or its pointer could not be read. The old one keeps serving: answers are right, but from yesterday's products. A process that starts now would not serve. The log says why, at each look while it lasts; publish a good catalog, or roll back to the last."
     }
     embedding-slow = {
       namespace   = local.namespace, metric = "EmbedDuration", dimensions = {}
@@ -123,7 +123,7 @@ locals {
     blocked = {
       namespace   = local.namespace, metric = "Blocked", dimensions = {}
       statistic   = "Sum", period = 300, periods = local.blocked_periods, datapoints = 1, threshold = 0
-      description = "Jobs wait for an operator: access denied, or a table, queue or model that is not there. The log has one line with the cause. They are answered within 15 minutes once it is mended."
+      description = "Jobs wait for an operator: access denied, or a table, queue or model that is not there. The log has one line with the cause. Once it is fixed they are answered within 15 minutes."
     }
   }
 }
@@ -207,17 +207,17 @@ locals {
       many-dead-letters = {
         metrics     = { part = [local.namespace, "DeadLettered", {}, "Sum"], whole = [local.namespace, "Messages", {}, "Sum"] }
         expression  = format(local.of_many, 10), period = 300, periods = 3, threshold = 5
-        description = "For a quarter of an hour more than 5 % of messages, and more than 10 in 5 minutes, went to the dead-letter queue: jobs end without a record. Either a producer sends what is no job, or a fault outlasted all attempts. Nothing is lost for 14 days."
+        description = "For a quarter of an hour more than 5 % of messages, and more than 10 in 5 minutes, went to the dead-letter queue: jobs end without a record. Either a producer sends messages that are not jobs, or a fault outlasted all attempts. Nothing is lost for 14 days."
       }
       text-refused = {
         metrics     = { part = [local.namespace, "TextsRefused", {}, "Sum"], whole = [local.namespace, "Messages", {}, "Sum"] }
         expression  = local.of_whole, period = 300, periods = 3, threshold = var.text_refused_percent
-        description = "For a quarter of an hour the embedding model refused the text of more than ${var.text_refused_percent} % of messages, though it answers others. Their records are REJECTED with text_refused, and the same job is not tried again. A text now and then is its author's; a share is a producer's, or the model's rules have changed."
+        description = "For a quarter of an hour the embedding model refused the text of more than ${var.text_refused_percent} % of messages, though it answers others. Their records are REJECTED with text_refused, and the same job is not tried again. One text now and then is its author's fault; a steady share points to a producer, or to changed rules of the model."
       }
       embedding-throttled = {
         metrics     = { part = ["AWS/Bedrock", "InvocationThrottles", local.of_model, "Sum"], rest = ["AWS/Bedrock", "Invocations", local.of_model, "Sum"] }
         expression  = local.of_both, period = 300, periods = 3, threshold = 5
-        description = "For a quarter of an hour Bedrock has refused more than 5 % of calls for their rate: the quota of this model in this account and region is used up, by whomever. The panel \"Throttled\" shows how many jobs it held up. Set embedding_fleet_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
+        description = "For a quarter of an hour Bedrock has refused more than 5 % of calls for their rate: the quota of this model in this account and region is used up, by whatever uses it. The panel \"Throttled\" shows how many jobs it held up. Set embedding_fleet_requests_per_minute, or ask for a higher quota. The jobs are retried for hours."
       }
       embedding-errors = {
         metrics     = { part = ["AWS/Bedrock", "InvocationServerErrors", local.of_model, "Sum"], rest = ["AWS/Bedrock", "Invocations", local.of_model, "Sum"] }
@@ -243,7 +243,7 @@ locals {
       error-lines = {
         metrics     = { lines = [local.namespace, "ErrorLines", {}, "Sum"], blocked = [local.namespace, "Blocked", {}, "Sum"], refused = [local.namespace, "CatalogRefreshFailures", {}, "Sum"] }
         expression  = "IF(blocked > 0, 0, lines - refused)", period = 300, periods = 3, threshold = 0
-        description = "Lines of level ERROR have been logged for a quarter of an hour, others than those of blocked and catalog-refresh. Each says what happened and what to do."
+        description = "Lines of level ERROR have been logged for a quarter of an hour, other than those of blocked and catalog-refresh. Each says what happened and what to do."
       }
     },
     # A FIFO queue has message groups, but no fair ones, and none of these metrics.
