@@ -7,8 +7,8 @@ Publishes ROWS clustered vectors to a static server with ranges, on this machine
 engine loads them, in a process of its own and in turn: `nearline catalog inspect`, that of an earlier build
 (--against), and pyarrow with NumPy (unit vectors) and FAISS (IndexFlatIP, one query). The figures are medians of what
 the kernel counted. Two more ways show what the machine allows: downloading the artifact and keeping nothing, and writing
-once to as much memory as stays, which a virtual machine has to get from its host. Some is touched and given back before
-each run, so that this costs less. Exit code 0: done; 1: something failed; 2: wrong usage.
+once to as much memory as stays. Each way runs twice in a row and the second run counts: a virtual machine has to get
+memory that nobody used lately from its host. Exit code 0: done; 1: something failed; 2: wrong usage.
 """
 
 import argparse
@@ -162,10 +162,6 @@ def parse():
     return parser.parse_args()
 
 
-def touch(bytes_):
-    subprocess.run([sys.executable, "-c", f"bytearray(b'1') * {bytes_}"], check=True)
-
-
 # In a small process of its own: a child's peak starts from what its parent has.
 RUN = """
 import json, os, subprocess, sys, time
@@ -219,7 +215,7 @@ def main():
         runs = {way: [] for way in ways}
         for number in range(options.rounds):
             for way, command in ways.items():
-                touch(max(4 * file.stat().st_size, 4 << 30))
+                run(command, env)
                 runs[way].append(run(command, env))
                 print(f"round {number + 1}: {way}: {runs[way][-1]['seconds']:.2f} s", file=sys.stderr)
         figures = {

@@ -1,7 +1,8 @@
 //! The f32 numbers of all rows: in memory, or in a file that is mapped, which the system keeps in memory as far as there
 //! is room.
+//!
+//! Memory for many of them is the system's own, not the allocator's, which would keep it after a catalog was replaced.
 
-use std::collections::TryReserveError;
 use std::fs::File;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -17,7 +18,8 @@ pub struct Numbers(Place);
 
 #[derive(Debug)]
 enum Place {
-    Memory(Vec<f32>),
+    Allocated(Vec<f32>),
+    Memory(MmapMut),
     File(MmapMut),
 }
 
@@ -26,13 +28,11 @@ impl Numbers {
     ///
     /// # Errors
     /// There is no memory for them.
-    pub fn zeros(rows: usize, dimension: usize) -> Result<Self, TryReserveError> {
-        let count = rows.saturating_mul(dimension);
-        // Zeros of the system are not written, but whoever asks for them so ends if there are none.
-        Vec::<f32>::new().try_reserve_exact(count)?;
-        let numbers = vec![0.0; count];
-        ask_for_huge_pages_later(&numbers);
-        Ok(Self(Place::Memory(numbers)))
+    pub fn zeros(rows: usize, dimension: usize) -> io::Result<Self> {
+        let bytes = rows.saturating_mul(dimension).saturating_mul(size_of::<f32>());
+        let memory = MmapMut::map_anon(bytes)?;
+        ask_for_huge_pages_later(&memory);
+        Ok(Self(Place::Memory(memory)))
     }
 
     /// What is in a file that nobody else writes to: so many rows of so many numbers.
@@ -52,15 +52,17 @@ impl Numbers {
 
     /// Asks for huge pages for what is in memory.
     pub(crate) fn ask_for_huge_pages(&self) {
-        if let Place::Memory(numbers) = &self.0 {
-            ask_for_huge_pages(numbers);
+        match &self.0 {
+            Place::Allocated(numbers) => ask_for_huge_pages(numbers),
+            Place::Memory(map) => ask_for_huge_pages(map),
+            Place::File(_) => {}
         }
     }
 
     /// Bytes that they take in memory and that the system cannot take back.
     pub(crate) fn memory_bytes(&self) -> usize {
         match &self.0 {
-            Place::Memory(numbers) => size_of_val(numbers.as_slice()),
+            Place::Allocated(_) | Place::Memory(_) => size_of_val(&self[..]),
             Place::File(_) => 0,
         }
     }
@@ -74,7 +76,7 @@ impl Default for Numbers {
 
 impl From<Vec<f32>> for Numbers {
     fn from(numbers: Vec<f32>) -> Self {
-        Self(Place::Memory(numbers))
+        Self(Place::Allocated(numbers))
     }
 }
 
@@ -84,8 +86,8 @@ impl Deref for Numbers {
     #[inline]
     fn deref(&self) -> &[f32] {
         match &self.0 {
-            Place::Memory(numbers) => numbers,
-            Place::File(map) => numbers_of(map),
+            Place::Allocated(numbers) => numbers,
+            Place::Memory(map) | Place::File(map) => numbers_of(map),
         }
     }
 }
@@ -93,8 +95,8 @@ impl Deref for Numbers {
 impl DerefMut for Numbers {
     fn deref_mut(&mut self) -> &mut [f32] {
         match &mut self.0 {
-            Place::Memory(numbers) => numbers,
-            Place::File(map) => numbers_of_mut(map),
+            Place::Allocated(numbers) => numbers,
+            Place::Memory(map) | Place::File(map) => numbers_of_mut(map),
         }
     }
 }
@@ -118,6 +120,8 @@ mod tests {
         let bits = |numbers: &Numbers| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&mapped), bits(&memory));
         assert_eq!((mapped.memory_bytes(), memory.memory_bytes()), (0, 24));
+        assert_eq!(Numbers::from(vec![0.0; 6]).memory_bytes(), 24);
+        assert_eq!(Numbers::zeros(0, 2).unwrap().len(), 0);
         assert!(Numbers::mapped(&file, 4, 2).is_err());
         assert!(Numbers::zeros(usize::MAX, 2).is_err());
     }

@@ -15,7 +15,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, StructArray};
 use arrow_ipc::{Block, CompressionType, DictionaryBatch, RecordBatch};
 use arrow_schema::{DataType, Field};
-use nearline::catalog::artifact::{self, Artifact, Loaded};
+use nearline::catalog::artifact::{self, Artifact};
 use nearline::catalog::store::load_bytes;
 use nearline::catalog::{Catalog, Indexing};
 use nearline_search::Kernel;
@@ -213,18 +213,26 @@ fn fields_that_share_their_children_are_not_visited_for_each() {
     assert!(message.contains("record batch 0: its metadata is damaged"), "{message}");
 }
 
+/// A file that is given a model.
+fn named(bytes: &[u8]) -> Result<Artifact, String> {
+    let [from, mut to] = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
+    std::fs::write(&from, bytes).unwrap();
+    let sink = to.reopen().unwrap();
+    assert!(artifact::name_model(from.path(), "model", sink).map_err(|error| error.to_string())?);
+    Ok(artifact::read(&mut to).unwrap())
+}
+
 #[test]
 fn a_model_is_not_given_to_a_file_whose_other_columns_are_damaged() {
     for codec in CODECS.into_iter().flatten() {
         for layout in LAYOUTS {
             let mut file = usual(layout, Some(codec));
-            let named = Loaded::new(file.clone().into()).unwrap().with_model("model").unwrap();
-            assert_eq!(named.artifact.model_id.as_deref(), Some("model"));
+            assert_eq!(named(&file).unwrap().model_id.as_deref(), Some("model"));
             // The last buffer is of the notes, which are not read: the text, or the keys of it.
             let place = buffers(&file, record_batch(&file)).into_iter().rfind(|place| !place.is_empty()).unwrap().start;
             put(&mut file, place, HUGE);
-            let loaded = Loaded::new(file.into()).unwrap();
-            let message = loaded.with_model("model").unwrap_err().to_string();
+            artifact::read(&file[..]).unwrap();
+            let message = named(&file).unwrap_err();
             assert!(message.contains(&format!("record batch 1: a buffer declares {HUGE} bytes")), "{message}");
         }
     }

@@ -6,12 +6,14 @@
 
 mod format;
 mod load;
+mod named;
 mod once;
 mod read;
 mod write;
 
 pub use format::{ATTRIBUTES, Artifact, FORMAT_VERSION, MODEL_ID, SUPPORTED_FORMAT, TEXT_SHA256, version};
-pub use load::{Loaded, load_path, sha256};
+pub use load::{Loaded, sha256};
+pub use named::name_model;
 pub(in crate::catalog) use once::{Content, Known, Source, read_once};
 pub(in crate::catalog) use read::{attribute_names, check_columns};
 pub use read::{is_artifact, open, read, read_bytes};

@@ -131,12 +131,6 @@ pub(super) fn model_id(schema: &Schema) -> Option<String> {
     schema.metadata().get(MODEL_ID).filter(|id| !id.is_empty()).cloned()
 }
 
-/// Checks that reading the columns that are not of the format takes no more memory than the file can be worth.
-pub(super) fn check_all_columns(bytes: &Bytes) -> Result<(), CatalogError> {
-    let file = Reader::open(Blob::Memory(Buffer::from(bytes.clone())))?;
-    file.check_everything(&mut Budget::new(bytes.len() as u64))
-}
-
 /// The columns that are attributes, by the metadata.
 pub(in crate::catalog) fn attribute_names(schema: &Schema) -> Result<Vec<String>, CatalogError> {
     let Some(names) = schema.metadata().get(ATTRIBUTES) else { return Ok(Vec::new()) };

@@ -105,7 +105,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::catalog::artifact::{Row, load_path};
+    use crate::catalog::artifact::{Row, read};
 
     fn row(product_id: &str) -> Row<'_> {
         Row { product_id, category: "c", title: None, vector: &[1.0], text_sha256: None }
@@ -125,7 +125,7 @@ mod tests {
         let mut writer = draft.writer(1, "", false, &[]).unwrap();
         writer.push(&row("kept")).unwrap();
         draft.keep(writer).unwrap();
-        assert_eq!(load_path(&output).unwrap().artifact.rows.product_ids, ["kept"]);
+        assert_eq!(read(File::open(&output).unwrap()).unwrap().rows.product_ids, ["kept"]);
         let other = folder.path().join("other");
         File::create(&other).unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode();

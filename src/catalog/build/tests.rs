@@ -48,7 +48,7 @@ impl Place {
     }
 
     fn read(&self, name: &str) -> Artifact {
-        artifact::load_path(&self.path(name)).unwrap().artifact
+        artifact::read(std::fs::File::open(self.path(name)).unwrap()).unwrap()
     }
 
     fn files(&self) -> Vec<String> {

@@ -47,7 +47,7 @@ pub struct Difference {
 #[derive(Debug)]
 pub enum Compared {
     /// What the source changes, and what is wrong with it.
-    Whole(Survey, Difference),
+    Whole(Box<(Survey, Difference)>),
     /// The source brings vectors of products: those that these rows of the artifact have must be
     /// [fetched](crate::catalog::CatalogStore::fetch_vectors) first.
     NeedsVectors(BTreeSet<u32>),
@@ -143,7 +143,7 @@ pub(super) fn compare(
     difference.left_out = survey.faulty_rows;
     difference.rejects = rejects;
     difference.rows_after = known.rows() as u64 + difference.added - difference.deleted;
-    Ok(Compared::Whole(survey, difference))
+    Ok(Compared::Whole(Box::new((survey, difference))))
 }
 
 struct Comparison<'a> {

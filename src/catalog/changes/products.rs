@@ -64,7 +64,7 @@ pub(super) async fn products<A: Artifacts>(
             }
             Ok((described, once, draft, digests, places))
         });
-        (described, once, draft, digests, places) = decoded.await.unwrap_or_else(panicked)?;
+        (described, once, draft, digests, places) = decoded.await.unwrap_or_else(|error| panicked(&error))?;
         number += 1;
     }
     Ok((draft.finish(), digests, places))
@@ -92,11 +92,11 @@ async fn whole<A: Artifacts>(
             Artifact::with_vectors(&path, |first, dimension, vectors| digests.take(first, vectors, dimension))?;
         Ok((artifact, digests, VectorPlaces::default()))
     });
-    read.await.unwrap_or_else(panicked)
+    read.await.unwrap_or_else(|error| panicked(&error))
 }
 
 /// A malformed file can make its reader panic.
-fn panicked<T>(error: tokio::task::JoinError) -> Result<T, CatalogError> {
+fn panicked<T>(error: &tokio::task::JoinError) -> Result<T, CatalogError> {
     Err(CatalogError::Invalid(error.to_string()))
 }
 

@@ -43,10 +43,13 @@ impl Mapping {
             let (known, name) = column
                 .split_once('=')
                 .ok_or_else(|| format!("--column must be KNOWN=NAME such as product_id=sku, was `{column}`"))?;
-            let found = KNOWN.iter().find(|entry| entry.name == fold(known));
+            let found = KNOWN.iter().chain([&&DELETED]).find(|entry| entry.name == fold(known));
             let found = found.ok_or_else(|| {
                 let names = KNOWN.map(|known| known.name).join(", ");
-                format!("--column {column}: `{}` is not one of the columns that can be mapped: {names}", known.trim())
+                format!(
+                    "--column {column}: `{}` is not one of the columns that can be mapped: {names}, and in updates deleted",
+                    known.trim()
+                )
             })?;
             if mapping.columns.iter().any(|(known, _)| *known == found.name) {
                 return Err(format!("--column {}=... is given twice", found.name));
@@ -170,7 +173,11 @@ impl Mapping {
                 }
             }
         }
-        let deleted = if self.is_update { find(DELETED.name)? } else { None };
+        if !self.is_update && self.columns.iter().any(|(name, _)| *name == DELETED.name) {
+            let what = "--column deleted=NAME: only `nearline catalog update` deletes products";
+            return Err(CatalogError::Invalid(what.to_owned()));
+        }
+        let deleted = if self.is_update { column(&DELETED)? } else { None };
         let deleted = deleted.map(|column| Slot { column, number: 0, kind: Some(Kind::Boolean), is_named: true });
         let mut layout = Layout {
             product_id: column(&PRODUCT_ID)?,

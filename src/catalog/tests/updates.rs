@@ -32,7 +32,8 @@ async fn compared(store: &CatalogStore<MemoryArtifacts>, csv: &str) -> (UpdateBa
         current = store.fetch_vectors(&prefix(), current, &rows, &mut fetched).await.unwrap();
         compared = compare(&current);
     }
-    let Compared::Whole(survey, difference) = compared else { panic!("vectors are needed that were fetched") };
+    let Compared::Whole(found) = compared else { panic!("vectors are needed that were fetched") };
+    let (survey, difference) = *found;
     assert_eq!((survey.faulty_rows, survey.broken.map(|error| error.to_string())), (0, None));
     (current, difference)
 }

@@ -41,8 +41,8 @@ impl FromStr for Input {
 /// How the columns of a source are read.
 #[derive(Args, Debug, Clone, Default)]
 pub(super) struct ColumnArgs {
-    /// What a column is called: product_id, category, text, title or embedding = its name in the source. Repeatable.
-    /// An empty name says the source has no such column
+    /// What a column is called: product_id, category, text, title or embedding (in updates also deleted)
+    /// = its name in the source. Repeatable. An empty name says the source has no such column
     #[arg(long = "column", value_name = "KNOWN=NAME")]
     columns: Vec<String>,
     /// What is embedded, with columns in braces: '{title}. {description}' [default: the column text, and nothing else]

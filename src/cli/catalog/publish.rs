@@ -1,9 +1,11 @@
 //! `nearline catalog publish`, `rollback`, `promote` and `drop`: what a prefix serves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tempfile::NamedTempFile;
 use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
 
 use super::open::store;
 use crate::catalog::{Pointer, Publication, S3Prefix, Share, Uploaded, artifact};
@@ -62,13 +64,17 @@ pub(super) async fn publish(args: PublishArgs) -> Result<(), CliError> {
         None => Reader::from_process().publish()?,
     };
     let store = store().await?;
-    let checked = match model {
+    let named = match model {
         Some(model) => {
-            let named = artifact::load_path(&file)?.with_model(&model)?;
-            store.check(named, &to, family.as_deref(), !no_index)?
+            let of = file.clone();
+            // A malformed file can make its reader panic.
+            let named = spawn_blocking(move || with_model(&of, &model)).await;
+            named.map_err(|error| CliError::Other(format!("{}: reading it failed: {error}", file.display())))??
         }
-        None => store.check_file(&file, &to, family.as_deref(), !no_index).await?,
+        None => None,
     };
+    let file = named.as_ref().map_or(&*file, |named| named.path());
+    let checked = store.check_file(file, &to, family.as_deref(), !no_index).await?;
     let uploading = Uploading::default();
     let told = |uploaded| uploading.told(uploaded);
     let publication = Publication { share, force, now: OffsetDateTime::now_utc(), told: &told };
@@ -84,6 +90,13 @@ pub(super) async fn publish(args: PublishArgs) -> Result<(), CliError> {
             print(version)
         }
     }
+}
+
+/// A copy of an artifact that names a model; `None`: it does already.
+fn with_model(file: &Path, model: &str) -> Result<Option<NamedTempFile>, CliError> {
+    let copy = NamedTempFile::new().map_err(CliError::io("the folder for temporary files"))?;
+    let sink = copy.reopen().map_err(CliError::io(copy.path().display().to_string()))?;
+    Ok(artifact::name_model(file, model, sink)?.then_some(copy))
 }
 
 /// The bar of an upload, from when it begins.

@@ -106,8 +106,8 @@ pub(super) async fn update(args: UpdateArgs) -> Result<(), CliError> {
             let compared = compare(current, source.take(), Arc::clone(&delete), chars_max, rejects).await?;
             (current, source) = (compared.current, compared.source);
             match compared.found {
-                Compared::Whole(found, changes) => {
-                    (survey, difference) = (found, changes);
+                Compared::Whole(found) => {
+                    (survey, difference) = *found;
                     break;
                 }
                 Compared::NeedsVectors(rows) => {

@@ -59,6 +59,21 @@ fn flags_say_what_is_meant() {
 }
 
 #[test]
+fn which_products_go_may_have_another_name_in_updates_alone() {
+    let mapping = |flag: &str| Mapping::new(&[flag.to_owned()], None, false).unwrap();
+    let of_update = |flag, names: [&'static str; 2]| {
+        let layout = mapping(flag).of_update(Wanted::default()).layout(names.into_iter());
+        layout.map(|layout| layout.deleted.map(|slot| slot.column)).map_err(|error| error.to_string())
+    };
+    assert_eq!(of_update("deleted=gone", ["product_id", "Gone"]), Ok(Some(1)));
+    assert_eq!(of_update("deleted=", ["product_id", "deleted"]), Ok(None));
+    assert_eq!(of_update("title=", ["deleted", "product_id"]), Ok(Some(0)));
+    assert!(of_update("deleted=gone", ["product_id", "deleted"]).unwrap_err().contains("no such column"));
+    let of_build = mapping("deleted=gone").layout(["product_id", "gone"].into_iter()).unwrap_err().to_string();
+    assert!(of_build.contains("only `nearline catalog update`"), "{of_build}");
+}
+
+#[test]
 fn a_repeated_column_is_an_error() {
     let error = layout(&[], &["product_id", "category", "Text", "text"]).unwrap_err();
     assert!(error.contains("column text appears twice: `Text` and `text`"), "{error}");
