@@ -3,7 +3,8 @@
 //! `PREFIX/indexes/<artifact version>-<format>-<coding>.index` is of one artifact, and the same bytes whoever packs it. A worker
 //! takes the one that its kernel can search; what is missing, unknown or damaged costs it the time to pack, no more.
 
-use bytes::Bytes;
+use std::io::{self, Write};
+
 use nearline_contract::hash::hex;
 use nearline_search::{Available, Codes, STORED_FORMAT, StoredIndex};
 use sha2::{Digest, Sha256};
@@ -17,25 +18,33 @@ use super::pointer::{IndexRef, Pointer};
 /// Bytes that are read and hashed together.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Packs the rows of an artifact, whose SHA-256 is known, for all kernels with these codes: what the pointer says of the
-/// index, and its bytes. `None`: it has so few rows that they are not packed.
-pub fn pack(catalog: &Catalog, sha256: &str, prefix: &S3Prefix, codes: Codes) -> Option<(IndexRef, Bytes)> {
-    let stored = catalog.index().stored(codes, digest(sha256))?;
-    let mut bytes = Vec::with_capacity(stored.len() as usize);
-    let Ok(()) = stored.write::<std::convert::Infallible>(|piece| {
-        bytes.extend_from_slice(piece);
-        Ok(())
-    });
+/// Packs the rows of an artifact, whose SHA-256 is known, for all kernels with these codes, and writes the index to `sink`:
+/// what the pointer says of it. `None`: it has so few rows that they are not packed.
+///
+/// # Errors
+/// Those of writing.
+pub fn pack(
+    catalog: &Catalog,
+    sha256: &str,
+    prefix: &S3Prefix,
+    codes: Codes,
+    sink: &mut impl Write,
+) -> io::Result<Option<IndexRef>> {
+    let Some(stored) = catalog.index().stored(codes, digest(sha256)) else { return Ok(None) };
+    let mut hasher = Sha256::new();
+    stored.write(|piece| {
+        hasher.update(piece);
+        sink.write_all(piece)
+    })?;
     let version = artifact::version(sha256);
     let key = prefix.object(&format!("indexes/{version}-{STORED_FORMAT}-{}.index", codes.name())).key;
-    let reference = IndexRef {
+    Ok(Some(IndexRef {
         format: STORED_FORMAT,
         coding: codes.name().to_owned(),
         key,
-        sha256: hex(&Sha256::digest(&bytes)),
-        bytes: bytes.len() as u64,
-    };
-    Some((reference, bytes.into()))
+        sha256: hex(&hasher.finalize()),
+        bytes: stored.len(),
+    }))
 }
 
 /// The index that a kernel can search.

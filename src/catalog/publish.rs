@@ -1,8 +1,11 @@
 //! Publishing: check, upload, point; and back to a version that was published before.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use nearline_search::Codes;
+use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use super::artifact::{self, Loaded};
@@ -11,12 +14,15 @@ use super::change::{ChangeError, Seen, entry_name};
 use super::error::CatalogError;
 use super::indexed::Catalog;
 use super::indexes;
+use super::indexing::Indexing;
 use super::load;
 use super::location::{CatalogGuard, S3Prefix};
-use super::pointer::Pointer;
+use super::pointer::{IndexRef, Pointer};
 use super::publishing::Publishing;
 use super::store::{CatalogStore, Current, artifact_name, catalog};
 use super::upload::{Content, Told, Uploaded, upload};
+use super::vectors::Vectors;
+use super::{room, size};
 use crate::compute::Priority;
 use crate::embed::base_id;
 
@@ -26,6 +32,8 @@ pub struct Checked {
     pointer: Pointer,
     /// The artifact and its packed indexes, each under its key and with its SHA-256.
     objects: Vec<(String, String, Content)>,
+    /// Where its indexes are until they are uploaded.
+    _folder: Option<TempDir>,
 }
 
 impl Checked {
@@ -63,10 +71,17 @@ impl<A: Publishing> CatalogStore<A> {
     ) -> Result<Checked, CatalogError> {
         let content = Content::Bytes(artifact.bytes.clone());
         let (catalog, sha256) = catalog(artifact, self.indexing.kernel)?;
-        checked(&catalog, sha256, content, prefix, model_family, packs)
+        let pack = |catalog: &Catalog, sha256: &str, codes: Codes| {
+            let mut bytes = Vec::new();
+            let index = indexes::pack(catalog, sha256, prefix, codes, &mut bytes);
+            let index = index.map_err(|error| CatalogError::Invalid(error.to_string()))?;
+            Ok(index.map(|index| (index, Content::Bytes(bytes.into()))))
+        };
+        checked(&catalog, sha256, content, prefix, model_family, packs.then_some(&pack))
     }
 
-    /// As [`check`](Self::check), for a file, which is not held in memory.
+    /// As [`check`](Self::check), for a file, which is not held in memory; nor are its indexes, and its vectors only if there
+    /// is room for them.
     ///
     /// # Errors
     /// [`CatalogError`].
@@ -79,8 +94,27 @@ impl<A: Publishing> CatalogStore<A> {
     ) -> Result<Checked, CatalogError> {
         let length = artifact::open(path)?.metadata().map(|file| file.len());
         let length = length.map_err(|source| CatalogError::File { path: path.to_owned(), source })?;
-        let (catalog, sha256) = load::file(path, &self.indexing, Priority::Foreground).await?;
-        checked(&catalog, sha256, Content::File(path.to_owned(), length), prefix, model_family, packs)
+        let has_room = room::left(self.indexing.function_memory).is_none_or(|left| size::to_pack_file(length) <= left);
+        let vectors = if has_room { self.indexing.vectors.clone() } else { Vectors::Mapped(std::env::temp_dir()) };
+        let indexing = Indexing { vectors, ..self.indexing.clone() };
+        let (catalog, sha256) = load::file(path, &indexing, Priority::Foreground).await?;
+        let folder = TempDir::new().map_err(|source| CatalogError::File { path: std::env::temp_dir(), source })?;
+        let pack = |catalog: &Catalog, sha256: &str, codes: Codes| {
+            let path = folder.path().join(codes.name());
+            let packed = File::create(&path).and_then(|file| {
+                let mut sink = BufWriter::with_capacity(1 << 20, file);
+                let index = indexes::pack(catalog, sha256, prefix, codes, &mut sink)?;
+                sink.flush().map(|()| index)
+            });
+            let index = packed.map_err(|source| CatalogError::File { path: path.clone(), source })?;
+            Ok(index.map(|index| {
+                let length = index.bytes;
+                (index, Content::File(path, length))
+            }))
+        };
+        let content = Content::File(path.to_owned(), length);
+        let checked = checked(&catalog, sha256, content, prefix, model_family, packs.then_some(&pack))?;
+        Ok(Checked { _folder: Some(folder), ..checked })
     }
 
     /// Checks an artifact in memory and makes it current now, whatever is current.
@@ -259,6 +293,9 @@ impl<A: Publishing> CatalogStore<A> {
     }
 }
 
+/// Packs a catalog, whose SHA-256 is given: what the pointer says of the index, and where its bytes are.
+type Pack<'a> = &'a dyn Fn(&Catalog, &str, Codes) -> Result<Option<(IndexRef, Content)>, CatalogError>;
+
 /// What is uploaded of a catalog that loads, and what its pointer will say.
 fn checked(
     catalog: &Catalog,
@@ -266,19 +303,19 @@ fn checked(
     content: Content,
     prefix: &S3Prefix,
     model_family: Option<&str>,
-    packs: bool,
+    pack: Option<Pack<'_>>,
 ) -> Result<Checked, CatalogError> {
     let family = model_family.filter(|_| catalog.model_id().is_some()).map(str::to_owned);
     catalog.query_model(&CatalogGuard { model_family: family, ..CatalogGuard::default() })?;
     let name = prefix.object(&artifact_name(catalog.version()));
     let mut pointer = Pointer::new(catalog, &name, sha256, content.length());
     let mut objects = vec![(name.key, pointer.sha256.clone(), content)];
-    for codes in Codes::ALL.into_iter().filter(|_| packs) {
-        let Some((index, bytes)) = indexes::pack(catalog, &pointer.sha256, prefix, codes) else { break };
-        objects.push((index.key.clone(), index.sha256.clone(), Content::Bytes(bytes)));
+    for (codes, pack) in Codes::ALL.into_iter().zip(pack.into_iter().cycle()) {
+        let Some((index, content)) = pack(catalog, &pointer.sha256, codes)? else { break };
+        objects.push((index.key.clone(), index.sha256.clone(), content));
         pointer.indexes.push(index);
     }
-    Ok(Checked { pointer, objects })
+    Ok(Checked { pointer, objects, _folder: None })
 }
 
 fn candidate<'a>(prefix: &S3Prefix, seen: &'a Seen<Candidate>) -> Result<&'a Candidate, ChangeError> {

@@ -123,6 +123,11 @@ pub(super) fn to_load_file(bytes: u64) -> u64 {
     bytes.saturating_add(bytes / 2) + READING_BYTES
 }
 
+/// What is in memory while a file of so many bytes is loaded and an index of it is packed beside its own.
+pub(super) fn to_pack_file(bytes: u64) -> u64 {
+    to_load_file(bytes).saturating_add(bytes / 3)
+}
+
 /// Codes, bounds, axes and centroids.
 fn packed_bytes(rows: u64, dimension: u64) -> u64 {
     rows * (dimension.next_multiple_of(STEP) + BOUNDS_BYTES) + dimension * (dimension + COMPONENTS) * 4
