@@ -4,6 +4,7 @@
 //! the age of the oldest message and how many come and go, is not made up.
 
 mod catalog;
+mod part;
 mod trend;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -15,8 +16,9 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use self::catalog::CatalogSeen;
+use self::part::{Part, Seen};
 use self::trend::Trend;
-use super::colour::{self, BAD, Style, WARNING, paint};
+use super::colour::{self, Style, WARNING, paint};
 use super::interrupt;
 use super::output::{CliError, json, print};
 use crate::aws::Sdk;
@@ -38,22 +40,6 @@ pub(super) struct StatusArgs {
     /// As JSON: one object, with --watch one per line
     #[arg(long)]
     json: bool,
-}
-
-/// A part of the whole: what it is called, and what was seen of it.
-#[derive(Debug, Clone, Serialize)]
-struct Part<T> {
-    /// URL of a queue, or where the catalog is.
-    at: String,
-    #[serde(flatten)]
-    seen: Seen<T>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-enum Seen<T> {
-    Known(T),
-    Fault { error: String },
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -150,23 +136,6 @@ async fn depth(queue: &impl Inspect) -> Part<Depth> {
         Err(fault) => Seen::Fault { error: fault.to_string() },
     };
     Part { at: queue.url().to_owned(), seen }
-}
-
-impl<T> Part<T> {
-    fn fault(&self) -> Option<&str> {
-        match &self.seen {
-            Seen::Known(_) => None,
-            Seen::Fault { error } => Some(error),
-        }
-    }
-
-    /// What was seen in words, or why nothing was.
-    fn words(&self, known: impl FnOnce(&T) -> String) -> String {
-        match &self.seen {
-            Seen::Known(seen) => known(seen),
-            Seen::Fault { error } => paint(BAD, &format!("cannot be read: {error}")),
-        }
-    }
 }
 
 fn counts(Depth { waiting, in_flight, delayed }: &Depth) -> String {

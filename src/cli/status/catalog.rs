@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::colour::{BAD, paint};
-use super::{Part, Seen};
+use super::part::{Part, Seen};
 use crate::aws::{Sdk, describe};
 use crate::catalog::{Candidate, CatalogError, CatalogLocation, CatalogStore, Indexing, Share, pointer_name};
 use crate::clock::iso8601;
