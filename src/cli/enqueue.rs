@@ -12,7 +12,7 @@ use nearline_contract::lines::Place;
 use nearline_contract::{Refusal, receive};
 
 use super::jobs::{self, Job};
-use super::output::CliError;
+use super::output::{CliError, counted};
 use super::progress::Progress;
 use super::sending::{self, Sendable, Unsent, Why};
 use crate::aws::Sdk;
@@ -91,7 +91,7 @@ pub(super) async fn run(args: EnqueueArgs) -> Result<(), CliError> {
     unsent.extend(sending::send(&sdk.queue(&queue_url), sendable, on_sent).await?);
     progress.finish();
     if unsent.is_empty() {
-        eprintln!("{sent} jobs sent to {queue_url}");
+        eprintln!("{} sent to {queue_url}", counted(sent as u64, "job"));
         return Ok(());
     }
     unsent.sort_by_key(|unsent| unsent.index);
@@ -126,7 +126,7 @@ fn report_refused(jobs: &[Job], outlooks: &[Outlook], check: bool) -> Result<(),
 fn summary(jobs: &[Job], unsent: &[Unsent], queue_url: &str, file: Option<&Path>) -> String {
     let (total, sent) = (jobs.len(), jobs.len() - unsent.len());
     let places = jobs::list(unsent.iter().map(|unsent| jobs[unsent.index].place));
-    let mut text = format!("{sent} of {total} jobs sent to {queue_url}; not sent: {places}");
+    let mut text = format!("{sent} of {} sent to {queue_url}; not sent: {places}", counted(total as u64, "job"));
     let reason = unsent.iter().find_map(|unsent| match &unsent.why {
         Why::Refused(why) | Why::Stopped(why) => Some((jobs[unsent.index].place, why)),
         Why::NotTried => None,

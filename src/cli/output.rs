@@ -44,6 +44,11 @@ impl CliError {
     }
 }
 
+/// A number and what it counts.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes lines of data.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     writeln!(std::io::stdout().lock(), "{text}").map_err(CliError::io("standard output"))

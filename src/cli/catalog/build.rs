@@ -15,7 +15,7 @@ use crate::aws::{Sdk, sources};
 use crate::catalog::build::{Build, Built, Embedded, LeftOver, Options};
 use crate::catalog::source::{FaultKind, Source, Survey};
 use crate::catalog::{CatalogError, ObjectName, S3Prefix};
-use crate::cli::output::{CliError, json, print};
+use crate::cli::output::{CliError, counted, json, print};
 use crate::cli::progress::Progress;
 use crate::config::{BuildSettings, Reader};
 use crate::embed::batch::{BatchProgress, BatchSettings};
@@ -237,7 +237,7 @@ async fn finish(build: Build, called: Called) -> Result<Built, CliError> {
         }
         let own = survey.rows - survey.without_vector;
         if own > 0 {
-            let rows = report::counted(own, "row");
+            let rows = counted(own, "row");
             eprintln!("note: {rows} with vectors of their own, assumed to come from the same model");
         }
     }
@@ -255,13 +255,13 @@ fn announce(output: &Path, built: &Built, rejects: Option<&Path>, kinds: &BTreeM
         if listed.count > 0 {
             let shown: Vec<&str> = listed.first.iter().map(|(_, what)| what.as_str()).collect();
             let more = if listed.more() > 0 { format!(" and {} more", listed.more()) } else { String::new() };
-            eprintln!("warning: {} {what}: {}{more}", report::counted(listed.count, "text"), shown.join("; "));
+            eprintln!("warning: {} {what}: {}{more}", counted(listed.count, "text"), shown.join("; "));
         }
     };
     list("longer than the model accepts, cut at the end", &built.truncated);
     list("refused by the model", &built.refused);
     if let (Some(path), 1..) = (rejects, built.left_out) {
-        let rows = report::counted(built.left_out, "row");
+        let rows = counted(built.left_out, "row");
         eprintln!("{rows} left out ({}): see {}", report::counts(kinds), path.display());
     }
     let model = built.model_id.as_ref().map_or_else(

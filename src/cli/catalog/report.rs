@@ -6,7 +6,7 @@ use nearline_contract::clip;
 use serde::Serialize;
 
 use crate::catalog::source::{FaultKind, Listed, Source, Survey};
-use crate::cli::output::CliError;
+use crate::cli::output::{CliError, counted};
 use crate::cli::progress::Progress;
 
 /// Rows between two looks at the clock.
@@ -63,11 +63,6 @@ pub(super) fn refused(survey: &Survey, consequence: &str) -> CliError {
     }
     let (rows, are) = (survey.faulty_rows, if survey.faulty_rows == 1 { " is" } else { "s are" });
     CliError::Other(format!("{rows} row{are} not valid ({}){consequence}", counts(&survey.kinds)))
-}
-
-/// A number and what it counts.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn list(grade: &str, what: &str, because: &str, listed: &Listed, source: &Source) {

@@ -13,13 +13,13 @@ use tokio::task::spawn_blocking;
 use super::input::{ColumnArgs, Input};
 use super::open::store;
 use super::publish::{Uploading, announce};
-use super::report::{self, counted};
+use super::report;
 use crate::aws::Sdk;
 use crate::catalog::source::{Source, Survey};
 use crate::catalog::{
     CatalogError, ChangeError, Compacted, Compared, Difference, Fetched, Pointer, S3Prefix, UpdateBase,
 };
-use crate::cli::output::{CliError, json, print};
+use crate::cli::output::{CliError, counted, json, print};
 use crate::cli::progress::Progress;
 use crate::config::{QuerySettings, Reader};
 use crate::embed::{Embedder, Model, Purpose};

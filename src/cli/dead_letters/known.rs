@@ -2,6 +2,7 @@
 
 use nearline_contract::{ErrorCode, receive};
 
+use crate::cli::output;
 use crate::intake::Letter;
 
 /// The code of a letter that brings none.
@@ -58,7 +59,7 @@ impl Known {
 
 /// So many of them, in words.
 pub(super) fn counted(letters: usize) -> String {
-    format!("{letters} dead letter{}", if letters == 1 { "" } else { "s" })
+    output::counted(letters as u64, "dead letter")
 }
 
 /// Text of strangers on one line of a terminal.
