@@ -22,7 +22,7 @@ from pathlib import Path
 
 from asking import Account, History, Traffic
 from products import DIMENSION, Catalog, write
-from stack import STOP, Aged, Problem, Worker, World, long_ago, until
+from stack import STOP, Aged, Problem, Worker, World, long_ago, stop, until
 
 STARTED = time.monotonic()
 # How long after its end a version may still be answered with: a second until the next look, and the load.
@@ -463,7 +463,7 @@ def old(rehearsal):
     ran = rehearsal.world.ran("catalog", "rollback", "--to", rehearsal.place)
     if ran.returncode != 1 or "name a version" not in ran.stderr:
         raise Problem(f"rollback without a version: exit {ran.returncode}: {ran.stderr}")
-    rehearsal.world.stop(new.process)
+    stop(new.process)
     worker = Worker(rehearsal.world, "old.log", binary)
     worker.until("polling", 0.0)
     say("old: an old worker serves what the new program publishes")

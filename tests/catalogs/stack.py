@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -17,6 +18,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from asking import seconds
+
+# What scripts of several folders share lies beside the folders.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from processes import stop
 
 START_SECONDS = 120  # the first start on a machine installs the stand-ins
 COMMAND_SECONDS = 60
@@ -212,19 +217,9 @@ class World:
             raise Problem(f"nearline {words}: exit {ran.returncode}: {ran.stderr.strip()[-400:]}")
         return ran.stdout.strip()
 
-    def stop(self, process):
-        """As an operator does."""
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
-
     def end(self):
         for process in reversed(self.running):
-            self.stop(process)
+            stop(process)
 
 
 class Aged:

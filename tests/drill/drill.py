@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import alarms
-from stack import ROOT, STOP, Problem, World
+from stack import ROOT, STOP, Problem, World, stop
 
 MODEL = "amazon.nova-2-multimodal-embeddings-v1:0"
 EMBED, SCAN = ("embed_ms",), ("scan_wait_ms", "scan_ms")
@@ -107,7 +107,7 @@ class Drill:
         new = self.world.worker("worker-2.log", **env)
         self.world.until(60, "the new worker", lambda: len(self.world.lines("polling", self.world.injected)) > 0)
         self.act(text)
-        self.world.stop(worker)
+        stop(worker)
         if worker.returncode != 0:
             raise Problem(f"the old worker did not drain: exit {worker.returncode}")
         return new

@@ -5,14 +5,18 @@ Processes are ended by their ids. Calls are AWS's own protocols without signatur
 
 import json
 import os
-import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 from pathlib import Path
 
 from alarms import Watch, seconds
+
+# What scripts of several folders share lies beside the folders.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from processes import stop
 
 ROOT = Path(__file__).parents[2]
 STOP = threading.Event()  # somebody has pressed Ctrl-C
@@ -156,16 +160,6 @@ class World:
             time.sleep(0.05)
         return dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
 
-    def stop(self, process):
-        """As an operator or an orchestrator does."""
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
-
     def end(self):
         self._stop.set()
         for thread in self._threads:
@@ -173,7 +167,7 @@ class World:
         if self.traffic:
             self.traffic.end()
         for process in reversed(self.running):
-            self.stop(process)
+            stop(process)
 
     # The stack.
 

@@ -15,6 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+# What scripts of several folders share lies beside the folders.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from processes import stop
+
 SAMPLE_SECONDS = 5
 WIDTH, HEIGHT, LEFT, TOP, GAP = 900, 170, 64, 34, 56
 
@@ -132,12 +136,7 @@ def main():
             return load.returncode
         finally:
             for process in reversed(running):
-                if process.poll() is None:
-                    process.send_signal(signal.SIGTERM)
-                    try:
-                        process.wait(30)
-                    except subprocess.TimeoutExpired:
-                        process.kill()
+                stop(process)
 
 
 if __name__ == "__main__":
