@@ -310,10 +310,12 @@ fn checked(
     let name = prefix.object(&artifact_name(catalog.version()));
     let mut pointer = Pointer::new(catalog, &name, sha256, content.length());
     let mut objects = vec![(name.key, pointer.sha256.clone(), content)];
-    for (codes, pack) in Codes::ALL.into_iter().zip(pack.into_iter().cycle()) {
-        let Some((index, content)) = pack(catalog, &pointer.sha256, codes)? else { break };
-        objects.push((index.key.clone(), index.sha256.clone(), content));
-        pointer.indexes.push(index);
+    if let Some(pack) = pack {
+        for codes in Codes::ALL {
+            let Some((index, content)) = pack(catalog, &pointer.sha256, codes)? else { break };
+            objects.push((index.key.clone(), index.sha256.clone(), content));
+            pointer.indexes.push(index);
+        }
     }
     Ok(Checked { pointer, objects, _folder: None })
 }

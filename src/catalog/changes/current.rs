@@ -28,9 +28,9 @@ pub struct Fetched {
 }
 
 /// What is known of an artifact's vectors.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Vectors {
-    places: Arc<VectorPlaces>,
+    places: VectorPlaces,
     digests: Digests,
 }
 
@@ -61,8 +61,7 @@ impl<A: Publishing> CatalogStore<A> {
             }
             _ => {
                 let (artifact, digests, places) = products(&self.artifacts, prefix, &pointer).await?;
-                let vectors = Vectors { places: Arc::new(places), digests };
-                let (artifact, vectors) = (Arc::new(artifact), Arc::new(vectors));
+                let (artifact, vectors) = (Arc::new(artifact), Arc::new(Vectors { places, digests }));
                 fetched.artifact = Some((pointer.sha256.clone(), Arc::clone(&artifact), Arc::clone(&vectors)));
                 (artifact, vectors)
             }
@@ -94,9 +93,9 @@ impl<A: Publishing> CatalogStore<A> {
         fetched: &mut Fetched,
     ) -> Result<UpdateBase, ChangeError> {
         let (pointer, dimension) = (&current.pointer, current.artifact.dimension());
-        let (places, mut digests) = (Arc::clone(&current.vectors.places), current.vectors.digests.clone());
-        places.read(&self.artifacts, prefix, pointer, dimension, rows, &mut digests).await?;
-        let vectors = Arc::new(Vectors { places, digests });
+        let mut vectors = Vectors::clone(&current.vectors);
+        vectors.places.read(&self.artifacts, prefix, pointer, dimension, rows, &mut vectors.digests).await?;
+        let vectors = Arc::new(vectors);
         fetched.artifact = Some((pointer.sha256.clone(), Arc::clone(&current.artifact), Arc::clone(&vectors)));
         Ok(UpdateBase { vectors, ..current })
     }

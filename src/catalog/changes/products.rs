@@ -28,7 +28,7 @@ const RANGES: usize = 16;
 const GAP_BYTES: u64 = 64 << 10;
 
 /// Where vectors that were not read lie: the rows of a batch, and the place of the first of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct VectorPlaces(Vec<(Range<u32>, u64)>);
 
 /// The products of an artifact; the digests of vectors that had to be read, and where the others are.
